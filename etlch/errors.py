@@ -1,0 +1,31 @@
+"""The one error a user sees: what happened, where, and what to do next."""
+
+
+class EtlchError(Exception):
+    """A mistake that the user can mend; the command prints it without a traceback.
+
+    Args:
+        what: what is wrong, with the file and line where there is one.
+        hint: what to do next, as a command or a setting where possible.
+        code: the process's exit status: 2 for wrong input or usage, 1 for a failed check.
+    """
+
+    def __init__(self, what: str, hint: str = "", *, code: int = 2) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.hint}" if self.hint else self.what
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...], cutoff: float = 0.5) -> str:
+    """Return ` Did you mean 'x'?` for the closest known word, or an empty string if none is close.
+
+    `cutoff` is the least similarity, from 0 to 1 (difflib's ratio).
+    """
+    from difflib import get_close_matches
+
+    match = get_close_matches(word, known, n=1, cutoff=cutoff)
+    return f" Did you mean '{match[0]}'?" if match else ""
