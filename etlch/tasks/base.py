@@ -1,0 +1,123 @@
+"""A task is a value: its name, its facts, its label text, and what a teacher is asked for.
+
+A teacher's answer (JSON) walks in; facts and label text walk out, and a model's text walks
+back into the same facts. The shapes that several tasks share, flat JSON objects of lists,
+live here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from etlch.labels import read_json
+from etlch.records import Fact, Json
+
+
+class Parsed(NamedTuple):
+    """A label or a prediction, read.
+
+    Attributes:
+        facts: in the order of the text, repeats kept.
+        wrong: predictions that are no fact (a line without three parts, a nested value):
+            each counts as one wrong prediction.
+        how: "strict", "fenced" or "" (nothing could be read; it predicts nothing).
+        problem: why nothing could be read.
+    """
+
+    facts: tuple[Fact, ...]
+    wrong: int
+    how: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of extraction.
+
+    Attributes:
+        name: also the name of its prompt folder.
+        summary: one line for `etlch-data tasks`.
+        parts: names of a fact's parts, e.g. ("type", "mention").
+        grounded: which parts must stand in the article, as indices into `parts`.
+        json_label: whether the label is JSON (then json_parse_ok applies).
+        answer_schema: keys → the JSON schema of the teacher's answer. Keys are the types or
+            fields of this record; tasks without keys get an empty sequence.
+        label_schema: keys → the JSON schema of the label, or None where the label is not JSON.
+        facts: the teacher's answer → facts, in the answer's order.
+        render: (facts in label order, keys, language) → label text.
+        parse: (label or prediction text, language, is it gold) → Parsed.
+        problems: facts → what is wrong with them beyond schema and grounding, in words.
+    """
+
+    name: str
+    summary: str
+    parts: tuple[str, ...]
+    grounded: tuple[int, ...]
+    json_label: bool
+    answer_schema: Callable[[Sequence[str]], Json]
+    label_schema: Callable[[Sequence[str]], Json]
+    facts: Callable[[Json], list[Fact]]
+    render: Callable[[Sequence[Fact], Sequence[str], str], str]
+    parse: Callable[[str, str, bool], Parsed]
+    problems: Callable[[Sequence[Fact], str], list[str]] = lambda facts, language: []
+
+
+def scalar_text(value: Json) -> str | None:
+    """Return a scalar as a fact's part: a number or boolean is its JSON text, null is no value.
+
+    Lists and objects return None too; callers tell them apart before they ask.
+    """
+    if value is None or isinstance(value, list | dict):
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def flat_facts(value: Json) -> list[Fact]:
+    """Return the (key, value) facts of a flat object of lists; a lone scalar is a list of one."""
+    return list(_flat(value)[0])
+
+
+def _flat(value: Json) -> tuple[list[Fact], int]:
+    facts: list[Fact] = []
+    wrong = 0
+    if not isinstance(value, dict):
+        return facts, 1
+    for key, held in value.items():
+        for item in held if isinstance(held, list) else [held]:
+            if isinstance(item, list | dict):
+                wrong += 1
+            elif (text := scalar_text(item)) is not None and text.strip():
+                facts.append((key, text))
+    return facts, wrong
+
+
+def flat_label(facts: Sequence[Fact], keys: Sequence[str], *, keep_empty: bool) -> str:
+    """Return the flat JSON label: keys in their order, values in the order of the facts."""
+    held: dict[str, list[str]] = {key: [] for key in keys}
+    for key, value in facts:
+        held.setdefault(key, []).append(value)
+    return json.dumps(
+        {key: values for key, values in held.items() if values or keep_empty}, ensure_ascii=False
+    )
+
+
+def flat_parse(text: str, language: str, gold: bool) -> Parsed:
+    """Read a flat JSON object: strictly, else after one code fence or leading prose."""
+    reading = read_json(text)
+    if not reading.how:
+        return Parsed((), 0, "", reading.problem)
+    facts, wrong = _flat(reading.value)
+    return Parsed(tuple(facts), wrong, reading.how, "")
+
+
+def flat_schema(keys: Sequence[str], *, required: bool) -> Json:
+    """Return the schema of a flat object of lists of strings under OpenAI's strict rules."""
+    return {
+        "type": "object",
+        "properties": {key: {"type": "array", "items": {"type": "string"}} for key in keys},
+        "required": list(keys) if required else [],
+        "additionalProperties": False,
+    }
