@@ -1,0 +1,212 @@
+"""When the next request may leave: in-flight limit, pauses, and per-minute limits.
+
+Answers' status and headers walk in; permission to send walks out, first come first served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+SPACING = 0.002
+"""Seconds between two sends at the start, about what a request takes of this side's processor.
+Requests that leave in one volley come back in one and wait for each other here, round after round."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass
+class Bucket:
+    """A limit per minute that refills steadily.
+
+    Attributes:
+        capacity: the most it holds.
+        rate: refill per second.
+        level: what is left now; may fall below 0 when an answer took more than was foreseen.
+        at: the time of `level`.
+    """
+
+    capacity: float
+    rate: float
+    level: float
+    at: float
+
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until `amount` may be taken; 0 is now. More than all is all."""
+        self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
+        self.at = now
+        missing = min(amount, self.capacity) - self.level
+        return max(0.0, missing / self.rate)
+
+
+class Pace:
+    """Admission of requests: what may be in flight grows by one a round, and falls by what is refused.
+
+    Args:
+        most: the most in flight.
+        requests, tokens: limits per minute that the settings name; None learns them from headers.
+        spacing: seconds between the first sends, until all places have been taken once.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        requests: int | None = None,
+        tokens: int | None = None,
+        *,
+        spacing: float = SPACING,
+    ) -> None:
+        self.most = most
+        self._spacing = spacing
+        self._began: float | None = None
+        self.limit = float(most)
+        self.in_flight = 0
+        self.resume_at = 0.0
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fixed = {"requests": requests, "tokens": tokens}
+        self._buckets = {name: _full(limit) for name, limit in self._fixed.items() if limit is not None}
+
+    async def enter(self, tokens: int, *, again: bool = False) -> None:
+        """Wait until a request may leave; it then counts as in flight.
+
+        Args:
+            tokens: about how many it will take.
+            again: it was sent before, so it goes to the head of the queue: nothing is refused
+                time after time while others pass.
+        """
+        if not self._waiting and self._delay(tokens) == 0.0:
+            self._admit(tokens)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if again else self._waiting.append)((turn, tokens))
+        self._pump()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self, foreseen: int = 0, taken: int | None = None) -> None:
+        """Count a request as landed; give back the tokens that were foreseen and not taken."""
+        self.in_flight -= 1
+        if taken is not None and "tokens" in self._buckets:
+            self._buckets["tokens"].level += foreseen - taken
+        self._pump()
+
+    def succeed(self) -> None:
+        """Let one more fly per round of answers, up to the most."""
+        self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
+
+    def slow_down(self) -> None:
+        """Take half a place away for a refused request.
+
+        A volley of which a share s is refused so leaves 1 - s/2 of the limit, as in DCTCP
+        (RFC 8257): halved when all are refused, hardly touched by a single refusal.
+        """
+        self.limit = max(1.0, self.limit - 0.5)
+
+    def pause(self, seconds: float) -> None:
+        """Let no new request leave for so long; what is in flight goes on."""
+        self.resume_at = max(self.resume_at, _now() + seconds)
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take the limits that an answer states (x-ratelimit-limit-*, -remaining-*, -reset-*)."""
+        for name, fixed in self._fixed.items():
+            limit, left = (
+                _number(headers.get(f"x-ratelimit-{part}-{name}")) for part in ("limit", "remaining")
+            )
+            if limit is None or left is None or limit <= 0:
+                continue
+            bucket = self._buckets.get(name)
+            if bucket is None:
+                bucket = self._buckets[name] = Bucket(limit, limit / 60, left, _now())
+            if fixed is None:
+                bucket.capacity = limit
+                bucket.rate = _rate(limit, left, headers.get(f"x-ratelimit-reset-{name}", ""))
+            bucket.wait(0, _now())  # brings its level up to date
+            bucket.level = min(bucket.level, left)
+
+    def _delay(self, tokens: int) -> float:
+        """Return seconds until the next may go; infinity while only a landing can make room."""
+        if self.in_flight >= int(self.limit):
+            return float("inf")
+        now = _now()
+        if self._began is None:
+            self._began = now
+        waits = [self.resume_at - now, self._began + self._spacing * self.in_flight - now]
+        for name, bucket in self._buckets.items():
+            waits.append(bucket.wait(1 if name == "requests" else tokens, now))
+        return max(0.0, *waits)
+
+    def _admit(self, tokens: int) -> None:
+        self.in_flight += 1
+        for name, bucket in self._buckets.items():
+            bucket.level -= 1 if name == "requests" else tokens
+
+    def _pump(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            turn, tokens = self._waiting[0]
+            if turn.done():
+                self._waiting.popleft()
+                continue
+            delay = self._delay(tokens)
+            if delay == 0.0:
+                self._waiting.popleft()
+                self._admit(tokens)
+                turn.set_result(None)
+            else:
+                if delay != float("inf"):
+                    self._timer = asyncio.get_running_loop().call_later(delay, self._pump)
+                return
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait, or None. Seconds, milliseconds or a date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return max(0.0, milliseconds / 1000)
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    seconds = _number(text)
+    if seconds is not None:
+        return max(0.0, seconds)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _full(limit: int) -> Bucket:
+    return Bucket(limit, limit / 60, limit, 0.0)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _rate(limit: float, left: float, reset: str) -> float:
+    """Return the refill per second: reset is the time until all is back, so it shows per-day limits too."""
+    seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(reset))
+    return (limit - left) / seconds if seconds > 0 and left < limit else limit / 60
