@@ -1,0 +1,191 @@
+"""Candidates in plan order walk in; exactly the articles needed walk out, in plan order.
+
+Candidates are worked on concurrently and accepted strictly in plan order, so neither order
+nor content depends on the concurrency or on where an earlier run stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from etlch.data.copies import Copies
+from etlch.data.make import Candidate, Outcome, Workshop
+from etlch.errors import EtlchError
+from etlch.records import Article, Record, Rejected
+
+HEADROOM = 20
+"""Candidates allowed beyond `settings.candidates` times the articles needed, so that small runs can refill."""
+
+
+class Watcher(Protocol):
+    """Whoever shows progress. Called from the event loop; must return at once."""
+
+    def note(self, stage: str, event: str) -> None:
+        """Something was asked, asked again, done or refused at a stage."""
+        ...
+
+    def settled(self, accepted: int, rejected: int) -> None:
+        """So many articles are accepted and rejected by now."""
+        ...
+
+
+class Collected(NamedTuple):
+    """What a run keeps: in plan order, records of one article together."""
+
+    articles: tuple[Article, ...]
+    records: tuple[Record, ...]
+    rejected: tuple[Rejected, ...]
+    grounded: int
+    stated: int
+
+
+@dataclass
+class _Line:
+    """The candidates between the plan and acceptance."""
+
+    workshop: Workshop
+    needed: int
+    waiting: deque[asyncio.Task[Outcome]] = field(default_factory=deque)
+    running: set[asyncio.Task[Outcome]] = field(default_factory=set)
+    hopeful: int = 0
+    launched: int = 0
+
+    def launch(self, candidate: Candidate) -> None:
+        task = asyncio.create_task(self.workshop.make(candidate))
+        self.waiting.append(task)
+        self.running.add(task)
+        self.hopeful += 1
+        self.launched += 1
+
+    def launch_next(self, supply: Iterator[Candidate]) -> bool:
+        """Launch the next candidate; tell whether there was one."""
+        candidate = next(supply, None)
+        if candidate is not None:
+            self.launch(candidate)
+        return candidate is not None
+
+    async def step(self) -> None:
+        """Wait until something is done. Raises what ended a candidate, e.g. transport trouble."""
+        done, self.running = await asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if task.result().article is None:
+                self.hopeful -= 1
+
+    async def stop(self) -> None:
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.waiting, return_exceptions=True)
+
+
+async def collect(
+    workshop: Workshop,
+    candidates: Iterable[Candidate],
+    needed: int,
+    watcher: Watcher,
+    copies: Copies | None = None,
+) -> Collected:
+    """Return exactly `needed` accepted articles with their records, and all that was refused before them.
+
+    No more candidates are in work than can still be needed, so nothing is paid for in vain
+    while nothing is refused. `copies` holds what was accepted before, if anything.
+
+    Raises:
+        EtlchError: the candidates ran out, or too many were refused; says why, by reason.
+    """
+    settings = workshop.settings
+    most = int(needed * settings.candidates) + HEADROOM
+    supply = iter(candidates)
+    line = _Line(workshop, needed)
+    accepted: list[Outcome] = []
+    rejected: list[Rejected] = []
+    copies = Copies() if copies is None else copies
+    dry = False
+    try:
+        while len(accepted) < needed:
+            while (
+                not dry
+                and line.hopeful < needed
+                and len(line.running) < settings.concurrency
+                and line.launched < most
+            ):
+                dry = not line.launch_next(supply)
+            if not line.waiting:
+                raise _exhausted(len(accepted), needed, line.launched, dry, rejected)
+            if not line.waiting[0].done():
+                await line.step()
+            while line.waiting and line.waiting[0] not in line.running and len(accepted) < needed:
+                outcome = line.waiting.popleft().result()
+                rejected.extend(outcome.rejected)
+                if outcome.article is not None:
+                    twin = _near_copy(outcome.article, copies)
+                    if twin is None:
+                        accepted.append(outcome)
+                    else:
+                        line.hopeful -= 1
+                        workshop.judge(twin.article_id, False, twin.reasons)
+                        rejected.append(twin)
+                watcher.settled(len(accepted), line.launched - line.hopeful)
+    finally:
+        await line.stop()
+    return Collected(
+        tuple(outcome.article for outcome in accepted if outcome.article is not None),
+        tuple(record for outcome in accepted for record in outcome.records),
+        tuple(rejected),
+        sum(outcome.grounded for outcome in accepted),
+        sum(outcome.stated for outcome in accepted),
+    )
+
+
+def _near_copy(article: Article, copies: Copies) -> Rejected | None:
+    """Remember an article, or return its refusal if it nearly copies an earlier one."""
+    twin = copies.add(article.id, article.text)
+    return (
+        None if twin is None else Rejected(article.id, "", "copies", (f"near copy of {twin}",), article.text)
+    )
+
+
+def reasons(rejected: Iterable[Rejected]) -> Counter[str]:
+    """Count refusals by stage and kind of reason; what is quoted in a reason is left out."""
+    return Counter(
+        f"{item.task + ' ' if item.task else ''}{item.stage}: {re.sub(r'[0-9]+', 'N', reason.split(':')[0].split(chr(39))[0]).strip()}"
+        for item in rejected
+        for reason in item.reasons[:1]
+    )
+
+
+class Exhausted(EtlchError):
+    """Too few candidates passed.
+
+    Args:
+        what, hint, code: as EtlchError.
+        rejected: everything that was refused, to be kept on file.
+    """
+
+    def __init__(self, what: str, hint: str, *, code: int, rejected: tuple[Rejected, ...]) -> None:
+        super().__init__(what, hint, code=code)
+        self.rejected = rejected
+
+
+def _exhausted(accepted: int, needed: int, tried: int, dry: bool, rejected: list[Rejected]) -> Exhausted:
+    why = (
+        "; ".join(f"{count} × {reason}" for reason, count in reasons(rejected).most_common(5))
+        or "nothing was refused"
+    )
+    if dry:
+        return Exhausted(
+            f"only {accepted} of {needed} articles could be accepted: the texts are used up ({why})",
+            f"Bring more texts, or ask for less: test plus the largest size may be {accepted} at most.",
+            code=2,
+            rejected=tuple(rejected),
+        )
+    return Exhausted(
+        f"only {accepted} of {needed} articles were accepted after {tried} candidates ({why})",
+        "rejected.jsonl holds every answer with its reasons. Choose another teacher, or raise `candidates`.",
+        code=1,
+        rejected=tuple(rejected),
+    )
