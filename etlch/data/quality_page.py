@@ -1,0 +1,261 @@
+"""A run and its quality walk in; quality.json and quality.html, one file that asks nobody for anything, walk out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from etlch import figures, page
+from etlch.config import plain as plain_settings
+from etlch.data import manifest
+from etlch.data.manifest import Manifest
+from etlch.data.quality import Leakage, Quality, Share, Spread, measure, plain
+from etlch.files import Run, dumps, read_nouns, write_text
+from etlch.page import Cell, Html, Sample, ShownFact
+from etlch.records import Article, Record, Rejected
+
+SAMPLES = 60
+"""Articles whose records can be paged through, drawn with the run's seed."""
+
+_REFUSALS = 40
+_MOST_BARS = 25
+
+
+def write(run: Run) -> Quality:
+    """Measure a finished run, write quality.json and quality.html beside its data, and return the numbers.
+
+    Raises:
+        EtlchError: not a run, or a file of it that cannot be read.
+    """
+    quality = measure(run)
+    held = manifest.read(run)
+    records, refused = read_nouns(run.records, Record), read_nouns(run.rejected, Rejected)
+    lengths = [len(article.text) for article in read_nouns(run.articles, Article)]
+    write_text(run.folder / "quality.json", dumps(plain(quality), indent=2) + "\n")
+    write_text(run.folder / "quality.html", render(run.name, quality, held, records, refused, lengths))
+    return quality
+
+
+def render(
+    name: str,
+    quality: Quality,
+    held: Manifest,
+    records: Sequence[Record],
+    refused: Sequence[Rejected],
+    lengths: Sequence[int],
+) -> str:
+    """Return the page.
+
+    Args:
+        name: of the run.
+        quality: its numbers.
+        held: what run.yaml says.
+        records: all records; some are shown.
+        refused: what the checks refused; some of it is shown.
+        lengths: characters of each article.
+    """
+    settings = held.settings
+    parts = [
+        ("summary", "Summary", _table("In numbers", ["what", "number", "meaning"], summary(quality))),
+        ("attrition", "Attrition", _attrition(quality, refused)),
+        ("diversity", "Diversity", _diversity(quality, lengths)),
+        ("agreement", "Across tasks", _agreement(quality)),
+        ("leakage", "Leakage", _leakage(quality.leakage)),
+        ("samples", "Samples", page.browser(samples(records, settings.seed), note=_SAMPLES_NOTE)),
+        ("provenance", "Provenance", _provenance(held)),
+    ]
+    return page.document(
+        f"Quality of {name}", f"{settings.teacher}, {settings.language}: what code can prove of it", parts
+    )
+
+
+_SAMPLES_NOTE = f"The records of up to {SAMPLES} articles, drawn with the run's seed; every fact with the place where it stands."
+
+
+def summary(quality: Quality) -> list[tuple[str, str, str]]:
+    """Return the lines of the table that page, card and terminal share: what, number, meaning."""
+    spread, agreement, leakage = quality.diversity, quality.agreement, quality.leakage
+    records = ", ".join(f"{count:,} {task}" for task, count in quality.records.items())
+    rows = [
+        ("articles", f"{quality.articles:,}", f"records: {records}"),
+        ("grounding", percent(quality.grounding), "facts answered that stand in their article"),
+        ("refused", f"{quality.attrition.refused:,}", "articles that lost their place to a check"),
+        ("length", in_spread(spread.characters), "characters per article: least, median, greatest"),
+        ("topics", f"{spread.topics:,}", f"different ones, in {len(spread.domains)} domains"),
+        (
+            "self-similarity",
+            in_spread(spread.nearest),
+            "of an article to its nearest other: least, median, greatest",
+        ),
+        ("keys", _counts(spread.keys), "different fields, types and subjects by task"),
+        ("relations", f"{spread.relations:,}", "different relations of triples"),
+    ]
+    if spread.unanswered.total:
+        rows.append(("unanswered", percent(spread.unanswered), "fields of json that hold []"))
+    if agreement.ends.total:
+        rows.append(("triple ends", percent(agreement.ends_within), "are, hold or lie in an entity"))
+    if agreement.values.total:
+        rows.append(
+            ("json values", percent(agreement.values_within), "are, hold or lie in an entity or triple end")
+        )
+    if leakage.topics.total:
+        rows += [
+            (
+                "leakage",
+                in_spread(leakage.nearest),
+                "similarity of a test article to its nearest in training",
+            ),
+            ("topics shared", percent(leakage.topics), "test articles whose topic is trained on"),
+            *(
+                (f"seen in {task}", percent(share), "test facts that stand in a training label")
+                for task, share in leakage.seen.items()
+            ),
+        ]
+    return rows
+
+
+def samples(records: Sequence[Record], seed: int) -> list[Sample]:
+    """Return the records of some articles as the browser shows them, in file order."""
+    ids = list(dict.fromkeys(record.article_id for record in records))
+    chosen = set(random.Random(f"samples/{seed}").sample(ids, min(SAMPLES, len(ids))))
+    return [
+        Sample(
+            record.id,
+            record.task,
+            record.language,
+            record.instruction,
+            record.input,
+            record.output,
+            tuple(
+                ShownFact(item.fact, tuple(span for span in item.spans if span is not None))
+                for item in record.facts
+            ),
+        )
+        for record in records
+        if record.article_id in chosen
+    ]
+
+
+def percent(share: Share) -> str:
+    """Return a share in words, e.g. `98.2 % (1,120 of 1,140)`."""
+    return f"{share.rate:.1%} ({share.hits:,} of {share.total:,})"
+
+
+def in_spread(spread: Spread) -> str:
+    """Return least, median and greatest."""
+    return f"{spread.low:,.4g} · {spread.median:,.4g} · {spread.high:,.4g}"
+
+
+def _attrition(quality: Quality, refused: Sequence[Rejected]) -> Html:
+    if not quality.attrition.by_reason:
+        return page.element("p", "Nothing was refused.")
+    drawing = figures.bars(_first(quality.attrition.by_reason), "refusals")
+    rows = [(item.article_id, item.task, item.stage, "; ".join(item.reasons)) for item in refused[:_REFUSALS]]
+    more = (
+        f"The first {len(rows)} of {len(refused)}; all of them, with what was refused, are in rejected.jsonl."
+    )
+    return page.join(
+        [
+            page.picture(
+                drawing.svg,
+                "A bar per reason of refusal",
+                "Refusals by task, stage and reason.",
+                key=drawing.key,
+            ),
+            page.fold(
+                "As a list",
+                page.element("p", more),
+                _table("Refused", ["article", "task", "stage", "reasons"], rows),
+            ),
+        ]
+    )
+
+
+def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
+    held = quality.diversity
+    parts = []
+    if lengths:
+        drawing = figures.histogram([float(length) for length in lengths], "characters per article")
+        parts.append(
+            page.picture(
+                drawing.svg, "Histogram of article lengths", "How long the articles are.", key=drawing.key
+            )
+        )
+    for counts, what in ((held.domains, "articles by domain"), (held.types, "mentions by entity type")):
+        if counts:
+            drawing = figures.bars(_first(counts), what)
+            parts.append(page.picture(drawing.svg, f"A bar per name: {what}", what, key=drawing.key))
+    rows = [
+        (
+            task,
+            _number(in_spread(held.facts[task])),
+            _number(f"{held.instructions[task]:,}"),
+            _number(f"{held.keys[task]:,}"),
+        )
+        for task in held.facts
+    ]
+    header = ["task", "facts per record", "instructions", "keys"]
+    return page.join([*parts, _table("By task: least · median · greatest, and different ones", header, rows)])
+
+
+def _agreement(quality: Quality) -> Html:
+    held = quality.agreement
+    rows = [
+        ("triple ends that are entities", _number(percent(held.ends)), _number(percent(held.ends_within))),
+        (
+            "json values that are entities or triple ends",
+            _number(percent(held.values)),
+            _number(percent(held.values_within)),
+        ),
+    ]
+    outliers = [(article_id, _number(f"{share:.0%}")) for article_id, share in held.outliers]
+    return page.join(
+        [
+            page.element("p", "On the same article, each task verifies the others."),
+            _table("Agreement", ["what", "same characters", "or one within the other"], rows),
+            _table("Articles on which they agree least", ["article", "share"], outliers),
+        ]
+    )
+
+
+def _leakage(held: Leakage) -> Html:
+    pairs = [(test, train, _number(f"{share:.3f}")) for test, train, share in held.closest]
+    seen = [(task, _number(percent(share))) for task, share in held.seen.items()]
+    return page.join(
+        [
+            page.element(
+                "p",
+                "Articles at a similarity of 0.8 or more (5-character shingles) are refused as near copies.",
+            ),
+            _table(
+                "Closest pairs of a test and a training article", ["test", "training", "similarity"], pairs
+            ),
+            _table("Test facts that stand in a training label", ["task", "share"], seen),
+        ]
+    )
+
+
+def _provenance(held: Manifest) -> Html:
+    settings = plain_settings(held.settings)
+    pairs = [(name, str(value)) for name, value in settings.items() if value not in (None, [], {})]
+    prompts = page.fold("Prompt files and their hashes", page.facts_of(held.prompts.items()))
+    return page.join([page.facts_of(pairs), prompts])
+
+
+def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Html:
+    held = list(rows)
+    return page.table(caption, header, held) if held else Html("")
+
+
+def _number(text: str) -> Cell:
+    return Cell(text)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {task}" for task, count in counts.items())
+
+
+def _first(counts: Mapping[str, int]) -> dict[str, float]:
+    """Return the greatest counts, as many as a figure can show."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return {name: float(count) for name, count in ordered[:_MOST_BARS]}
