@@ -1,0 +1,1 @@
+"""Pure measurement: gold and predicted texts walk in; rows, scores, intervals and p-values walk out."""
