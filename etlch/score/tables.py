@@ -1,0 +1,178 @@
+"""Tables for a paper: a summary walks in; Markdown, LaTeX (booktabs) and CSV walk out.
+
+Best values are bold. A star marks a value that differs from the best baseline's by more than
+chance (paired test, Holm within the task and metric, 5 %).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+from etlch.score import standing
+from etlch.score.results import Summary, System
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
+
+
+LEGEND = (
+    "Bold: best. In brackets: 95 % interval. Star: differs from the best baseline beyond chance "
+    "(paired, Holm-corrected, 5 %)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value of the table. `star`: better or worse than the best baseline beyond chance."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+    star: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value with three digits, or a dash."""
+        return "–" if self.value is None else f"{self.value:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """One task's scores: rows are systems, columns metrics."""
+
+    task: str
+    metrics: tuple[str, ...]
+    systems: tuple[System, ...]
+    entries: tuple[tuple[Entry, ...], ...]
+
+
+def score_tables(summary: Summary, *, every: bool = False) -> list[ScoreTable]:
+    """Return one table per task, of the main metrics or of every metric."""
+    return [_score_table(summary, task, every) for task in standing.tasks_of(summary)]
+
+
+def _score_table(summary: Summary, task: str, every: bool) -> ScoreTable:
+    held = standing.metrics_of(summary, task)
+    metrics = held if every else [metric for metric in held if metric in standing.MAIN_METRICS]
+    systems = standing.ranked(summary, task)
+    columns = [_column(summary, task, metric, systems) for metric in metrics]
+    rows = tuple(zip(*columns, strict=True)) if columns else tuple(() for _ in systems)
+    return ScoreTable(task, tuple(metrics), tuple(systems), rows)
+
+
+def _column(summary: Summary, task: str, metric: str, systems: list[System]) -> list[Entry]:
+    top = standing.best(summary, systems, metric)
+    rival = standing.best(summary, standing.baselines_of(summary, task), metric)
+    entries = []
+    for system in systems:
+        score = summary.score(system, metric)
+        if score is None or score.value is None:
+            entries.append(Entry(None))
+            continue
+        comparison = standing.compared(summary, system, rival[0], metric) if rival else None
+        is_best = top is not None and score.value == top[1].value and len(systems) > 1
+        star = comparison is not None and comparison.significant
+        entries.append(Entry(score.value, score.low, score.high, is_best, star))
+    return entries
+
+
+def markdown(summary: Summary) -> str:
+    """Return the tables in Markdown, with the signature below."""
+    parts = []
+    for table in score_tables(summary):
+        head = ["model", *(standing.named(metric) for metric in table.metrics)]
+        lines = [f"**{table.task}**", "", _line(head), _line(["---", *("---:" for _ in table.metrics)])]
+        for system, entries in zip(table.systems, table.entries, strict=True):
+            lines.append(_line([system.label.translate(_MARKDOWN), *map(_in_markdown, entries)]))
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join([*parts, f"{LEGEND} {summary.signature}".translate(_MARKDOWN) + "\n"])
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _in_markdown(entry: Entry) -> str:
+    text = f"**{entry.text}**" if entry.best else entry.text
+    return f"{text}{chr(92) + '*' if entry.star else ''} {standing.interval(entry.low, entry.high)}".rstrip()
+
+
+def latex(summary: Summary) -> str:
+    """Return one booktabs table per task. Needs \\usepackage{booktabs}; CJK labels need xeCJK or the like."""
+    return "\n".join(_latex_table(summary, table) for table in score_tables(summary))
+
+
+def _latex_table(summary: Summary, table: ScoreTable) -> str:
+    head = " & ".join(["Model", *(standing.named(metric).translate(_LATEX) for metric in table.metrics)])
+    rows = [
+        _latex_rows(system.label, entries)
+        for system, entries in zip(table.systems, table.entries, strict=True)
+    ]
+    parts = len([system for system in table.systems if system in standing.contenders_of(summary, table.task)])
+    if 0 < parts < len(rows):
+        rows.insert(parts, r"\midrule")
+    signature = summary.signature.replace("|", ", ")
+    return "\n".join(
+        [
+            r"\begin{table}[t]",
+            r"\centering\small\setlength{\tabcolsep}{4pt}",
+            rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{Task {table.task.translate(_LATEX)}. {LEGEND.translate(_LATEX)}}}",
+            rf"\par\smallskip{{\footnotesize\raggedright {signature.translate(_LATEX)}\par}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_rows(label: str, entries: tuple[Entry, ...]) -> str:
+    """A row of values and, so that six metrics fit a page, a smaller row of intervals below it."""
+    values = " & ".join([label.translate(_LATEX), *map(_in_latex, entries)])
+    bounds = [standing.interval(entry.low, entry.high) for entry in entries]
+    if not any(bounds):
+        return rf"{values} \\"
+    below = " & ".join(["", *(rf"{{\scriptsize {held}}}" if held else "" for held in bounds)])
+    return rf"{values} \\[-2pt]" + "\n" + rf"{below} \\[2pt]"
+
+
+def _in_latex(entry: Entry) -> str:
+    text = rf"\textbf{{{entry.text}}}" if entry.best else entry.text.replace("–", "--")
+    return text + (r"$^{*}$" if entry.star else "")
+
+
+def csv_text(summary: Summary) -> str:
+    """Return every score, one a line, as CSV: the numbers as they are, not rounded."""
+    held = io.StringIO()
+    writer = csv.writer(held, lineterminator="\n")
+    writer.writerow(["task", "model", "size", "seed", "role", "metric", "value", "low", "high", "n"])
+    roles = {(s.model, s.task, s.size, s.seed): s.role for s in summary.systems}
+    for score in summary.scores:
+        role = roles.get((score.model, score.task, score.size, score.seed), "")
+        who = (score.task, score.model, score.size, score.seed, role)
+        writer.writerow([*who, score.metric, score.value, score.low, score.high, score.n])
+    return held.getvalue()
