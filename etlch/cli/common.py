@@ -1,0 +1,67 @@
+"""What both commands share: errors become one message and an exit code, options look alike."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from etlch import __version__
+from etlch.errors import EtlchError
+
+
+class Group(click.Group):
+    """A command group that prints an EtlchError without a traceback and exits with its code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        return guarded(super().invoke, ctx)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List commands in the order in which they were added: the order of the walk."""
+        return list(self.commands)
+
+
+class Command(click.Command):
+    """A lone command with the manners of Group."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        return guarded(super().invoke, ctx)
+
+
+def guarded(call: Any, ctx: click.Context) -> Any:
+    """Run a command; end with its exit code on EtlchError, with 130 on Ctrl-C."""
+    try:
+        return call(ctx)
+    except EtlchError as error:
+        click.echo(f"Error: {error.what}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        ctx.exit(error.code)
+    except KeyboardInterrupt:
+        click.echo("Stopped. Run the same command again to go on.", err=True)
+        ctx.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        ctx.exit(0)
+
+
+def split(kind: type = str) -> Any:
+    """Return a click callback that turns `a,b,c` into a tuple; None stays None."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Any, ...] | None:
+        if value is None:
+            return None
+        items = [item.strip() for item in value.split(",") if item.strip()]
+        try:
+            return tuple(kind(item) for item in items)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} is not a list of numbers such as 100,300") from error
+
+    return callback
+
+
+version_option = click.version_option(__version__, prog_name="etlch", message="%(prog)s %(version)s")
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

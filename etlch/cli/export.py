@@ -1,0 +1,38 @@
+"""`etlch-data export`: data files and recipes once more, for another preset, model or size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from etlch.cli.common import split
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--preset", help="A preset of llamafactory_configs/ or a YAML file.  [default: the run's]")
+@click.option("--base-model", help="A hub's name or a folder.  [default: the preset's]")
+@click.option("--template", help="LlamaFactory's name of its chat template.  [default: the preset's]")
+@click.option("--sizes", callback=split(int), help="Further sizes, e.g. 100,300.  [default: the run's]")
+@click.option(
+    "--matrix", type=click.Choice(["settings", "paper"]), help="Which models.  [default: the run's]"
+)
+@click.option("--settings", "file", type=click.Path(path_type=Path), help="A YAML file of rarer settings.")
+def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **options: str | None) -> None:
+    """Write the LlamaFactory files and recipes of RUN again. Nothing is paid for.
+
+    What is given here is kept in run.yaml; later sizes add to earlier ones.
+
+    \b
+    Example: etlch-data export outputs/offline-en --preset efficient
+    """
+    from etlch.data import export as room
+    from etlch.data.preflight_tokens import at_export
+    from etlch.files import Run
+
+    done = room.again(Run(run), file, sizes, dict(options))
+    click.echo(f"{len(done.data_sets)} data sets in {run / 'llamafactory'}")
+    click.echo(f"{len(done.recipes)} recipes for {len(done.models)} models in {run / 'recipes'}")
+    for line in at_export(Run(run)):
+        click.echo(line, err=True)

@@ -1,0 +1,60 @@
+"""`etlch-data preview`: the rendered prompts of one topic, without sending anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etlch.cli.common import split
+from etlch.config import Settings
+from etlch.records import LANGUAGES
+
+
+@click.command()
+@click.option("--topic", default=0, show_default=True, help="Place in the plan, from 0.")
+@click.option("--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(Settings.tasks)}]")
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {Settings.language}]"
+)
+@click.option("--articles", help="Your own texts: a file, a folder or a data set's name.")
+@click.option("--prompts", help="Your folder of prompt overrides.")
+@click.option("--teacher", help=f"A model's name, or `offline`.  [default: {Settings.teacher}]")
+@click.option("--seed", type=int, help=f"Of the plan.  [default: {Settings.seed}]")
+@click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of further settings.")
+@click.option("--schemas", is_flag=True, help="Show the response schemas too.")
+def preview(topic: int, file: Path | None, schemas: bool, **options: Any) -> None:
+    """Show every prompt for one topic as it would be sent. Nothing is sent or written.
+
+    With `--teacher offline`, which takes no prompts, its article and labels are shown.
+
+    \b
+    Examples:
+      etlch-data preview --language en --tasks ner
+      etlch-data preview --prompts my_prompts --topic 7 --schemas
+    """
+    import asyncio
+
+    from etlch.config import load_settings
+    from etlch.data import preview as room
+    from etlch.files import dumps
+
+    settings = load_settings(Settings, file, options)
+    if settings.teacher == "offline":
+        outcome = asyncio.run(room.written(settings, topic))
+        held = outcome.candidate.topic
+        click.echo(f"== topic {topic}: {held.subject} ({held.domain}) {held.genre}".rstrip())
+        if outcome.article is not None:
+            click.echo(outcome.article.text)
+        for record in outcome.records:
+            click.echo(f"\n== {record.task}\n{record.instruction}\n--\n{record.output}")
+        return
+    candidate, sent = asyncio.run(room.requests(settings, topic))
+    held = candidate.topic
+    click.echo(f"== topic {topic}: {held.subject} ({held.domain}) {held.genre}".rstrip())
+    for item in sent:
+        for message in item.request.messages:
+            click.echo(f"\n== {item.purpose} ({message.role})\n{message.content}")
+        if schemas and item.request.schema is not None:
+            click.echo(f"-- response schema\n{dumps(item.request.schema, indent=2)}")

@@ -1,0 +1,69 @@
+"""The code's own options and settings walk in; the reference pages' Markdown walks out (run by cog)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+
+def commands() -> str:
+    """Return a table of all commands with their first help sentence."""
+    rows = [f"| `{path}` | {command.get_short_help_str(120)} |" for path, command in _walk()]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])
+
+
+def helps() -> str:
+    """Return every command's help text, as the terminal shows it at 100 columns."""
+    parts = []
+    for path, command in _walk():
+        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        parts.append(f"## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def settings(kind: type[Any]) -> str:
+    """Return a table of a settings class: key, default, meaning (from its docstring)."""
+    meanings = dict(_meanings(kind.__doc__ or ""))
+    rows = []
+    for item in dataclasses.fields(kind):
+        default = item.default if item.default is not dataclasses.MISSING else {}
+        shown = "–" if default in (None, (), {}, "") else f"`{_plain(default)}`"
+        rows.append(f"| `{item.name}` | {shown} | {meanings.get(item.name, '')} |")
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _walk() -> Iterator[tuple[str, click.Command]]:
+    from etlch.cli.data import main as data
+    from etlch.cli.score import main as score
+
+    for name, root in (("etlch-data", data), ("etlch-score", score)):
+        yield from _below(name, root)
+
+
+def _below(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from _below(f"{path} {name}", child)
+
+
+def _meanings(doc: str) -> Iterator[tuple[str, str]]:
+    block = doc.partition("Attributes:")[2]
+    for names, meaning in re.findall(r"^ {8}([\w, ]+): ((?:.+)(?:\n {12}.+)*)", block, re.MULTILINE):
+        for name in names.split(","):
+            yield name.strip(), " ".join(meaning.split())
+
+
+def _plain(default: Any) -> str:
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+if __name__ == "__main__":
+    from etlch.config import Settings, settings_schema
+    from etlch.files import dumps
+
+    click.echo(dumps(settings_schema(Settings), indent=2))

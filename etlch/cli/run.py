@@ -1,0 +1,200 @@
+"""`etlch-data run`: the trainings, predictions and exports of a run, as one queue that goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etlch.cli.common import split
+
+if TYPE_CHECKING:
+    from etlch.data.checkpoints import Best
+    from etlch.data.jobs import Job
+    from etlch.data.machine import Machine
+    from etlch.data.preflight_tokens import Piece
+    from etlch.data.runner import Outcome
+    from etlch.files import Run
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--only", callback=split(), help="Recipes or models, with * and ?.  [default: all]")
+@click.option("--exports", is_flag=True, help="Merge adapters into whole models too.")
+@click.option("--gpus", callback=split(), help="Their numbers, e.g. 0,1.  [default: all visible]")
+@click.option("--gpus-each", default=1, show_default=True, type=click.IntRange(1), help="GPUs for one run.")
+@click.option(
+    "--predicting",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Predictions at a time on a CPU, each on its share of the cores.",
+)
+@click.option("--best", is_flag=True, help="Keep the checkpoint with the best facts F1 on validation.")
+@click.option("--plan", is_flag=True, help="Show what would be run, and why; run nothing.")
+@click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
+@click.option("--anyway", is_flag=True, help="Run in spite of what preflight calls an error.")
+@click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
+def run(
+    run: Path,
+    only: tuple[str, ...] | None,
+    exports: bool,
+    gpus: tuple[str, ...] | None,
+    gpus_each: int,
+    predicting: int,
+    best: bool,
+    plan: bool,
+    preflight: bool,
+    anyway: bool,
+    as_json: bool,
+) -> None:
+    """Train and predict with LlamaFactory what the recipes of RUN say; what is done is not run again.
+
+    One run on each visible GPU at a time; without a GPU one after the other. First a preflight looks
+    at values, data, tokens, learning rates and disk space, and refuses what would be wasted. Stopped
+    or killed, the same command goes on, trainings from their last checkpoint. Exit code 1 if one
+    fails; the others are run all the same.
+
+    \b
+    Examples:
+      etlch-data run outputs/offline-en
+      etlch-data run outputs/offline-en --only 'base,*-100-*' --plan
+      etlch-data run outputs/offline-en --preflight
+    """
+    from etlch.data import jobs, machine
+    from etlch.files import Run
+
+    folder = Run(run).require()
+    chosen = jobs.chosen(jobs.read_jobs(folder), only or (), exports=exports)
+    states = [(job, jobs.state(folder, job)) for job in chosen]
+    if plan:
+        for job, held in states:
+            click.echo(f"{held.name:6} {job.stem}" + (f"  ({held.why})" if held.why else ""))
+        return
+    here = machine.look(gpus, gpus_each, predicting)
+    if preflight:
+        _preflight(folder, chosen, here, show=True)
+        return
+    to_do = [job for job, held in states if held.name != "done"]
+    if to_do and not _preflight(folder, to_do, here, show=False, refuse=not anyway):
+        click.echo("Going on anyway.", err=True)
+    outcomes = _work(folder, chosen, here, best)
+    click.echo(_json(outcomes) if as_json else _table(outcomes))
+    _report_failures(folder, outcomes)
+
+
+def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: bool = True) -> bool:
+    """Show what preflight finds; return whether nothing is an error.
+
+    Raises:
+        EtlchError: errors are refused, and there are some.
+    """
+    from etlch.data import preflight, preflight_tokens
+    from etlch.errors import EtlchError
+
+    found = preflight.quick(run, jobs, gpus=len(here.gpus), world=here.gpus_each)
+    sample: tuple[Piece, ...] = ()
+    # Where LlamaFactory would not even start, counting tokens is no help.
+    if not any(finding.level == "error" for finding in found):
+        click.echo("Counting tokens with the model's own tokenizer …", err=True)
+        look = preflight_tokens.look(run, jobs)
+        found, sample = [*found, *look.findings], look.sample
+    for finding in found:
+        click.echo(str(finding), err=not show)
+    if show and sample:
+        click.echo("One training sample; what is trained on is green:")
+        colours = {True: "green", False: "bright_black"}
+        click.echo("".join(click.style(piece.text, fg=colours[piece.trained]) for piece in sample))
+    errors = sum(finding.level == "error" for finding in found)
+    if errors and refuse:
+        raise EtlchError(
+            f"preflight finds {errors} errors",
+            "The lines after the arrows mend them; `etlch-data run RUN --anyway` runs in spite of them.",
+            code=1,
+        )
+    return not errors
+
+
+def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]:
+    from etlch.cli.board import Board
+    from etlch.data import checkpoints, runner
+
+    after = None
+    if best:
+        after = runner.After(
+            jobs=lambda training: checkpoints.validations(run, training, jobs),
+            settle=lambda training: _settled(checkpoints.settle(run, training)),
+        )
+    board = Board(sys.stderr.isatty())
+    try:
+        return runner.work(run, jobs, here, board.show, after)
+    finally:
+        board.close()
+
+
+def _settled(best: Best | None) -> None:
+    if best is not None:
+        scores = ", ".join(
+            f"{name} {sum(by_task.values()) / len(by_task):.4f}" for name, by_task in best.facts_f1.items()
+        )
+        click.echo(f"{best.chosen} is kept; mean facts F1 on validation: {scores}", err=True)
+
+
+def _report_failures(run: Run, outcomes: list[Outcome]) -> None:
+    from etlch.errors import EtlchError
+
+    failed = [outcome.job.stem for outcome in outcomes if outcome.state == "failed"]
+    if failed:
+        raise EtlchError(
+            f"{len(failed)} of {len(outcomes)} failed: {', '.join(failed)}",
+            f"Their logs: {run.recipes / 'support' / 'logs'}. The same command tries them again.",
+            code=1,
+        )
+
+
+def _table(outcomes: list[Outcome]) -> str:
+    rows = [("recipe", "", "loss", "time", "memory", "tokens/s")]
+    for outcome in outcomes:
+        made = outcome.made
+        memory = made and (made.peak_gpu_memory_gb or made.peak_memory_gb)
+        rows.append(
+            (
+                outcome.job.stem,
+                outcome.state,
+                "" if outcome.loss is None else f"{outcome.loss:.4f}",
+                f"{made.seconds:.0f} s" if made and made.seconds is not None else "",
+                f"{memory:.1f} GB" if memory else "",
+                f"{made.tokens_per_second:,.0f}" if made and made.tokens_per_second else "",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _json(outcomes: list[Outcome]) -> str:
+    from dataclasses import asdict
+
+    from etlch.files import dumps
+
+    return dumps(
+        [
+            {
+                "recipe": outcome.job.recipe,
+                "model": outcome.job.model,
+                "kind": outcome.job.kind,
+                "state": outcome.state,
+                "why": outcome.why,
+                "loss": outcome.loss,
+                "provenance": asdict(outcome.made) if outcome.made else None,
+            }
+            for outcome in outcomes
+        ]
+    )

@@ -1,0 +1,145 @@
+"""etlch-score: from prediction files to scores, tests and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etlch.cli.common import CONTEXT, Group, split, version_option
+from etlch.config import ScoreSettings
+
+if TYPE_CHECKING:
+    from etlch.score.results import Summary
+
+
+class WithDefault(Group):
+    """A group whose command `score` need not be named: `etlch-score PATH…`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command's name before arguments that name none."""
+        known = {*self.commands, "--help", "-h", "--version"}
+        return super().parse_args(ctx, args if args and args[0] in known else ["score", *args])
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the default command's help, then the other commands."""
+        score = self.commands["score"]
+        own = click.Context(score, info_name=ctx.info_name)
+        score.format_usage(own, formatter)
+        score.format_help_text(own, formatter)
+        score.format_options(own, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(cls=WithDefault, context_settings=CONTEXT)
+@version_option
+def main() -> None:
+    """Score predictions against gold labels, with intervals, tests and pictures."""
+
+
+@main.command(hidden=True)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--keys", type=click.Path(path_type=Path), help="The gold side of loose files, line by line.")
+@click.option("--task", help="The task, where the files do not say it.  [default: from the labels]")
+@click.option("--model", help="Score this model only; for one loose file, its name.  [default: all]")
+@click.option("--baseline", help="Compare with this model.  [default: all of role base or baseline]")
+@click.option("--metrics", callback=split(), help="Only these, comma-separated.  [default: all]")
+@click.option(
+    "--tokenizer",
+    type=click.Choice(["hybrid", "char", "jieba", "rouge-score"]),
+    help=f"Of ROUGE.  [default: {ScoreSettings.tokenizer}]",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for results.  [default: RUN/scores]")
+@click.option("--json", "as_json", is_flag=True, help="Print what summary.json holds.")
+@click.option(
+    "--fail-under", multiple=True, metavar="METRIC=X", help="Exit 1 if a tuned model's score is lower."
+)
+@click.option("--against", type=click.Path(path_type=Path), help="An earlier summary.json to compare with.")
+@click.option("--max-drop", type=float, help="With --against: exit 1 if a drop beyond X is certain.")
+@click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of rarer settings.")
+@version_option
+def score(
+    paths: tuple[Path, ...],
+    keys: Path | None,
+    task: str | None,
+    model: str | None,
+    baseline: str | None,
+    metrics: tuple[str, ...] | None,
+    tokenizer: str | None,
+    out: Path | None,
+    as_json: bool,
+    fail_under: tuple[str, ...],
+    against: Path | None,
+    max_drop: float | None,
+    file: Path | None,
+) -> None:
+    """Score the predictions of run folders or files against their gold labels.
+
+    Gives scores with 95 % intervals, paired tests against the baselines, the paper's win rates and
+    a report. A run folder gets them in its folder scores/; loose files, and scorings of some metrics,
+    models or tasks only, need --out for more than the table.
+
+    \b
+    Examples:
+      etlch-score outputs/offline-en
+      etlch-score base.jsonl tuned.jsonl --keys test.keys.jsonl --out scores
+      etlch-score outputs/offline-en --fail-under facts_f1=0.80
+    """
+    from tempfile import TemporaryDirectory
+
+    from etlch.config import load_settings
+    from etlch.score.gates import check, parse_gates
+    from etlch.score.score import score as run
+
+    options = {"task": task, "model": model, "baseline": baseline, "metrics": metrics, "tokenizer": tokenizer}
+    settings = load_settings(ScoreSettings, file, options)
+    gates = parse_gates(fail_under, against, max_drop)
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder) if against else None
+        found = run(paths, settings, keys, out, progress=_say, scratch=scratch)
+        _show(found.summary, settings.metrics, as_json)
+        if found.out is not None and found.kept:
+            _report(found.summary, found.out)
+        failures = check(gates, found.summary, found.out, settings)
+    for failure in failures:
+        click.echo(f"Failed: {failure}", err=True)
+    if failures:
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("summary", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: SUMMARY's]")
+def report(summary: Path, out: Path | None) -> None:
+    """Render the report of an earlier scoring again: SUMMARY is summary.json or its folder.
+
+    \b
+    Example: etlch-score report outputs/offline-en/scores/summary.json
+    """
+    from etlch.score.report import write_report
+    from etlch.score.results import read_samples, read_summary
+
+    folder = summary if summary.is_dir() else summary.parent
+    click.echo(str(write_report(read_summary(summary), read_samples(folder), out or folder)))
+
+
+def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
+    """Print the result: the table, or JSON."""
+    from etlch.files import dumps
+    from etlch.score.results import summary_json
+    from etlch.score.terminal import render
+
+    click.echo(dumps(summary_json(summary), indent=1) if as_json else render(summary, wanted))
+
+
+def _report(summary: Summary, out: Path) -> None:
+    from etlch.score.report import write_report
+    from etlch.score.results import read_samples
+
+    _say("drawing the report")
+    _say(f"report: {write_report(summary, read_samples(out), out)}")
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
