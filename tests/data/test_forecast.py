@@ -1,0 +1,61 @@
+"""What is left to ask: the rest of a grown run, and everything behind a prompt that changed."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from etlch.config import Settings
+from etlch.data.forecast import in_words, refuse_if_dear, works
+from etlch.data.generate import chosen_tasks
+from etlch.data.money import Estimate
+from etlch.data.plan import read_tree, tree_topics
+from etlch.data.replies import Usage
+from etlch.errors import EtlchError
+from etlch.prompts import Prompts
+
+SETTINGS = Settings(language="en", sizes=(30,), test=10)
+PURPOSES = ("article/write", "json/ask", "json/label", "kge/label", "ner/label")
+
+
+def left(done: int, changed: tuple[str, ...] = ()) -> dict[str, int]:
+    prompts = Prompts()
+    topics = islice(tree_topics(read_tree(prompts, "en", (), ()), "en", 0), 50)
+    usage = {
+        name: Usage(name, done, done * 900, done * 300, done * 810_000, done * 90_000, 0.0)
+        for name in PURPOSES
+    }
+    found = works(SETTINGS, prompts, chosen_tasks(SETTINGS), topics, 40, usage, changed)
+    return {work.purpose: work.calls for work in found}
+
+
+def test_a_grown_run_pays_for_the_rest() -> None:
+    assert left(0) == dict.fromkeys(PURPOSES, 40)
+    assert left(25) == dict.fromkeys(PURPOSES, 15)
+    assert left(60) == dict.fromkeys(PURPOSES, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "anew"),
+    [
+        ("ner/label.en.j2", {"ner/label"}),
+        ("ner/types.yaml", {"ner/label"}),
+        ("json/ask.en.j2", {"json/ask", "json/label"}),
+        ("article/write.en.j2", set(PURPOSES)),
+        ("json/instruction.en.j2", {"json/label"}),
+        ("kge/instruction.en.j2", set()),
+    ],
+)
+def test_a_changed_prompt_is_asked_anew_with_all_that_builds_on_it(changed: str, anew: set[str]) -> None:
+    found = left(40, (changed,))
+    assert {purpose for purpose, calls in found.items() if calls == 40} == anew
+    assert sum(found.values()) == 40 * len(anew)
+
+
+def test_a_dear_estimate_needs_a_budget() -> None:
+    dear = Estimate(10_000, 9_000_000, 9_000_000, 6.75, 3.4, 13.5, "from the length of the prompts")
+    with pytest.raises(EtlchError, match=r"this may cost \$6.75"):
+        refuse_if_dear(dear, SETTINGS)
+    refuse_if_dear(dear, Settings(language="en", budget=20.0))
+    assert "$6.75 ($3.40 to $13.50" in in_words(dear, SETTINGS)[0]
