@@ -1,0 +1,55 @@
+"""`etlch-data export`: what it prints, and how it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from etlch.cli.data import main
+from etlch.config import Settings
+from tests.data.runs import make_run
+
+SETTINGS = Settings(teacher="offline", language="en", sizes=(10,), test=3, preset="smoke")
+
+
+def test_it_counts_what_it_wrote(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "demo", SETTINGS)
+    done = CliRunner().invoke(main, ["export", str(run.folder), "--preset", "efficient", "--sizes", "5"])
+    assert done.exit_code == 0, done.output
+    # 3 tasks: a test set, train sets of 5 and 10, a validation set of 10
+    assert done.stdout.splitlines()[0] == f"12 data sets in {run.llamafactory}"
+    # base, and two sizes: 2 trainings, 2 exports, 3 × 3 predictions
+    assert f"13 recipes for 3 models in {run.recipes}" in done.stdout
+    assert (run.recipes / "train_efficient-5-s42.yaml").is_file()
+
+
+def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "demo", SETTINGS)
+    for arguments, message in (
+        ([str(tmp_path)], "is not a run folder"),
+        ([str(run.folder), "--preset", "smok"], "Did you mean 'smoke'?"),
+        ([str(run.folder), "--sizes", "11"], "13 articles are too few"),
+        ([str(run.folder), "--sizes", "many"], "is not a list of numbers"),
+    ):
+        done = CliRunner().invoke(main, ["export", *arguments])
+        assert done.exit_code == 2, done.output
+        assert message in done.stderr
+        assert not run.recipes.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["--base-model", "Qwen/Qwen2.5-1.5B-Instruct"],
+            "no chat template is named for Qwen2.5-1.5B-Instruct",
+        ),
+        (["--template", "lama3"], "LlamaFactory has no template 'lama3'. Did you mean 'llama3'?"),
+    ],
+)
+def test_a_template_that_prompts_wrongly_is_refused(tmp_path: Path, options: list[str], told: str) -> None:
+    run = make_run(tmp_path / "run", SETTINGS)
+    shown = CliRunner().invoke(main, ["export", str(run.folder), *options])
+    assert shown.exit_code == 2 and told in shown.output

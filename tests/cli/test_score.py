@@ -1,0 +1,150 @@
+"""etlch-score as a user meets it: exit codes, streams, help and time to start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from etlch.cli.score import main
+from tests.score.scoring_case import key, make_run, rows, write_lines
+
+FEW = ("--metrics", "facts_f1,json_parse_ok,rouge_l")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_a_run_gets_a_table_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", 6, ["ner"])
+    found = run(folder, *FEW, "--out", folder / "scores")
+    assert found.exit_code == 0, found.output
+    assert "facts F1" in found.stdout
+    assert "p Holm/3\n" in found.stdout  # three tuned models, one base, in each metric
+    assert "report:" in found.stderr
+    assert all(len(line) <= 80 for line in found.stdout.splitlines())
+    for name in ("summary.json", "scores.jsonl", "report.html"):
+        assert (folder / "scores" / name).is_file()
+
+
+def test_json_prints_what_summary_json_holds(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", 5, ["json"])
+    found = run(folder, "--json", *FEW, "--out", folder / "scores")
+    assert json.loads(found.stdout) == json.loads((folder / "scores" / "summary.json").read_text())
+
+
+def test_loose_files_write_nothing_unless_told(tmp_path: Path) -> None:
+    keys = [key("ner", number) for number in range(4)]
+    path = write_lines(tmp_path / "p.jsonl", rows(keys, 1.0, "x"))
+    found = run(path, "--task", "ner", *FEW)
+    assert found.exit_code == 0, found.output
+    assert [item.name for item in tmp_path.iterdir()] == ["p.jsonl"]
+    assert "tiny" in run(path, "--task", "ner", "--model", "tiny", *FEW).stdout
+
+
+def test_a_failed_gate_exits_1_after_the_table(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", 6, ["ner"])
+    found = run(folder, *FEW, "--fail-under", "rouge_l=0.9999", "--fail-under", "facts_f1=0")
+    assert found.exit_code == 1
+    assert "ROUGE-L" in found.stdout
+    assert "Failed: etlch-100-s1 ner rouge_l" in found.stderr
+    assert run(folder, *FEW, "--fail-under", "facts_f1=0.1").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        FEW,
+        ("--model", "etlch-300"),
+        ("--task", "ner"),
+        ("--metrics", "facts_f1", "--against", "{scores}", "--max-drop", "0"),
+        ("--metrics", "facts_f1", "--json", "--fail-under", "facts_f1=0.999"),
+    ],
+)
+def test_a_filtered_scoring_never_replaces_a_full_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = make_run(tmp_path / "run", 4, ["ner"])
+    quick = tmp_path / "s.yaml"
+    quick.write_text("cosine: 'off'\nresamples: 100\n")
+    run(folder, "--settings", quick)
+    before = {path: path.read_bytes() for path in (folder / "scores").rglob("*") if path.is_file()}
+    found = run(folder, *(word.format(scores=folder / "scores") for word in words), "--settings", quick)
+    assert found.exit_code == ("--fail-under" in words), found.output
+    assert "filtered: nothing written; name a folder with --out" in found.stderr.splitlines()
+    assert "facts_f1" in found.stdout
+    assert {path: path.read_bytes() for path in (folder / "scores").rglob("*") if path.is_file()} == before
+    assert run(folder, *words[:2], "--settings", quick, "--out", tmp_path / "part").exit_code == 0
+    assert (tmp_path / "part" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["{young}"], "this run has no predictions yet"),
+        (["{folder}", "--metrics", "rouge"], "there is no metric 'rouge'"),
+        (["{folder}", "--fail-under", "facts_f1"], "no number after"),
+        (["{folder}", "--against", "old.json"], "need each other"),
+        (["{folder}", "--settings", "{settings}"], "unknown setting 'resample'. Did you mean 'resamples'?"),
+        (["report", "nowhere/summary.json"], "cannot read"),
+    ],
+)
+def test_mistakes_exit_2_with_one_message(tmp_path: Path, words: list[str], message: str) -> None:
+    folder = make_run(tmp_path / "run", 3, ["ner"])
+    settings = tmp_path / "s.yaml"
+    settings.write_text("resample: 5\n")
+    young = tmp_path / "young"
+    young.mkdir()
+    (young / "run.yaml").write_text("format: 1\n")
+    found = run(*(word.format(folder=folder, young=young, settings=settings) for word in words))
+    assert found.exit_code == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.output
+    assert not (folder / "scores").exists()
+
+
+def test_report_renders_again_without_scoring(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", 4, ["ner"])
+    run(folder, *FEW, "--out", folder / "scores")
+    before = (folder / "scores" / "report.html").read_bytes()
+    (folder / "scores" / "report.html").unlink()
+    found = run("report", folder / "scores" / "summary.json")
+    assert found.exit_code == 0, found.output
+    assert (folder / "scores" / "report.html").read_bytes() == before
+
+
+def test_help_shows_every_option_an_example_and_the_other_command() -> None:
+    text = run("--help").output
+    for word in (
+        "--keys",
+        "--tokenizer",
+        "[default: hybrid]",
+        "--fail-under",
+        "Examples:",
+        "report",
+        "--version",
+    ):
+        assert word in text
+    named = {line.split()[0] for line in text.splitlines() if line.startswith("  --")}
+    assert len(named - {"--help", "--version"}) == 12
+    assert "Example:" in run("report", "--help").output
+
+
+@pytest.mark.slow
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    code = "import sys; from etlch.cli.score import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "bad = {'numpy', 'scipy', 'rapidfuzz', 'pydantic', 'yaml', 'torch', 'matplotlib'} & set(sys.modules)\n"
+    code += "sys.exit(f'loaded {bad}' if bad else 0)"
+
+    def seconds(command: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    click_alone = min(seconds("import click") for _ in range(3))
+    assert min(seconds(code) for _ in range(3)) <= max(0.4, 6 * click_alone)
