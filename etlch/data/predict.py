@@ -8,6 +8,7 @@ the table.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ async def _task(
     path = run.prediction_file(folder, task)
     write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
     known = [cost for cost in costs if cost is not None]
-    usd = sum(known) if len(known) == len(costs) else None
+    usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
     return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), cut, refused, usd)
 
 

@@ -233,10 +233,13 @@ class Store:
             self._link.execute("DELETE FROM bookings WHERE id = ?", (booking,))
 
     def spent(self) -> float:
-        """Return the account in US dollars: all replies, and all bookings that got no answer."""
+        """Return the account in US dollars: all replies, and all bookings that got no answer.
+
+        Rounded far below any price, so that the order in which answers came does not show.
+        """
         with self._guarded():
             row = self._link.execute(
-                "SELECT (SELECT total(cost) FROM replies) + (SELECT total(cost) FROM bookings)"
+                "SELECT round((SELECT total(cost) FROM replies) + (SELECT total(cost) FROM bookings), 12)"
             ).fetchone()
         return float(row[0])
 
@@ -245,7 +248,7 @@ class Store:
         with self._guarded():
             rows = self._link.execute(
                 "SELECT purpose, count(*), sum(input), sum(output), sum(input * input),"
-                " sum(output * output), total(cost) FROM replies GROUP BY purpose ORDER BY purpose"
+                " sum(output * output), round(total(cost), 12) FROM replies GROUP BY purpose ORDER BY purpose"
             ).fetchall()
         return {row[0]: Usage(*row) for row in rows}
 
