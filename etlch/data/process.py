@@ -24,6 +24,13 @@ GRACE = 20.0
 """Seconds that a stopped process gets before it is killed."""
 _RESULTS = ("adapter_model.safetensors", "model*.safetensors*", "*_results.json", "trainer_state.json")
 _GIGA = 1e9
+_KEEP = {
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+"""glibc gives large blocks back to the system after each step of a CPU training, and asks for them
+again: the page faults cost a quarter of its time (6 steps of a 135M model: 22.7 s, with these 17.1 s)."""
 
 
 @dataclass
@@ -114,8 +121,9 @@ def clear(job: Job, checkpoint: Path | None) -> None:
 
 
 def environment(run: Run, job: Job, place: str | None, machine_: Machine) -> dict[str, str]:
-    """Return the process's environment."""
+    """Return the process's environment. What the user set stays, but for what the run itself needs."""
     values = {
+        **(_KEEP if place is None else {}),
         **os.environ,
         "PATH": machine.search_path(),  # LlamaFactory starts `torchrun` by its bare name
         "PYTHONUNBUFFERED": "1",
