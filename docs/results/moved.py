@@ -27,7 +27,7 @@ def allowed(folder: Path) -> float:
     logged = [json.loads(line) for line in lines]
     points = [(entry["current_steps"], entry["lr"]) for entry in logged if "lr" in entry]
     steps = [0, *(step for step, _ in points)]
-    return sum((step - before) * rate for before, (step, rate) in zip(steps, points, strict=False))
+    return float(sum((step - before) * rate for before, (step, rate) in zip(steps, points, strict=False)))
 
 
 if __name__ == "__main__":
