@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 _MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+_WIDTH = len("import rouge-chinese")
+"""Of the column of names: each line is printed before the next one is known."""
 
 
 @click.command()
@@ -36,15 +38,16 @@ def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
     from etlch.files import dumps
 
     click.echo("Importing each package in a process of its own …", err=True)
-    findings = examine(disk, hub)
+    findings = []
+    for finding in examine(disk, hub):
+        findings.append(finding)
+        if as_json:
+            continue
+        click.echo(f"{_MARKS[finding.state]}  {finding.name.ljust(_WIDTH)}  {finding.found}")
+        if finding.mend:
+            click.echo(f"{' ' * (_WIDTH + 8)}→ {finding.mend}")
     if as_json:
         click.echo(dumps([dataclasses.asdict(finding) for finding in findings]))
-    else:
-        width = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            click.echo(f"{_MARKS[finding.state]}  {finding.name.ljust(width)}  {finding.found}")
-            if finding.mend:
-                click.echo(f"{' ' * (width + 8)}→ {finding.mend}")
     bad = [finding.name for finding in findings if finding.state == "bad"]
     if bad:
         raise EtlchError(

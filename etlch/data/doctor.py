@@ -66,17 +66,21 @@ class Finding:
     mend: str = ""
 
 
-def examine(folder: Path, hub: str | None = None) -> list[Finding]:
-    """Look at Python, packages, GPUs, disk and programs.
+def examine(folder: Path, hub: str | None = None) -> Iterator[Finding]:
+    """Look at Python, packages, GPUs, disk and programs; yield each finding as it is made.
 
     Args:
         folder: where runs are written; its disk is looked at.
         hub: a model to ask the hub for; None asks nobody.
     """
-    found = [_python(), *_versions(), *_imports(), *_gpus(), _disk(folder), *_programs()]
+    yield _python()
+    yield from _versions()
+    yield from _imports()
+    yield from _gpus()
+    yield _disk(folder)
+    yield from _programs()
     if hub is not None:
-        found.append(_hub(hub))
-    return found
+        yield _hub(hub)
 
 
 def pins() -> dict[str, str]:

@@ -49,10 +49,9 @@ def test_a_missing_package_is_told_with_its_pin(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         doctor, "pins", lambda: {"rouge-chinese-of-nowhere": "rouge-chinese-of-nowhere>=1.0.3"}
     )
-    monkeypatch.setattr(doctor, "IMPORTS", {})
-    found = {one.name: one for one in doctor.examine(Path("."))}
-    assert found["rouge-chinese-of-nowhere"].state == "bad"
-    assert found["rouge-chinese-of-nowhere"].mend == "pip install 'rouge-chinese-of-nowhere>=1.0.3'"
+    found = next(one for one in doctor.examine(Path(".")) if one.name == "rouge-chinese-of-nowhere")
+    assert found.state == "bad"
+    assert found.mend == "pip install 'rouge-chinese-of-nowhere>=1.0.3'"
 
 
 def test_the_pins_are_those_of_the_extra() -> None:
@@ -60,9 +59,21 @@ def test_the_pins_are_those_of_the_extra() -> None:
     assert {"jieba", "nltk", "rouge-chinese", "torch", "torchvision", "transformers"} < set(doctor.pins())
 
 
+def test_a_finding_is_told_before_the_next_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> list[doctor.Finding]:
+        raise AssertionError("looked for too early")
+
+    monkeypatch.setattr(doctor, "_versions", fail)
+    found = doctor.examine(Path("."))
+    assert next(found).name == "Python"
+    with pytest.raises(AssertionError, match="too early"):
+        next(found)
+
+
 def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "DISK_GB", 1e9)
     monkeypatch.setattr(doctor, "IMPORTS", {})
+    monkeypatch.setattr(doctor, "_gpus", lambda: iter(()))  # imports torch
     found = {one.name: one for one in doctor.examine(tmp_path / "not" / "there" / "yet")}
     assert found["disk"].state == "bad"
     assert str(tmp_path) in found["disk"].found
