@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from etlch.cli.common import counted
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -43,4 +45,4 @@ def check(run: Path, limit: int, as_json: bool) -> None:
         hint = "`etlch-data export RUN` writes the LlamaFactory files again from records.jsonl."
         if any(problem.file in ("articles.jsonl", "records.jsonl") for problem in proof.problems):
             hint = "Repeat the run's `etlch-data generate` command: it writes these files again, and pays nothing twice."
-        raise EtlchError(f"{len(proof.problems)} problems in {run}", hint, code=1)
+        raise EtlchError(f"{counted(len(proof.problems), 'problem')} in {run}", hint, code=1)

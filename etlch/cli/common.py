@@ -63,5 +63,10 @@ def split(kind: type = str) -> Any:
     return callback
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 error`, `2 errors`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 version_option = click.version_option(__version__, prog_name="etlch", message="%(prog)s %(version)s")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

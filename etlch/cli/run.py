@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etlch.cli.common import split
+from etlch.cli.common import counted, split
 
 if TYPE_CHECKING:
     from etlch.data.checkpoints import Best
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="Predictions at a time on a CPU, each on its share of the cores.",
 )
-@click.option("--best", is_flag=True, help="Keep the checkpoint with the best facts F1 on validation.")
+@click.option("--best", is_flag=True, help="Keep the checkpoint, of those kept, with the best facts F1.")
 @click.option("--plan", is_flag=True, help="Show what would be run, and why; run nothing.")
 @click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
 @click.option("--anyway", is_flag=True, help="Run in spite of what preflight calls an error.")
@@ -110,7 +110,7 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
     errors = sum(finding.level == "error" for finding in found)
     if errors and refuse:
         raise EtlchError(
-            f"preflight finds {errors} errors",
+            f"preflight finds {counted(errors, 'error')}",
             "The lines after the arrows mend them; `etlch-data run RUN --anyway` runs in spite of them.",
             code=1,
         )
@@ -123,6 +123,8 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
 
     after = None
     if best:
+        for line in checkpoints.few(jobs):
+            click.echo(line, err=True)
         after = runner.After(
             jobs=lambda training: checkpoints.validations(run, training, jobs),
             settle=lambda training: _settled(checkpoints.settle(run, training)),

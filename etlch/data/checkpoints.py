@@ -40,6 +40,28 @@ class Best:
     facts_f1: dict[str, dict[str, float]]
 
 
+def few(jobs: Sequence[Job]) -> list[str]:
+    """Return, a line each, which trainings leave `--best` little to choose from, and why."""
+    told: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.kind == "train" and (why := _few(job)):
+            told.setdefault(why, []).append(job.model)
+    return [f"--best: {why}: {', '.join(models)}" for why, models in told.items()]
+
+
+def _few(training: Job) -> str:
+    """Return why a training leaves few checkpoints to choose from; empty if it keeps all."""
+    values = training.values
+    if not names(values.get("eval_dataset")):
+        return "no validation set to choose by"
+    if values.get("save_strategy") in ("no", False):
+        return "no checkpoints are kept (save_strategy)"
+    limit = values.get("save_total_limit")
+    return (
+        f"checkpoints are deleted while training (save_total_limit: {limit} in the preset)" if limit else ""
+    )
+
+
 def validations(run: Run, training: Job, jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs that predict a training's validation sets with each of its checkpoints.
 

@@ -53,6 +53,7 @@ def test_what_preflight_calls_an_error_is_not_run(run: Run) -> None:
     done = CliRunner().invoke(main, ["run", str(run.folder)])
     assert done.exit_code == 1
     assert "error: lora_dropout: 1.5 (train_smoke-20-s42)" in done.stderr
+    assert "Error: preflight finds 1 error\n" in done.stderr
     assert "--anyway" in done.stderr
     assert not run.models.exists()
     shown = CliRunner().invoke(main, ["run", str(run.folder), "--preflight"])
