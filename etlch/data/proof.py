@@ -59,10 +59,11 @@ def prove(run: Run) -> Proof:
     """Check every file of a run.
 
     Raises:
-        EtlchError: the folder is no run, or a task of the user's own cannot be loaded.
+        EtlchError: the folder is no run, was renamed, or a task of the user's own cannot be loaded.
     """
     held = manifest.read(run)
     settings = held.settings
+    _refuse_renamed(run, settings)
     task_file = Path(settings.task_file) if settings.task_file else None
     tasks = {name: find_task(name, task_file) for name in settings.tasks}
     prover = _Prover(run, settings, tasks, Sources(run, settings, tasks))
@@ -74,6 +75,23 @@ def prove(run: Run) -> Proof:
         *_recipes(run, settings),
     )
     return Proof(problems, prover.files, prover.rows)
+
+
+def _refuse_renamed(run: Run, settings: Settings) -> None:
+    """Say once, and not at every file, that the files carry another folder's name.
+
+    Raises:
+        EtlchError: they do.
+    """
+    end = run.stem(settings.tasks[0], "train", min(settings.sizes)).removeprefix(run.name) + ".json"
+    named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
+    if named and run.name not in named:
+        raise EtlchError(
+            f"{run.folder} was copied or renamed: its data sets carry the name '{named[0]}'",
+            f"Rename it back, or write them again under the new name: etlch-data export {run.folder}\n"
+            "What was trained on them then counts as stale.",
+            code=1,
+        )
 
 
 def expected(run: Run, settings: Settings) -> list[str]:

@@ -371,6 +371,11 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     runner = CliRunner()
     sound = runner.invoke(main, ["check", str(run.folder)])
     assert sound.exit_code == 0 and "12 data files, 81 rows: nothing is wrong" in sound.output
+    renamed = run.folder.rename(tmp_path / "better")
+    told = runner.invoke(main, ["check", str(renamed)])
+    assert told.exit_code == 1 and "was copied or renamed: its data sets carry the name 'good'" in told.stderr
+    assert f"etlch-data export {renamed}" in told.stderr
+    renamed.rename(run.folder)
     run.rejected.unlink()
     assert runner.invoke(main, ["check", str(run.folder)]).exit_code == 1
     assert runner.invoke(main, ["check", str(tmp_path / "nowhere")]).exit_code == 2
