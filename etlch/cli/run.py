@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="Predictions at a time on a CPU, each on its share of the cores.",
 )
-@click.option("--best", is_flag=True, help="Keep the checkpoint, of those kept, with the best facts F1.")
+@click.option(
+    "--best", is_flag=True, help="Take the checkpoint with the best facts F1, of those that are left."
+)
 @click.option("--plan", is_flag=True, help="Show what would be run, and why; run nothing.")
 @click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
 @click.option("--anyway", is_flag=True, help="Run in spite of what preflight calls an error.")
