@@ -139,13 +139,17 @@ class Prompts:
             for name, path in sorted(self._files.items())
         ]
 
-    def fingerprint(self, folders: Iterable[str], language: str) -> dict[str, str]:
-        """Return name → 12 hex digits of every file of these folders that concerns a language."""
-        wanted = set(folders)
+    def fingerprint(self, names: Iterable[str], language: str) -> dict[str, str]:
+        """Return name → 12 hex digits of every file of these names that concerns a language.
+
+        A name is a folder (`ner`), or a file without its endings (`article/write`).
+        """
+        wanted = set(names)
         return {
             entry.name: entry.hash
             for entry in self.listing()
-            if entry.name.split("/")[0] in wanted and _concerns(entry.name, language)
+            if wanted & {entry.name.split("/")[0], entry.name.split(".")[0]}
+            and _concerns(entry.name, language)
         }
 
     def check(self) -> None:

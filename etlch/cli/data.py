@@ -17,6 +17,7 @@ from etlch.cli.quality import quality
 from etlch.cli.run import run
 from etlch.cli.status import estimate, status
 from etlch.cli.tasks import tasks
+from etlch.cli.topics import topics
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -42,6 +43,7 @@ main.add_command(run)
 main.add_command(predict)
 main.add_command(calibrate)
 main.add_command(preview)
+main.add_command(topics)
 main.add_command(tasks)
 main.add_command(prompts)
 

@@ -129,9 +129,21 @@ def finish(
 
 
 def used_prompts(prompts: Prompts, settings: Settings) -> dict[str, str]:
-    """Return name → hash of the prompt files that this teacher can use."""
-    own = ("offline",) if settings.teacher == "offline" else ("article", "common", "topics")
-    return prompts.fingerprint((*own, *settings.tasks), settings.language)
+    """Return name → hash of the prompt files that this run can use."""
+    if settings.teacher == "offline" or settings.label_first:
+        wanted = [
+            "offline",
+            *(f"{task}/{part}" for task in settings.tasks for part in ("instruction", "types")),
+        ]
+    else:
+        wanted = [*settings.tasks]
+    if settings.teacher != "offline":
+        wanted.append("common/again")
+        if settings.label_first:
+            wanted.append("article/around")
+        elif not settings.articles:
+            wanted += ["article/write", f"topics/{settings.language}"]
+    return prompts.fingerprint(wanted, settings.language)
 
 
 class Show(Protocol):
