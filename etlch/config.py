@@ -71,6 +71,7 @@ class Settings:
         seeds: training seeds; one recipe each.
         baselines: predict these models too: name → {model, template}.
         variants: further training sets: multi, single, leave-one-out.
+        shots: predict the base model also with this many solved examples before each question; 0 does not.
         matrix: "paper" takes the paper's baselines, three seeds and all variants instead of
             the three settings above; sizes stay those named.
     """
@@ -117,6 +118,7 @@ class Settings:
     seeds: tuple[int, ...] = (42,)
     baselines: dict[str, dict[str, str]] = field(default_factory=dict)
     variants: tuple[Literal["multi", "single", "leave-one-out"], ...] = ("multi",)
+    shots: int = 0
     matrix: Literal["settings", "paper"] = "settings"
 
     __pydantic_config__ = FORBID
@@ -142,6 +144,8 @@ class Settings:
             raise EtlchError("sizes: none chosen", "Name at least one, e.g. --sizes 100.")
         if self.test < 0:
             raise EtlchError(f"test: {self.test} articles cannot be kept", "Name 0 or more.")
+        if self.shots < 0:
+            raise EtlchError(f"shots: {self.shots} examples cannot be shown", "Name 0 or more.")
         _known_policies(self.policies)
         for name in ("tasks", "sizes", "seeds"):
             values = getattr(self, name)

@@ -43,10 +43,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         base_model=str(tiny_llama(root / "model")),
         template=TEMPLATE,
         seeds=(7,),
+        shots=2,
     )
     run = make_run(root / "outputs" / "first run", settings)
     export(run, settings)
-    for recipe in (f"train_{NAME}", f"predict_{NAME}_ner", f"export_{NAME}"):
+    for recipe in (f"train_{NAME}", f"predict_{NAME}_ner", f"export_{NAME}", "predict_base-2shot_ner"):
         as_its_comment_says(run.recipes / f"{recipe}.yaml")
     return run
 
@@ -81,6 +82,13 @@ def test_predictions_stand_where_the_scorer_looks_and_in_the_keys_order(run: Run
     rows = list(read_aligned(run.prediction_file(NAME, "ner"), run.keys(run.stem("ner", "test"))))
     assert [row.key.article_id for row in rows] == [f"a{number:06d}" for number in range(4)]
     assert not any(row.truncated for row in rows)
+
+
+def test_predictions_after_examples_belong_to_the_same_keys(run: Run) -> None:
+    path = run.prediction_file("base-2shot", "ner")
+    rows = list(read_aligned(path, run.keys(run.stem("ner", "test"))))
+    assert [row.key.article_id for row in rows] == [f"a{number:06d}" for number in range(4)]
+    assert "shop 5 in Taipei" in json.loads(path.read_text("utf-8").splitlines()[0])["prompt"]  # an example
 
 
 def test_the_export_answers_as_base_and_adapter_do(run: Run) -> None:

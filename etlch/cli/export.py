@@ -16,10 +16,13 @@ from etlch.cli.common import split
 @click.option("--template", help="LlamaFactory's name of its chat template.  [default: the preset's]")
 @click.option("--sizes", callback=split(int), help="Further sizes, e.g. 100,300.  [default: the run's]")
 @click.option(
+    "--shots", type=int, help="Solved examples for a further row of the base model.  [default: the run's]"
+)
+@click.option(
     "--matrix", type=click.Choice(["settings", "paper"]), help="Which models.  [default: the run's]"
 )
 @click.option("--settings", "file", type=click.Path(path_type=Path), help="A YAML file of rarer settings.")
-def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **options: str | None) -> None:
+def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **options: str | int | None) -> None:
     """Write the LlamaFactory files and recipes of RUN again. Nothing is paid for.
 
     What is given here is kept in run.yaml; later sizes add to earlier ones.

@@ -21,7 +21,17 @@ from etlch.errors import EtlchError, nearest
 from etlch.files import Run, dumps, load_yaml, read_nouns, write_text
 from etlch.records import Json, Record, to_dict
 
-CHANGEABLE = ("sizes", "preset", "base_model", "template", "seeds", "baselines", "variants", "matrix")
+CHANGEABLE = (
+    "sizes",
+    "preset",
+    "base_model",
+    "template",
+    "seeds",
+    "baselines",
+    "variants",
+    "shots",
+    "matrix",
+)
 """Settings that another export may have otherwise; the rest went into the records."""
 
 
@@ -53,7 +63,7 @@ def export(run: Run, settings: Settings) -> Exported:
     splits = split(article_ids, settings.test, settings.sizes)
     models = planned(settings, preset.name, weights, template, lora=preset.lora)
     made = recipes(run, preset, models, settings.tasks if settings.test else ())
-    data_sets = llamafactory.write_data(run, records, splits, settings.tasks)
+    data_sets = llamafactory.write_data(run, records, splits, settings.tasks, settings.shots)
     _write_recipes(run, made)
     _write_cards(run, models)
     return Exported(

@@ -1,8 +1,8 @@
 """Settings walk in; every model that a run trains or predicts with walks out.
 
 A tuned model is named `<preset>[-<variant>]`, and its folder `<name>-<size>-s<seed>`, so that models of two presets,
-sizes or seeds stand side by side in one run; the untuned base model is `base`, and a baseline
-has the name that the settings give it.
+sizes or seeds stand side by side in one run; the untuned base model is `base`, with solved
+examples in its prompt `base-<k>shot`, and a baseline has the name that the settings give it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from etlch.config import Settings
+from etlch.data.splits import few_shot
 from etlch.errors import EtlchError
 from etlch.records import Model
 
@@ -34,19 +35,27 @@ class Planned:
         tasks: the tasks it is trained on; empty for a model that is not trained.
         weights: what LlamaFactory calls model_name_or_path.
         template: LlamaFactory's name of its chat template.
+        shots: solved examples before each question.
     """
 
     card: Model
     tasks: tuple[str, ...]
     weights: str
     template: str
+    shots: int = 0
+
+    @property
+    def split(self) -> str:
+        """The split that it predicts."""
+        return few_shot(self.shots) if self.shots else "test"
 
 
 def planned(settings: Settings, preset: str, weights: str, template: str, *, lora: bool) -> list[Planned]:
     """Return the models of a run: the base, the baselines, then the tuned ones by size, variant, seed.
 
     Args:
-        settings: sizes, seeds, variants, baselines; `matrix: paper` replaces the last three by the paper's.
+        settings: shots, sizes, seeds, variants, baselines; `matrix: paper` replaces the last three by
+            the paper's.
         preset: the preset's name, which tuned models carry.
         weights: the base model.
         template: the base model's template.
@@ -60,8 +69,12 @@ def planned(settings: Settings, preset: str, weights: str, template: str, *, lor
     seeds = PAPER_SEEDS if paper else settings.seeds
     kinds = ("multi", "leave-one-out", "single") if paper else settings.variants
     models = [Planned(Model("base", None, None, "base", None, None), (), weights, template)]
+    if settings.shots:
+        card = Model(f"base-{settings.shots}shot", None, None, "baseline", None, None)
+        models.append(Planned(card, (), weights, template, settings.shots))
+    taken = [model.card.name for model in models]
     for name, baseline in baselines.items():
-        _check(name, baseline)
+        _check(name, baseline, taken)
         card = Model(name, None, None, "baseline", None, None)
         models.append(Planned(card, (), baseline["model"], baseline["template"]))
     for size in sorted(set(settings.sizes)):
@@ -77,11 +90,11 @@ def planned(settings: Settings, preset: str, weights: str, template: str, *, lor
     return models
 
 
-def _check(name: str, baseline: dict[str, str]) -> None:
-    if name == "base" or not re.fullmatch(r"[\w.-]+", name):
+def _check(name: str, baseline: dict[str, str], taken: Sequence[str]) -> None:
+    if name in taken or not re.fullmatch(r"[\w.-]+", name):
         raise EtlchError(
             f"baselines: '{name}' cannot name a model folder",
-            "Letters, digits, '.', '_' and '-'; `base` is the untuned model.",
+            f"Letters, digits, '.', '_' and '-'; the untuned model is {' and '.join(taken)}.",
         )
     if set(baseline) != {"model", "template"}:
         raise EtlchError(

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import cycle
 from typing import Any, NamedTuple
 
 from etlch.data.jobs import Job, names, read_jobs
@@ -31,6 +32,7 @@ WASTED = 0.1
 """A larger share of samples that lose their label's end or their prompt's is an error."""
 ROUND = 64
 UNCUT = 1_000_000
+_ROLES = ("user", "assistant")
 _SHOWN = 400
 _BATCH = 200
 
@@ -166,9 +168,9 @@ class Counter(NamedTuple):
     template: Any
 
     def encode(
-        self, pairs: Sequence[tuple[str, str]], cutoff: int, train: bool
+        self, pairs: Sequence[tuple[Sequence[str], str]], cutoff: int, train: bool
     ) -> list[tuple[list[int], list[int]]]:
-        """Return (input ids, label ids) of samples as LlamaFactory's processors make them.
+        """Return (input ids, label ids) of samples, turns and a label, as LlamaFactory's processors make them.
 
         In training the labels are as long as the inputs, -100 where nothing is learnt; in
         predicting they are the label alone.
@@ -185,7 +187,10 @@ class Counter(NamedTuple):
         )
         none: list[None] = [None] * len(pairs)
         examples = {
-            "_prompt": [[{"role": "user", "content": asked}] for asked, _ in pairs],
+            "_prompt": [
+                [{"role": role, "content": turn} for role, turn in zip(cycle(_ROLES), turns, strict=False)]
+                for turns, _ in pairs
+            ],
             "_response": [[{"role": "assistant", "content": answer}] for _, answer in pairs],
             "_system": [""] * len(pairs),
             "_tools": [""] * len(pairs),
@@ -239,8 +244,8 @@ def _split(sample: tuple[list[int], list[int]], train: bool) -> tuple[int, int]:
     return masked, len(labels) - masked
 
 
-def _pairs(run: Run, name: str) -> list[tuple[str, str]]:
-    """Return (prompt, label) of a data set in the alpaca form, joined as LlamaFactory joins them."""
+def _pairs(run: Run, name: str) -> list[tuple[list[str], str]]:
+    """Return (turns, label) of a data set in the alpaca form, joined as LlamaFactory joins them."""
     info, _ = loads(read_text(run.llamafactory / INFO))
     entry: Json = info.get(name) if isinstance(info, dict) else None
     if (
@@ -255,7 +260,8 @@ def _pairs(run: Run, name: str) -> list[tuple[str, str]]:
     pairs = []
     for row in rows:
         asked = "\n".join(str(row[column]) for column in (prompt, query) if column and row.get(column))
-        pairs.append((asked, str(row.get(response or "") or "")))
+        earlier = [turn for turns in row.get(columns.get("history") or "") or () for turn in turns]
+        pairs.append(([*earlier, asked], str(row.get(response or "") or "")))
     return pairs
 
 
@@ -328,7 +334,7 @@ def _parity(counter: Counter | None) -> Iterator[Problem]:
         yield Problem("warning", told, "Serve it with the training template.")
         return
     asked = "QUESTION"
-    trained = tokenizer.decode(counter.encode([(asked, "ANSWER")], UNCUT, False)[0][0])
+    trained = tokenizer.decode(counter.encode([([asked], "ANSWER")], UNCUT, False)[0][0])
     served = tokenizer.apply_chat_template(
         [{"role": "user", "content": asked}], add_generation_prompt=True, tokenize=False
     )

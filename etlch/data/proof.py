@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from etlch.config import Settings
 from etlch.data import manifest
 from etlch.data.copies import Copies
-from etlch.data.llamafactory import COLUMNS, INFO
+from etlch.data.llamafactory import COLUMNS, INFO, SHOT_COLUMNS, turn
 from etlch.data.proof_rows import Problem, Row, fingerprint, read_rows, row_problems
 from etlch.data.proof_sources import Placed, Sources, read_placed
-from etlch.data.splits import FOLD
+from etlch.data.splits import FOLD, few_shot
 from etlch.errors import EtlchError
 from etlch.files import Run, load_yaml, read_text
 from etlch.labels import loads
@@ -94,15 +95,19 @@ def _refuse_renamed(run: Run, settings: Settings) -> None:
         )
 
 
-def expected(run: Run, settings: Settings) -> list[str]:
-    """Return the data sets that a run must have."""
-    stems = []
+def expected(run: Run, settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the data sets that a run must have, with their columns."""
+    columns = {}
     for task in settings.tasks:
-        stems += [run.stem(task, "test")] if settings.test else []
+        if settings.test:
+            columns[run.stem(task, "test")] = COLUMNS
+        if settings.test and settings.shots:
+            columns[run.stem(task, few_shot(settings.shots))] = SHOT_COLUMNS
         for size in sorted(settings.sizes):
-            stems.append(run.stem(task, "train", size))
-            stems += [run.stem(task, "val", size)] if size >= FOLD else []
-    return stems
+            columns[run.stem(task, "train", size)] = COLUMNS
+            if size >= FOLD:
+                columns[run.stem(task, "val", size)] = COLUMNS
+    return columns
 
 
 def _info(run: Run, settings: Settings) -> Iterator[Problem]:
@@ -126,12 +131,12 @@ def _info(run: Run, settings: Settings) -> Iterator[Problem]:
     wanted = expected(run, settings)
     for stem in [*wanted, *(entry for entry in info if entry not in wanted)]:
         entry = info.get(stem)
-        for reason in _entry_problems(stem, entry, known=stem in wanted):
+        for reason in _entry_problems(stem, entry, wanted.get(stem)):
             yield Problem(name, _line_of(text, stem), f"{stem}: {reason}")
 
 
-def _entry_problems(stem: str, entry: object, *, known: bool) -> list[str]:
-    if not known:
+def _entry_problems(stem: str, entry: object, columns: dict[str, str] | None) -> list[str]:
+    if columns is None:
         return ["no such data set is promised"]
     if entry is None:
         return ["the entry is missing"]
@@ -142,8 +147,8 @@ def _entry_problems(stem: str, entry: object, *, known: bool) -> list[str]:
         problems.append(f"file_name is {entry.get('file_name')!r}, not '{stem}.json'")
     if entry.get("formatting") != "alpaca":
         problems.append(f"formatting is {entry.get('formatting')!r}, not 'alpaca'")
-    if entry.get("columns") != COLUMNS:
-        problems.append(f"columns must be {COLUMNS}: LlamaFactory ignores what is not named")
+    if entry.get("columns") != columns:
+        problems.append(f"columns must be {columns}: LlamaFactory ignores what is not named")
     return problems
 
 
@@ -153,22 +158,51 @@ def _line_of(text: str, stem: str) -> int | None:
 
 
 def _tests(prover: _Prover) -> Iterator[Problem]:
-    """Check the test file of each task and remember its inputs."""
+    """Check the test files of each task and remember their inputs."""
     for task in prover.tasks if prover.settings.test else ():
         stem = prover.run.stem(task, "test")
-        rows = 0
+        marks = []
         for item in _data_set(prover, task, stem, keyed=True):
             if isinstance(item, Problem):
                 yield item
                 continue
-            rows += 1
+            marks.append(fingerprint(*item.texts))
             mark = fingerprint(item.input)
             if mark not in prover.test_inputs:
                 where = f"{stem}.json:{item.line}"
                 prover.test_inputs[mark] = where
                 prover.test.add(where, item.input)
                 prover.test_groups.add(prover.sources.groups.get(mark, where))
-        yield from _count(prover.run, stem, rows, prover.settings.test)
+        yield from _count(prover.run, stem, len(marks), prover.settings.test)
+        if prover.settings.shots:
+            yield from _shots(prover, task, marks)
+
+
+def _shots(prover: _Prover, task: str, test: list[int]) -> Iterator[Problem]:
+    """Check that a few-shot test file has the rows of the test file, and before each the promised examples.
+
+    Args:
+        prover: what has been seen so far.
+        task: its task.
+        test: fingerprints of the rows of the test file.
+    """
+    run, shots = prover.run, prover.settings.shots
+    source = run.stem(task, "train", min(prover.settings.sizes))
+    stem = run.stem(task, few_shot(shots))
+    taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, Row)]
+    examples = tuple((turn(row.instruction, row.input), row.output) for row in taken)
+    marks = []
+    for item in _data_set(prover, task, stem, keyed=True, history=True):
+        if isinstance(item, Problem):
+            yield item
+            continue
+        marks.append(fingerprint(*item.texts))
+        if item.history != examples:
+            reason = f"its examples are not the first {shots} rows of {source}.json"
+            yield Problem(_name(run, stem), item.line, reason)
+    if marks != test and run.data(stem).is_file():
+        reason = f"its rows are not those of {run.stem(task, 'test')}.json, in the same order"
+        yield Problem(_name(run, stem), None, reason)
 
 
 def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
@@ -186,7 +220,7 @@ def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
                     yield item
                     continue
                 rows += 1
-                marks.add(fingerprint(*item[1:]))
+                marks.add(fingerprint(*item.texts))
                 yield from (Problem(_name(prover.run, stem), item.line, why) for why in _leaks(prover, item))
                 article = fingerprint(item.input)
                 if use == "train":
@@ -202,13 +236,15 @@ def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
             before[use] = marks
 
 
-def _data_set(prover: _Prover, task: str, stem: str, *, keyed: bool) -> Iterator[Problem | Row]:
+def _data_set(
+    prover: _Prover, task: str, stem: str, *, keyed: bool, history: bool = False
+) -> Iterator[Problem | Row]:
     """Yield the rows of a data file, and before each what is wrong with it or with its key."""
     name = _name(prover.run, stem)
     keys = read_placed(prover.run.keys(stem), Key) if keyed else None
     pairs: set[int] = set()
     prover.files += 1
-    for item in read_rows(prover.run.data(stem), name):
+    for item in read_rows(prover.run.data(stem), name, history=history):
         if keys is not None:
             yield from _key_problems(prover.run.keys(stem), item, next(keys, None))
         if isinstance(item, Problem):
@@ -229,7 +265,7 @@ def _data_set(prover: _Prover, task: str, stem: str, *, keyed: bool) -> Iterator
 
 def _reasons(prover: _Prover, task: str, row: Row) -> list[str]:
     """Return what is wrong with a row; a row proved in a smaller size is not proved again."""
-    mark = fingerprint(task, *row[1:])
+    mark = fingerprint(task, *row.texts)
     if mark in prover.proved:
         return []
     record = prover.sources.record(task, row)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from etlch.data.ground import Policy, ground
-from etlch.data.llamafactory import COLUMNS
+from etlch.data.llamafactory import COLUMNS, SHOT_COLUMNS
 from etlch.grounding import one_line
 from etlch.labels import read_json, schema_problems
 from etlch.records import Json, Record
@@ -37,12 +37,18 @@ class Problem:
 
 
 class Row(NamedTuple):
-    """One row of a data file, and the line on which it begins."""
+    """One row of a data file, and the line on which it begins; of a few-shot test file with its examples."""
 
     line: int
     instruction: str
     input: str
     output: str
+    history: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Instruction, input and output."""
+        return self.instruction, self.input, self.output
 
 
 def fingerprint(*texts: str) -> int:
@@ -54,17 +60,18 @@ def fingerprint(*texts: str) -> int:
     return int.from_bytes(hashed.digest(), "big")
 
 
-def read_rows(path: Path, name: str) -> Iterator[Row | Problem]:
+def read_rows(path: Path, name: str, *, history: bool = False) -> Iterator[Row | Problem]:
     """Yield the rows of a JSON array, or what is wrong instead of one; a broken array ends it.
 
     Args:
         path: a data file.
         name: how messages call it.
+        history: whether rows have examples, as those of a few-shot test file do.
     """
     try:
         with path.open(encoding="utf-8") as stream:
             for line, value in _array(stream):
-                yield _row(value, name, line)
+                yield _row(value, name, line, history=history)
     except FileNotFoundError:
         yield Problem(name, None, "the file is missing")
     except UnicodeDecodeError as error:
@@ -73,19 +80,28 @@ def read_rows(path: Path, name: str) -> Iterator[Row | Problem]:
         yield Problem(name, error.line, error.reason)
 
 
-def shape_problems(value: Json) -> list[str]:
+def shape_problems(value: Json, *, history: bool = False) -> list[str]:
     """Return why a value is no row: LlamaFactory takes objects of strings, and drops others silently."""
     if not isinstance(value, dict):
         return [f"a row must be an object, not {_kind(value)}"]
-    wanted = list(COLUMNS.values())
+    wanted = list((SHOT_COLUMNS if history else COLUMNS).values())
     problems = [f"the column '{column}' is missing" for column in wanted if column not in value]
     problems += [f"unknown column '{column}'" for column in value if column not in wanted]
     problems += [
         f"the column '{column}' holds {_kind(held)}, not a string"
         for column, held in value.items()
-        if not isinstance(held, str)
+        if not isinstance(held, str) and not (history and column == "history")
     ]
+    if history and "history" in value and not _is_turns(value["history"]):
+        problems.append("the column 'history' holds no list of [prompt, response]")
     return problems
+
+
+def _is_turns(value: Json) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turns, list) and len(turns) == 2 and all(isinstance(text, str) for text in turns)
+        for turns in value
+    )
 
 
 def row_problems(
@@ -102,7 +118,7 @@ def row_problems(
     """
     problems = [
         f"the {column} contains the special token {token}"
-        for column, text in zip(COLUMNS.values(), row[1:], strict=True)
+        for column, text in zip(COLUMNS.values(), row.texts, strict=True)
         for token in dict.fromkeys(special_tokens(text))
     ]
     problems += [
@@ -159,11 +175,13 @@ def record_problems(
     return problems
 
 
-def _row(value: Json, name: str, line: int) -> Row | Problem:
-    problems = shape_problems(value)
+def _row(value: Json, name: str, line: int, *, history: bool) -> Row | Problem:
+    problems = shape_problems(value, history=history)
     if problems:
         return Problem(name, line, "; ".join(problems))
-    return Row(line, *(value[column] for column in COLUMNS.values()))
+    instruction, text, output = (value[column] for column in COLUMNS.values())
+    turns = tuple((asked, answer) for asked, answer in value.get("history", ()))
+    return Row(line, instruction, text, output, turns)
 
 
 def _kind(value: Json) -> str:

@@ -146,7 +146,8 @@ def train(run: Run, preset: Preset, model: Planned) -> Recipe:
 def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
     """Return the recipe that predicts one task's test set with one model, greedily.
 
-    One task a recipe: LlamaFactory joins several test sets into one file without a mark.
+    One task a recipe: LlamaFactory joins several test sets into one file without a mark. Each
+    solved example gets the room that a question with its label has, so that none is cut.
     """
     card = model.card
     said: dict[str, Json] = {
@@ -156,10 +157,12 @@ def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
         **_weights(preset, model),
         "template": model.template,
         "dataset_dir": "llamafactory",
-        "eval_dataset": run.stem(task, "test"),
+        "eval_dataset": run.stem(task, model.split),
         "output_dir": f"predictions/{card.folder}/{task}",
         "do_sample": False,
     }
+    if model.shots:
+        said["cutoff_len"] = (model.shots + 1) * int(preset.values.get("cutoff_len", 2048))
     kept = {key: value for key, value in preset.values.items() if not _TRAINING_ONLY.match(key)}
     return Recipe(
         f"predict_{card.folder}_{task}", f"Predict the {task} test set with {card.folder}.", _over(kept, said)

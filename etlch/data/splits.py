@@ -29,6 +29,25 @@ class Splits:
     train: dict[int, tuple[str, ...]]
     val: dict[int, tuple[str, ...]]
 
+    def examples(self, shots: int) -> tuple[str, ...]:
+        """Return the articles of few-shot examples: the first to train on in the smallest size, so in all.
+
+        Raises:
+            EtlchError: there are fewer.
+        """
+        size = min(self.train)
+        if shots > len(self.train[size]):
+            raise EtlchError(
+                f"shots: {shots} examples, and size {size} trains on {len(self.train[size])} articles",
+                "Name fewer shots.",
+            )
+        return self.train[size][:shots]
+
+
+def few_shot(shots: int) -> str:
+    """Return the name of the split that is the test set with solved examples before each question."""
+    return f"test_{shots}shot"
+
 
 def split(article_ids: Sequence[str], test: int, sizes: Sequence[int]) -> Splits:
     """Divide articles into a test set and, for each size, training and validation sets.

@@ -25,12 +25,26 @@ def test_it_counts_what_it_wrote(tmp_path: Path) -> None:
     assert (run.recipes / "train_efficient-5-s42.yaml").is_file()
 
 
+def test_shots_are_kept(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "demo", SETTINGS)
+    for options in (["--shots", "2"], []):
+        done = CliRunner().invoke(main, ["export", str(run.folder), *options])
+        assert done.exit_code == 0, done.output
+        # 3 tasks: two test sets, a train and a validation set; 1 training, 1 export, 3 × 3 predictions
+        assert done.stdout.splitlines() == [
+            f"12 data sets in {run.llamafactory}",
+            f"11 recipes for 3 models in {run.recipes}",
+        ]
+
+
 def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
     run = make_run(tmp_path / "demo", SETTINGS)
     for arguments, message in (
         ([str(tmp_path)], "is not a run folder"),
         ([str(run.folder), "--preset", "smok"], "Did you mean 'smoke'?"),
         ([str(run.folder), "--sizes", "11"], "13 articles are too few"),
+        ([str(run.folder), "--shots", "10"], "size 10 trains on 9 articles"),
+        ([str(run.folder), "--shots", "-1"], "-1 examples cannot be shown"),
         ([str(run.folder), "--sizes", "many"], "is not a list of numbers"),
     ):
         done = CliRunner().invoke(main, ["export", *arguments])

@@ -59,6 +59,7 @@ def write_run(
     test: int = 3,
     sizes: tuple[int, ...] = (4, 20),
     split_by: Literal["article", "topic"] = "article",
+    shots: int = 0,
 ) -> Run:
     """Write a whole run: articles, records, LlamaFactory files, recipes, run.yaml."""
     run = Run(folder)
@@ -68,6 +69,7 @@ def write_run(
         test=test,
         sizes=sizes,
         split_by=split_by,
+        shots=shots,
         base_model="some/model",
         template="llama3",
     )

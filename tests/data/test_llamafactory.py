@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def rows(path: Path) -> list[dict[str, str]]:
+def rows(path: Path) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -56,6 +57,23 @@ def test_rows_are_strings_and_keys_are_the_same_rows(run: Run) -> None:
         for row in rows(path):
             assert list(row) == ["instruction", "input", "output"]
             assert all(isinstance(value, str) for value in row.values())
+
+
+def test_a_few_shot_test_set_is_the_test_set_after_examples_from_training(run: Run) -> None:
+    export(run, replace(SETTINGS, shots=2))
+    test, shots = rows(run.data("行-run_kge_test")), rows(run.data("行-run_kge_test_2shot"))
+    # Articles 0 to 2 are the test set, so 3 and 4 are the first to train on.
+    turns = [
+        [
+            f"Please do kge.\n{name} opened shop {number} in Taipei.\nIt <b>rained</b>: 50% & more.",
+            f"【1. Triple format (Subject–Relation–Object)】\n{name} – opened – shop {number}",
+        ]
+        for number, name in ((3, "Zoë\u2028Ng"), (4, "𠮷田"))
+    ]
+    assert shots == [{**row, "history": turns} for row in test]
+    assert run.keys("行-run_kge_test_2shot").read_bytes() == run.keys("行-run_kge_test").read_bytes()
+    with pytest.raises(EtlchError, match="shots: 6 examples, and size 5 trains on 5 articles"):
+        export(run, replace(SETTINGS, shots=6))
 
 
 def test_another_export_removes_what_it_does_not_write(run: Run) -> None:
@@ -114,7 +132,28 @@ def test_llamafactory_loads_every_data_set(run: Run, model: Path, monkeypatch: p
             assert trained == f"{row['output']}<|eot_id|>"
 
 
-def load(name: str, model: Path) -> tuple[Any, Any]:
+@pytest.mark.train
+def test_llamafactory_shows_examples_as_earlier_turns(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Llama 3's chat format, written by hand: user and assistant in turn, and the question last."""
+    export(run, replace(SETTINGS, shots=2))
+    monkeypatch.chdir(run.folder)
+    name = "行-run_json_test_2shot"
+    loaded, tokenizer = load(name, model, predict=True)
+    assert len(loaded) == 3
+    for row, sample in zip(rows(run.data(name)), loaded, strict=True):
+        (one, first), (two, second) = row["history"]
+        turns = (one, first, two, second, f"{row['instruction']}\n{row['input']}", "")
+        text = "".join(
+            f"<|start_header_id|>{role}<|end_header_id|>\n\n{turn}<|eot_id|>"
+            for role, turn in zip(("user", "assistant") * 3, turns, strict=True)
+        )
+        assert tokenizer.decode(sample["input_ids"]) == f"<|begin_of_text|>{text.removesuffix('<|eot_id|>')}"
+        assert tokenizer.decode(sample["labels"]) == f"{row['output']}<|eot_id|>"
+
+
+def load(name: str, model: Path, *, predict: bool = False) -> tuple[Any, Any]:
     """Return a data set as LlamaFactory's trainer sees it, and the tokenizer."""
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
     from llamafactory.hparams import get_train_args
@@ -122,11 +161,11 @@ def load(name: str, model: Path) -> tuple[Any, Any]:
 
     arguments = {
         "stage": "sft",
-        "do_train": True,
+        **({"do_predict": True, "predict_with_generate": True} if predict else {"do_train": True}),
         "model_name_or_path": str(model),
         "template": TEMPLATE,
         "dataset_dir": "llamafactory",
-        "dataset": name,
+        "eval_dataset" if predict else "dataset": name,
         "cutoff_len": 2048,
         "output_dir": "unused",
         "use_cpu": True,
@@ -136,7 +175,7 @@ def load(name: str, model: Path) -> tuple[Any, Any]:
     module = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
     loaded = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)
-    return loaded["train_dataset"], module["tokenizer"]
+    return loaded["eval_dataset" if predict else "train_dataset"], module["tokenizer"]
 
 
 def test_records_of_a_lone_surrogate_are_written(tmp_path: Path) -> None:

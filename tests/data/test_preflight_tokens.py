@@ -47,6 +47,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         base_model=str(base),
         template=TEMPLATE,
         baselines={"other": {"model": str(other), "template": TEMPLATE}},
+        shots=2,
     )
     run = make_run(root / "demo", settings)
     export(run, settings)
@@ -56,7 +57,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         change(run, name, cutoff_len=4000)
     held = jobs.chosen(
         jobs.read_jobs(run),
-        ("train_*", "predict_base_ner", "predict_base_kge", "predict_other_*"),
+        ("train_*", "predict_base_ner", "predict_base_kge", "predict_base-2shot_ner", "predict_other_*"),
         exports=False,
     )
     return Case(run, look(run, held))
@@ -126,6 +127,19 @@ def test_the_longest_are_told(case: Case) -> None:
     notes = [one.what for one in case.found.findings if one.level == "note"]
     expected = f"cutoff_len 4,000: the longest prompt has {prompt} tokens, the longest label {label}"
     assert expected in notes
+
+
+@pytest.mark.train
+@pytest.mark.slow
+def test_examples_count_as_part_of_the_prompt(case: Case) -> None:
+    """A turn of llama3 has the tokens of the first, less the one that begins the text."""
+    examples = lengths(case.run, "demo_ner_train_20")[:2]
+    tests = lengths(case.run, "demo_ner_test")
+    prompt = sum(asked + answer - 1 for asked, answer in examples) + max(asked for asked, _ in tests)
+    label = max(answer for _, answer in tests)
+    notes = [one.what for one in case.found.findings if one.level == "note"]
+    assert f"cutoff_len 558: the longest prompt has {prompt} tokens, the longest label {label}" in notes
+    assert not [what for _, what in said(case, "demo_ner_test_2shot") if "lose" in what]
 
 
 @pytest.mark.train

@@ -152,6 +152,22 @@ def test_model_cards(tmp_path: Path) -> None:
     assert recipes(run)["predict_qwen_ner"]["template"] == "qwen"
 
 
+def test_the_base_model_with_examples_is_a_baseline(tmp_path: Path) -> None:
+    """`smoke` cuts at 1024 tokens: three examples and a question get the room of four."""
+    run = made(tmp_path / "demo", shots=3)
+    card = json.loads(run.model_card("base-3shot").read_text("utf-8"))
+    assert (card["name"], card["role"], card["size"]) == ("base-3shot", "baseline", None)
+    plain, shots = (recipes(run)[f"predict_{model}_kge"] for model in ("base", "base-3shot"))
+    assert shots == {
+        **plain,
+        "eval_dataset": "demo_kge_test_3shot",
+        "output_dir": "predictions/base-3shot/kge",
+        "cutoff_len": 4096,
+    }
+    again(run, None, None, {"shots": 0})
+    assert not [path for path in run.folder.rglob("*3shot*")]
+
+
 def test_a_small_size_has_no_evaluation(tmp_path: Path) -> None:
     """Without a validation set LlamaFactory refuses a recipe that evaluates."""
     held = recipes(made(tmp_path / "demo", preset="efficient"))

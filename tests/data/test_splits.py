@@ -47,6 +47,14 @@ def test_sizes_nest_and_growing_reorders_nothing(test: int, sizes: list[int], mo
         assert not set(small.test) & {*small.train[size], *small.val[size]}
 
 
+def test_examples_are_training_articles_of_every_size() -> None:
+    splits = split(IDS, 2, (100, 4))
+    assert splits.examples(3) == ("a2", "a3", "a4")
+    assert set(splits.examples(3)) < set(splits.train[100])
+    with pytest.raises(EtlchError, match="shots: 5 examples, and size 4 trains on 4 articles"):
+        splits.examples(5)
+
+
 def test_too_few_articles_are_named() -> None:
     with pytest.raises(
         EtlchError, match=r"12 articles are too few: a test set of 5 and a size of 10 need 15"
