@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
 from etlch.config import Settings
-from etlch.data.make import fixed_keys
-from etlch.data.money import Estimate, Work, estimate, find_price, price_table
-from etlch.data.replies import Usage
+from etlch.data.make import CHECKS, fixed_keys
+from etlch.data.money import PILOT, Estimate, Work, estimate, find_price, price_table
+from etlch.data.replies import Store, Usage
 from etlch.errors import EtlchError
 from etlch.prompts import Prompts
 from etlch.records import Topic
@@ -22,8 +24,44 @@ _OPEN_LENGTH = {"en": 600, "zh-TW": 900, "zh-CN": 900}
 _BYTES = {"en": 6.0, "zh-TW": 3.0, "zh-CN": 3.0}
 _TOKENS = {"en": 1.35, "zh-TW": 0.9, "zh-CN": 0.8}
 """UTF-8 bytes and o200k tokens of a word or character."""
+_BYTES_A_TOKEN = 4.0
 _ANSWER = 250
 """Tokens of an instruction or a label, about."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run's store tells about what is to come.
+
+    Attributes:
+        usage: purpose → what its replies took; things asked again have a purpose of their own.
+        accepted, judged: candidates.
+    """
+
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    accepted: int = 0
+    judged: int = 0
+
+    def calls(self, purpose: str) -> int:
+        """Return the number of replies on file."""
+        return self.usage[purpose].calls if purpose in self.usage else 0
+
+    def asked(self, purpose: str, needed: int) -> int:
+        """Return how many first askings `needed` accepted articles take, refused candidates included."""
+        if self.accepted < PILOT:
+            return needed
+        reach = min(1.0, self.calls(purpose) / self.judged)  # what is refused earlier never comes here
+        return max(needed, math.ceil(needed * self.judged / self.accepted * reach))
+
+
+def known(store: Store) -> Known:
+    """Return what a store tells."""
+    return Known(store.usage(), *store.judged(CHECKS))
+
+
+def again(purpose: str) -> str:
+    """Return the purpose under which what was refused is asked again."""
+    return f"{purpose} again"
 
 
 def works(
@@ -32,53 +70,57 @@ def works(
     tasks: Mapping[str, Task],
     topics: Iterable[Topic],
     needed: int,
-    usage: Mapping[str, Usage],
+    held: Known,
     changed: Collection[str] = (),
 ) -> list[Work]:
     """Return what is left to ask, by purpose.
 
     What is on file counts as done, so a grown run is charged for the difference; but a prompt
-    that has `changed` since (and what builds on its answers) is asked anew. Answers that will be
-    refused and asked again are in the pilot's means only.
+    that has `changed` since (and what builds on its answers) is asked anew. Candidates are refused,
+    and answers asked again, as often as they were so far.
     """
     sample = list(islice(topics, 50))
     language = settings.language
     units = sum(topic.length or _OPEN_LENGTH[language] for topic in sample) / max(len(sample), 1)
     article = "x" * int(units * _BYTES[language])
     first = sample[0] if sample else Topic(0, "", "", language)
-
-    def left(purpose: str) -> int:
-        task = purpose.split("/", maxsplit=1)[0]
-        builds_on = {purpose, "article/write", f"{task}/ask", f"{task}/types.yaml"}
-        if purpose == f"{task}/label" and prompts.has(
-            f"{task}/ask", language
-        ):  # else it is no part of what is sent
-            builds_on.add(f"{task}/instruction")
-        anew = any(name.startswith(f"{part}.") or name == part for name in changed for part in builds_on)
-        return needed if anew else max(0, needed - (usage[purpose].calls if purpose in usage else 0))
+    about = {"subject": first.subject, "domain": first.domain, "genre": first.genre, "length": first.length}
 
     def size(name: str, **values: object) -> int:
         return len(prompts.render(name, language, **values).encode())
 
     asked = []
-    if settings.articles is None:
-        written = size(
-            "article/write",
-            subject=first.subject,
-            domain=first.domain,
-            genre=first.genre,
-            length=first.length,
-        )
-        asked.append(Work("article/write", left("article/write"), written, int(units * _TOKENS[language])))
-    for name in tasks:
+    if settings.label_first:
+        facts = [("x" * 12,) * 3] * 12
+        bulk = size("article/around", facts=facts, names=[], **about)
+        asked.append(("article/around", bulk, int(units * _TOKENS[language])))
+    elif settings.articles is None:
+        asked.append(("article/write", size("article/write", **about), int(units * _TOKENS[language])))
+    for name in () if settings.label_first else tasks:
         told = {"article": article, "instruction": "x" * 200, "fields": ["x" * 12] * 5}
         if prompts.has(f"{name}/ask", language):
             bulk = size(f"{name}/ask", article=article, count=5, style="x" * 40, absent=1)
-            asked.append(Work(f"{name}/ask", left(f"{name}/ask"), bulk, _ANSWER))
+            asked.append((f"{name}/ask", bulk, _ANSWER))
         types = {key: "x" * 30 for key in fixed_keys(prompts, name, language, settings)}
-        bulk = size(f"{name}/label", types=types, **told)
-        asked.append(Work(f"{name}/label", left(f"{name}/label"), bulk, _ANSWER))
-    return asked
+        asked.append((f"{name}/label", size(f"{name}/label", types=types, **told), _ANSWER))
+    found = []
+    for purpose, bulk, length in asked:
+        done = 0 if _anew(purpose, prompts, language, changed) else held.calls(purpose)
+        left = max(0, held.asked(purpose, needed) - done)
+        found.append(Work(purpose, left, bulk, length))
+        if left and (repeats := held.calls(again(purpose))):
+            often = math.ceil(left * repeats / held.calls(purpose))
+            found.append(Work(again(purpose), often, bulk + int(length * _BYTES_A_TOKEN), length))
+    return found
+
+
+def _anew(purpose: str, prompts: Prompts, language: str, changed: Collection[str]) -> bool:
+    """Tell whether one of the prompts that a purpose's requests are made from has changed."""
+    task = purpose.split("/", maxsplit=1)[0]
+    builds_on = {purpose, "article/write", f"{task}/ask", f"{task}/types.yaml"}
+    if purpose == f"{task}/label" and prompts.has(f"{task}/ask", language):  # else it is no part of it
+        builds_on.add(f"{task}/instruction")
+    return any(name.startswith(f"{part}.") or name == part for name in changed for part in builds_on)
 
 
 def forecast(
@@ -87,12 +129,12 @@ def forecast(
     tasks: Mapping[str, Task],
     topics: Iterable[Topic],
     needed: int,
-    usage: Mapping[str, Usage],
+    held: Known,
     changed: Collection[str] = (),
 ) -> Estimate:
     """Return what is still to be paid for `needed` articles and their records."""
-    asked = works(settings, prompts, tasks, topics, needed, usage, changed)
-    return estimate(asked, usage, find_price(settings))
+    asked = works(settings, prompts, tasks, topics, needed, held, changed)
+    return estimate(asked, held.usage, find_price(settings))
 
 
 def in_words(found: Estimate, settings: Settings) -> list[str]:

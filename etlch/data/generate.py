@@ -14,11 +14,11 @@ from etlch.data import manifest, own_texts
 from etlch.data.apart import collect_sides
 from etlch.data.collect import Collected, Exhausted, Watcher, reasons
 from etlch.data.export import export
-from etlch.data.forecast import forecast, in_words
+from etlch.data.forecast import Known, forecast, in_words, known
 from etlch.data.make import Candidate, Workshop
 from etlch.data.manifest import Manifest
 from etlch.data.plan import read_tree, tree_topics
-from etlch.data.replies import Store, Usage
+from etlch.data.replies import Store
 from etlch.data.teacher import Teacher
 from etlch.data.teachers import Free, open_teacher
 from etlch.errors import EtlchError
@@ -286,17 +286,17 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
     needed = settings.test + max(settings.sizes)
     if settings.teacher == "offline":
         return Free().forecast(needed, tasks)
-    usage: dict[str, Usage] = {}
+    held = Known()
     if run.replies.exists():
         store = Store(run.replies, read_only=True)
         try:
-            usage = store.usage()
+            held = known(store)
         finally:
             store.close()
     tree = read_tree(prompts, settings.language, settings.domains, settings.genres, settings.lengths)
     topics = tree_topics(tree, settings.language, settings.seed)
     changed = changed_prompts(run, prompts, settings)
-    return in_words(forecast(settings, prompts, tasks, topics, needed, usage, changed), settings)
+    return in_words(forecast(settings, prompts, tasks, topics, needed, held, changed), settings)
 
 
 def changed_prompts(run: Run, prompts: Prompts, settings: Settings) -> list[str]:

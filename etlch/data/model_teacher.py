@@ -134,10 +134,10 @@ class ModelTeacher:
         """
         messages = [Message("user", prompt)]
         if ask.reasons:
-            again = self._prompts.render("common/again", topic.language, reasons=list(ask.reasons))
+            told = self._prompts.render("common/again", topic.language, reasons=list(ask.reasons))
             if ask.previous:
                 messages.append(Message("assistant", ask.previous))
-            messages.append(Message("user", again))
+            messages.append(Message("user", told))
         settings = self._settings
         request = Request(
             model=settings.teacher,
@@ -147,7 +147,8 @@ class ModelTeacher:
             schema=schema,
             sample=ask.sample,
         )
-        reply = await self._engine.ask(request, purpose)
+        # Told apart, so that an estimate knows how often things are asked again.
+        reply = await self._engine.ask(request, estimates.again(purpose) if ask.reasons else purpose)
         return wire.answer(reply, schema, settings.max_tokens)
 
     def _read(self, name: str) -> Json:
@@ -184,9 +185,9 @@ class ModelBill:
         Raises:
             EtlchError: it is high and no budget was named.
         """
-        usage = self._engine.store.usage()
+        held = estimates.known(self._engine.store)
         topics = self._teacher.topics()
-        found = estimates.forecast(self._settings, self._prompts, tasks, topics, needed, usage, changed)
+        found = estimates.forecast(self._settings, self._prompts, tasks, topics, needed, held, changed)
         estimates.refuse_if_dear(found, self._settings)
         return estimates.in_words(found, self._settings)
 

@@ -276,6 +276,14 @@ class Store:
             ).fetchall()
         return {key: Verdict(bool(ok), tuple(json.loads(reasons))) for key, ok, reasons in rows}
 
+    def judged(self, version: str) -> tuple[int, int]:
+        """Return how many a version of the checks accepted, and how many it judged."""
+        with self._guarded():
+            row = self._link.execute(
+                "SELECT total(ok), count(*) FROM verdicts WHERE version = ?", (version,)
+            ).fetchone()
+        return int(row[0]), int(row[1])
+
     def manners(self, model: str) -> Json:
         """Return what is remembered about a model at an endpoint, or None."""
         with self._guarded():

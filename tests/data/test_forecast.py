@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from itertools import islice
 
 import pytest
 
 from etlch.config import Settings
-from etlch.data.forecast import in_words, refuse_if_dear, works
+from etlch.data.forecast import Known, in_words, refuse_if_dear, works
 from etlch.data.generate import chosen_tasks
 from etlch.data.money import Estimate
 from etlch.data.plan import read_tree, tree_topics
@@ -19,21 +21,46 @@ SETTINGS = Settings(language="en", sizes=(30,), test=10)
 PURPOSES = ("article/write", "json/ask", "json/label", "kge/label", "ner/label")
 
 
-def left(done: int, changed: tuple[str, ...] = ()) -> dict[str, int]:
+def usage(purposes: Iterable[str], done: int) -> dict[str, Usage]:
+    return {
+        name: Usage(name, done, done * 900, done * 300, done * 810_000, done * 90_000, 0.0)
+        for name in purposes
+    }
+
+
+def left(
+    held: Known, needed: int = 40, changed: tuple[str, ...] = (), chosen: Settings = SETTINGS
+) -> dict[str, int]:
     prompts = Prompts()
     topics = islice(tree_topics(read_tree(prompts, "en", (), ()), "en", 0), 50)
-    usage = {
-        name: Usage(name, done, done * 900, done * 300, done * 810_000, done * 90_000, 0.0)
-        for name in PURPOSES
-    }
-    found = works(SETTINGS, prompts, chosen_tasks(SETTINGS), topics, 40, usage, changed)
+    found = works(chosen, prompts, chosen_tasks(chosen), topics, needed, held, changed)
     return {work.purpose: work.calls for work in found}
 
 
 def test_a_grown_run_pays_for_the_rest() -> None:
-    assert left(0) == dict.fromkeys(PURPOSES, 40)
-    assert left(25) == dict.fromkeys(PURPOSES, 15)
-    assert left(60) == dict.fromkeys(PURPOSES, 0)
+    assert left(Known()) == dict.fromkeys(PURPOSES, 40)
+    assert left(Known(usage(PURPOSES, 25))) == dict.fromkeys(PURPOSES, 15)
+    assert left(Known(usage(PURPOSES, 60))) == dict.fromkeys(PURPOSES, 0)
+
+
+def test_what_is_refused_and_asked_again_is_counted_as_often_as_it_was() -> None:
+    """40 of 50 candidates were accepted, 5 fell at their articles; every ninth label was asked twice."""
+    done = {**usage(PURPOSES[:1], 50), **usage(PURPOSES[1:], 45), **usage(["ner/label again"], 5)}
+    held = Known(done, accepted=40, judged=50)
+    assert left(held) == dict.fromkeys(PURPOSES, 0)
+    # 80 articles take 100 candidates, of which 90 come to the labels
+    grown = {"article/write": 50, **dict.fromkeys(PURPOSES[1:], 45), "ner/label again": 5}
+    assert left(held, 80) == grown
+
+
+def test_a_task_that_is_new_to_a_run_is_asked_for_every_article() -> None:
+    held = Known(usage(PURPOSES[:4], 50), accepted=40, judged=50)
+    assert left(held) == {**dict.fromkeys(PURPOSES[:4], 0), "ner/label": 40}
+
+
+def test_with_labels_first_only_articles_are_asked_for() -> None:
+    chosen = dataclasses.replace(SETTINGS, label_first=True)
+    assert left(Known(usage(["article/around"], 10)), chosen=chosen) == {"article/around": 30}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +75,7 @@ def test_a_grown_run_pays_for_the_rest() -> None:
     ],
 )
 def test_a_changed_prompt_is_asked_anew_with_all_that_builds_on_it(changed: str, anew: set[str]) -> None:
-    found = left(40, (changed,))
+    found = left(Known(usage(PURPOSES, 40)), changed=(changed,))
     assert {purpose for purpose, calls in found.items() if calls == 40} == anew
     assert sum(found.values()) == 40 * len(anew)
 
