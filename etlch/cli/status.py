@@ -25,7 +25,7 @@ def status(run: Path, as_json: bool) -> None:
 
     found = Run(run)
     state = read(found)
-    click.echo(dumps(to_json(state)) if as_json else in_words(found, state))
+    click.echo(dumps(to_json(found, state)) if as_json else in_words(found, state))
 
 
 @click.command()

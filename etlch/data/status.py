@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from etlch.config import Settings
+from etlch.config import Settings, plain
 from etlch.data import manifest
 from etlch.data.engine import is_locked
 from etlch.data.make import CHECKS
@@ -85,7 +85,7 @@ def read(run: Run) -> Status:
 def in_words(run: Run, status: Status) -> str:
     """Return the state for a person."""
     settings = status.settings
-    state = "going" if status.going else "finished" if status.finished else "stopped"
+    state = _state(status)
     lines = [
         f"{run.folder}: {state}",
         f"  teacher {settings.teacher}, {settings.language}, tasks {', '.join(settings.tasks)}, "
@@ -110,11 +110,34 @@ def in_words(run: Run, status: Status) -> str:
     return "\n".join(lines)
 
 
-def to_json(status: Status) -> dict[str, Json]:
-    """Return the state as plain values."""
-    import dataclasses
+def to_json(run: Run, status: Status) -> dict[str, Json]:
+    """Return the state as plain values, named as in run.yaml and in the summary of `generate --json`."""
+    return {
+        "run": str(run.folder),
+        "state": _state(status),
+        "settings": plain(status.settings),
+        "candidates": {
+            "needed": status.needed,
+            "accepted": status.accepted,
+            "rejected": status.rejected,
+            "reasons": status.reasons,
+        },
+        "cost": {
+            purpose: {
+                "requests": used.calls,
+                "input_tokens": used.input,
+                "output_tokens": used.output,
+                "usd": used.cost,
+            }
+            for purpose, used in status.usage.items()
+        },
+        "usd": status.spent,
+        "models": {model: list(tasks) for model, tasks in status.models.items()},
+    }
 
-    return dataclasses.asdict(status)
+
+def _state(status: Status) -> str:
+    return "going" if status.going else "finished" if status.finished else "stopped"
 
 
 def _models(run: Run) -> Iterator[tuple[str, tuple[str, ...]]]:
