@@ -40,7 +40,7 @@ _MAGNITUDE = re.compile(
 _REACH = 40
 """Characters that a number is followed to either side; a longer one is no number that people write."""
 
-_WORD = re.compile(r"\S+")
+_SPACES = re.compile(r"\s{2,}")
 _NUMERAL_TAIL = re.compile(rf"[\d{NUMERALS}]+\Z")
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around a number or date in the third view, so that 5 is not found inside 2024-03-05."""
@@ -146,16 +146,13 @@ def folded(text: str) -> View:
 
 
 def _folded_ascii(text: str) -> View:
-    """What `folded` makes of plain ASCII, twenty times as fast: small letters, single spaces."""
-    starts: list[int] = []
-    ends: list[int] = []
-    for word in _WORD.finditer(text):
-        if ends:
-            starts.append(ends[-1])
-            ends.append(word.start())
-        starts.extend(range(word.start(), word.end()))
-        ends.extend(range(word.start() + 1, word.end() + 1))
-    return View(" ".join(text.lower().split()), tuple(starts), tuple(ends))
+    """What `folded` makes of plain ASCII, four times as fast: small letters, single spaces."""
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    starts, ends = list(range(last)), list(range(1, last + 1))
+    for run in reversed(list(_SPACES.finditer(text, first, last))):
+        del starts[run.start() + 1 : run.end()]
+        del ends[run.start() : run.end() - 1]
+    return View(" ".join(text.lower().split()), tuple(starts[first:]), tuple(ends[first:]))
 
 
 @lru_cache(maxsize=512)
