@@ -207,30 +207,42 @@ def align(prediction: Prediction, key: Key, path: Path, strip: tuple[str, ...] =
     return Aligned(key, prediction.line, prediction.text, bool(shown) and shown != gold, prediction.columns)
 
 
-def own_key(prediction: Prediction, path: Path, task: str, language: str) -> Key:
-    """Return the key that a row without keys is to itself: its label is the gold.
+def own_gold(prediction: Prediction, path: Path) -> str:
+    """Return the label of a row without keys.
 
     Raises:
-        EtlchError: the row has no label; names the line.
+        EtlchError: the row has none; names the line.
     """
     if prediction.label is None:
         raise EtlchError(
             f"{path}, line {prediction.line}: no label, and no keys to take the gold from",
             "Name the keys of this test set with --keys FILE.",
         )
-    columns = prediction.columns
-    article = _text(columns, "input")
+    return prediction.label
+
+
+def own_key(prediction: Prediction, path: Path, task: str, language: str, *, by_prompt: bool = False) -> Key:
+    """Return the key that a row without keys is to itself: its label is the gold.
+
+    Its article is what the columns say; else, with `by_prompt`, that of all rows with this prompt;
+    else the row's own.
+
+    Raises:
+        EtlchError: the row has no label; names the line.
+    """
+    gold, columns = own_gold(prediction, path), prediction.columns
     # Two files without ids meet line by line, and only where their labels begin alike.
-    head = squash(prediction.label)[:PROMPT_HEAD]
-    identity = _text(columns, "id") or f"{prediction.line}-{digest(head)[:6]}"
+    identity = _text(columns, "id") or f"{prediction.line}-{digest(squash(gold)[:PROMPT_HEAD])[:6]}"
+    article = _text(columns, "input")
+    source = article or (squash(prediction.prompt) if by_prompt else "")
     return Key(
         id=identity,
-        article_id=_text(columns, "article_id") or (digest(article)[:16] if article else identity),
+        article_id=_text(columns, "article_id") or (digest(source)[:16] if source else identity),
         task=_text(columns, "task") or task,
         language=_text(columns, "language") or language,
         instruction=_text(columns, "instruction"),
         input=article,
-        gold=prediction.label,
+        gold=gold,
         schema=columns.get("schema"),
     )
 

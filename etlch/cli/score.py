@@ -20,7 +20,18 @@ class WithDefault(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command's name before arguments that name none."""
         known = {*self.commands, "--help", "-h", "--version"}
-        return super().parse_args(ctx, args if args and args[0] in known else ["score", *args])
+        if args and args[0] not in known:
+            self._refuse_misspelt(ctx, args[0])
+            args = ["score", *args]
+        return super().parse_args(ctx, args or ["score"])
+
+    def _refuse_misspelt(self, ctx: click.Context, word: str) -> None:
+        """Stop at a word that is nearly a command, and no path."""
+        from etlch.errors import nearest
+
+        near = nearest(word, list(self.commands), cutoff=0.75)
+        if near and not Path(word).exists():
+            ctx.fail(f"'{word}' is neither a command nor a path.{near}")
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the default command's help, then the other commands."""

@@ -133,7 +133,7 @@ def read_both(gold: str, predicted: str, language: str, how: How) -> Both:
     sides = Sides(
         facts.comparable(_mapped(one.facts, how)), facts.comparable(_mapped(two.facts, how)), two.wrong
     )
-    keys = _keys(gold), _keys(predicted)
+    keys = _keys(gold, how), _keys(predicted, how)
     return Both(sides, reading, problem, two.facts, keys if how.task.json_label else ((), ()))
 
 
@@ -161,8 +161,8 @@ def _read(text: str, glued: bool) -> Reading:
     return read_glued(text) if glued else read_json(text)
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    return _top_keys(read_json(text).value)
+def _keys(text: str, how: How) -> tuple[str, ...]:
+    return tuple(how.label_map.get(key, key) for key in _top_keys(read_json(text).value))
 
 
 def _top_keys(value: Json) -> tuple[str, ...]:

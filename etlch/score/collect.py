@@ -22,7 +22,7 @@ from etlch.predictions import RawRow
 from etlch.score.inputs import Job
 from etlch.score.results import Source, System
 from etlch.score.rows import Tally, rows_of
-from etlch.score.shape import Look, look
+from etlch.score.shape import look
 from etlch.score.work import Block, Chunk, Part, Plan, measure_chunk
 
 CHUNK_ROWS = 250
@@ -95,6 +95,7 @@ class Collector:
     drafts: dict[System, _Draft] = field(default_factory=dict)
     ids: dict[str, dict[str, int]] = field(default_factory=dict)
     articles: dict[str, dict[str, int]] = field(default_factory=dict)
+    article_of: dict[str, list[int]] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
     runs: list[tuple[System, int]] = field(default_factory=list)
 
@@ -123,14 +124,21 @@ class Collector:
         draft.seen.update(records)
         self._spool(part, records, known)
         self.runs.append((part.system, len(part.ids)))
-        articles = self.articles.setdefault(task, {})
         draft.records.append(np.array(records, dtype=np.int32))
-        numbers = [articles.setdefault(name, len(articles)) for name in part.articles]
-        draft.articles.append(np.array(numbers, dtype=np.int32))
+        draft.articles.append(np.array(self._articles(part, records), dtype=np.int32))
         draft.matrices.append(part.matrix)
         numbered = [[self.texts.setdefault(text, len(self.texts)) for text in pair] for pair in part.texts]
         draft.texts.append(np.array(numbered, dtype=np.int32).reshape(-1, 2))
         _add_types(draft.types, part)
+
+    def _articles(self, part: Part, records: Sequence[int]) -> list[int]:
+        """Return each record's article. The first file that has a record decides, so that all pair alike."""
+        numbers = self.articles.setdefault(part.system.task, {})
+        article_of = self.article_of.setdefault(part.system.task, [])
+        for name, record in zip(part.articles, records, strict=True):
+            if record == len(article_of):
+                article_of.append(numbers.setdefault(name, len(numbers)))
+        return [article_of[record] for record in records]
 
     def _spool(self, part: Part, records: list[int], known: int) -> None:
         if self.samples is not None:
@@ -200,7 +208,7 @@ def collect(
         )
         for place, job in enumerate(jobs)
     ]
-    notes += [_guess_note(job, plan.look) for job, plan in zip(jobs, plans, strict=True) if plan.look.guessed]
+    notes += [note for plan in plans for note in plan.look.notes]
     workers = _workers(jobs, settings)
     pool = ProcessPoolExecutor(workers) if workers > 1 else None
     try:
@@ -227,10 +235,6 @@ def _is_first(jobs: Sequence[Job], place: int) -> bool:
     """Tell whether a job's gold side was not seen in a job before it."""
     keys = jobs[place].keys
     return keys is None or all(job.keys != keys for job in jobs[:place])
-
-
-def _guess_note(job: Job, seen: Look) -> str:
-    return f"{job.shown}: no task named; its labels look like {seen.task}"
 
 
 def _workers(jobs: Sequence[Job], settings: ScoreSettings) -> int:

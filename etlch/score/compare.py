@@ -150,20 +150,6 @@ def opponents(systems: Sequence[System], settings: ScoreSettings) -> list[tuple[
     return [(system, base) for system in systems if system not in bases for base in bases]
 
 
-def check_baseline(systems: Sequence[System], settings: ScoreSettings) -> None:
-    """Refuse a baseline that is not there.
-
-    Raises:
-        EtlchError: no system has this name.
-    """
-    names = sorted({name for system in systems for name in names_of(system)})
-    if settings.baseline is not None and settings.baseline not in names:
-        raise EtlchError(
-            f"there is no baseline '{settings.baseline}'.{nearest(settings.baseline, names)}",
-            f"Models with predictions: {', '.join(names)}.",
-        )
-
-
 def _score(cell: _Cell, found: stats.Estimate) -> Score:
     system = cell.table.system
     return Score(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 
 from etlch.config import ScoreSettings
@@ -39,9 +40,12 @@ def parse_gates(floors: Sequence[str], against: Path | None, max_drop: float | N
         name, _, number = text.partition("=")
         known_metrics([name])
         try:
-            found.append((name, float(number)))
-        except ValueError as error:
-            raise EtlchError(f"--fail-under {text}: no number after '='", "Example: facts_f1=0.80") from error
+            floor = float(number)
+        except ValueError:
+            floor = nan
+        if isnan(floor):
+            raise EtlchError(f"--fail-under {text}: no number after '='", "Example: facts_f1=0.80")
+        found.append((name, floor))
     if (against is None) != (max_drop is None):
         raise EtlchError(
             "--against and --max-drop need each other", "Example: --against old/summary.json --max-drop 0.01"

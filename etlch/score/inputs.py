@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import glob
+from itertools import islice
 from pathlib import Path
 
 from etlch.config import ScoreSettings
 from etlch.errors import EtlchError, nearest
 from etlch.files import Run, read_text
+from etlch.predictions import parse_row, raw_rows
 from etlch.records import Json, Model, from_dict
 from etlch.score.results import System
 
@@ -63,8 +65,10 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
             raise EtlchError(f"{path}: this run has no predictions yet", f"Next: etlch-data run {path}")
         else:
             loose += _files(path)
-    jobs = _chosen(jobs, settings) if jobs else []
-    jobs += _loose(loose, keys, settings, also=bool(jobs))
+    files = _loose(loose, keys, settings, also=bool(jobs))
+    if not any(map(_names_models, files)):
+        check_baseline([job.system for job in (*jobs, *files)], settings)
+    jobs = [*(_chosen(jobs, settings) if jobs else []), *files]
     if keys is not None:
         jobs = [replace(job, keys=keys) for job in jobs]
     if not jobs:
@@ -83,9 +87,19 @@ def _expanded(paths: Sequence[Path]) -> list[Path]:
             continue
         matches = sorted(glob(str(path), recursive=True))
         if not matches:
-            raise EtlchError(f"{path} does not exist", "Name a run folder, a prediction file or a glob.")
+            raise EtlchError(
+                f"{path} does not exist.{_nearest_path(path)}",
+                "Name a run folder, a prediction file or a glob.",
+            )
         found += map(Path, matches)
     return list(dict.fromkeys(found))
+
+
+def _nearest_path(path: Path) -> str:
+    """Name the neighbour with the most similar name, below the deepest folder that exists."""
+    while not path.parent.is_dir():
+        path = path.parent
+    return nearest(str(path), [str(other) for other in sorted(path.parent.iterdir())], cutoff=0.75)
 
 
 def _files(path: Path) -> list[Path]:
@@ -181,6 +195,20 @@ def _chosen(jobs: list[Job], settings: ScoreSettings) -> list[Job]:
     ]
 
 
+def check_baseline(systems: Sequence[System], settings: ScoreSettings) -> None:
+    """Refuse a baseline that is not there.
+
+    Raises:
+        EtlchError: no system has this name.
+    """
+    names = sorted({name for system in systems for name in names_of(system)})
+    if systems and settings.baseline is not None and settings.baseline not in names:
+        raise EtlchError(
+            f"there is no baseline '{settings.baseline}'.{nearest(settings.baseline, names)}",
+            f"Models with predictions: {', '.join(names)}.",
+        )
+
+
 def names_of(system: System) -> tuple[str, str]:
     """Return the names that options may call a model by: with its size and seed, and without."""
     return system.model, system.label
@@ -199,6 +227,15 @@ def _loose(files: list[Path], keys: Path | None, settings: ScoreSettings, also: 
         Job(file, System(name, settings.task or ""), keys or _keys_beside(file), str(file))
         for file, name in zip(files, names, strict=True)
     ]
+
+
+def _names_models(job: Job) -> bool:
+    """Tell whether the first row says whose it is, so that the names are known only after reading."""
+    try:
+        columns = [parse_row(row, job.path).columns for row in islice(raw_rows(job.path), 1)]
+    except EtlchError:
+        return True  # told, or skipped, when the rows are read
+    return any(name in columns[0] for name in ("model", "size", "seed")) if columns else False
 
 
 def _keys_beside(file: Path) -> Path | None:

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from etlch import __version__
 from etlch.config import ScoreSettings
+from etlch.measure import resampling
 from etlch.score.collect import Collected, Table, collect
 from etlch.score.compare import (
     Compared,
-    check_baseline,
     compare,
     known_metrics,
     seed_scores,
     type_scores,
     win_rates,
 )
-from etlch.score.inputs import find_inputs
+from etlch.score.inputs import check_baseline, find_inputs
 from etlch.score.results import KEYS, SCORES, SUMMARY, Counts, Summary, System, write_summary
 from etlch.score.similarity import Similarity, add_cosine, with_cosines
 
@@ -31,6 +31,8 @@ GROUPS = {
     "grounding": {"grounded"},
 }
 """Group of metrics that are computed together → its members; all others are of the group facts."""
+
+OTHER_NAMES = "If they only have other names, map them with the setting label_map"
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,25 @@ def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
         (item.model, item.task, item.size, item.seed, item.metric): item.value for item in compared.scores
     }
     found = []
-    for (model, task, size, seed, metric), typed in by_metric.items():
-        untyped = by_metric.get((model, task, size, seed, "untyped_f1"))
-        if metric == "facts_f1" and untyped is not None and typed is not None and untyped > 0.3 > 5 * typed:
+    for (model, task, size, seed, metric), value in by_metric.items():
+        who = System(model, task, size, seed).label
+        untyped, parsed = (
+            by_metric.get((model, task, size, seed, name)) or 0.0 for name in ("untyped_f1", "json_fenced_ok")
+        )
+        if metric == "facts_f1" and value is not None and untyped > 0.3 > 5 * value:
             found.append(
-                f"{System(model, task, size, seed).label}: mentions are right (untyped F1 {untyped:.2f}) but "
-                f"types almost never (facts F1 {typed:.2f}). If they only have other names, map them with "
-                "the setting label_map"
+                f"{who}: mentions are right (untyped F1 {untyped:.2f}) but types almost never (facts F1 "
+                f"{value:.2f}). {OTHER_NAMES}"
             )
+        if metric == "keys_f1" and value is not None and parsed > 0.5 > 10 * value:
+            found.append(f"{who}: its keys are almost never the labels' (keys F1 {value:.2f}). {OTHER_NAMES}")
+    apart = [item for item in compared.comparisons if not item.n]
+    if apart:
+        label = System(apart[0].model, apart[0].task, apart[0].size, apart[0].seed).label
+        found.append(
+            f"{label} and {apart[0].baseline} share no {apart[0].task} record with a value of {apart[0].metric}; "
+            "rows without ids meet line by line, where their labels begin alike"
+        )
     if not compared.comparisons and len({item.model for item in compared.scores}) > 1:
         found.append("nothing was compared: no model has the role base or baseline; name one with --baseline")
     return found
@@ -157,9 +170,11 @@ def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
 
 def signature(tables: Sequence[Table], settings: ScoreSettings, resamples: int, cosine: str) -> str:
     """Return all that must be equal for numbers to be comparable, in sacreBLEU's manner."""
+    articles = max(len(set(table.articles.tolist())) for table in tables)
     parts = {
         "records": max(len(table.records) for table in tables),
-        "articles": max(len(set(table.articles.tolist())) for table in tables),
+        "articles": articles,
+        **({"groups": resampling.GROUPS} if articles > resampling.GROUPS else {}),
         "tok": settings.tokenizer,
         "case": "lower" if settings.tokenizer == "rouge-score" else "mixed",
         "facts": "set+nfkc" + ("+map" if settings.label_map else ""),

@@ -1,25 +1,30 @@
-"""The first labels of a file walk in; its task, its language and how its labels are built walk out."""
+"""The first rows of a file walk in; its task, its language and how its labels are built walk out."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 from etlch.config import ScoreSettings
 from etlch.errors import EtlchError
+from etlch.files import load_yaml, shipped
 from etlch.labels import read_json
 from etlch.measure.form import read_glued
 from etlch.measure.record import says_none
-from etlch.predictions import parse_key, parse_row, raw_rows, without_markers
+from etlch.predictions import Prediction, own_gold, parse_key, parse_row, raw_rows, without_markers
 from etlch.records import Json
 from etlch.score.inputs import Job
 from etlch.tasks import kge
-from etlch.text import is_cjk
+from etlch.text import is_cjk, squash
 
 LOOK = 200
 """Rows that are looked at."""
+
+MOST_PER_PROMPT = 20
+"""Rows that one prompt may have on average; above it prompts are taken for instructions without an article."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,25 @@ class Look:
 
     Attributes:
         task: of rows that do not name their own.
-        guessed: whether the labels decided it, because nothing else said it.
         shapes: task → shape, for every task seen.
+        by_prompt: whether rows with equal prompts are of one article, because no column says it.
+        notes: what was taken for granted, in words.
     """
 
     task: str
-    guessed: bool
     shapes: Mapping[str, Shape]
+    by_prompt: bool
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Gold:
+    """One gold text. `prompt` is None where keys or columns say which article it belongs to."""
+
     task: str
     language: str
     text: str
+    prompt: str | None
 
 
 def look(job: Job, settings: ScoreSettings) -> Look:
@@ -68,15 +78,30 @@ def look(job: Job, settings: ScoreSettings) -> Look:
     golds = list(islice(_golds(job, settings), LOOK))
     if not golds:
         raise EtlchError(f"{job.path} has no row that can be scored", "An empty file scores nothing.")
+    by_prompt, notes = _articles([gold.prompt for gold in golds if gold.prompt is not None])
     golds = [replace(gold, text=without_markers(gold.text, settings.end_markers)) for gold in golds]
     said = job.system.task or settings.task or ""
     unsaid = [gold.text for gold in golds if not gold.task]
-    guessed = bool(unsaid) and not said
     task = said or (_guess(unsaid, job) if unsaid else golds[0].task)
+    if unsaid and not said:
+        notes = (f"{job.shown}: no task named; its labels look like {task}", *notes)
     by_task: dict[str, list[_Gold]] = {}
     for gold in golds:
         by_task.setdefault(gold.task or task, []).append(gold)
-    return Look(task, guessed, {name: _shape(name, held, settings) for name, held in by_task.items()})
+    shapes = {name: _shape(name, held, settings) for name, held in by_task.items()}
+    return Look(task, shapes, by_prompt, notes)
+
+
+def _articles(prompts: list[str]) -> tuple[bool, tuple[str, ...]]:
+    """Tell from the prompts of rows whose article nobody names whether equal ones mean one article."""
+    if not prompts:
+        return False, ()
+    different = len(set(prompts))
+    if different == len(prompts) and "" not in prompts:
+        return True, ()
+    if different > 1 and len(prompts) <= different * MOST_PER_PROMPT:
+        return True, ("rows with equal prompts count as one article",)
+    return False, ("each row counts as an article of its own; a column article_id would group them",)
 
 
 def _shape(task: str, golds: list[_Gold], settings: ScoreSettings) -> Shape:
@@ -94,32 +119,55 @@ def _golds(job: Job, settings: ScoreSettings) -> Iterator[_Gold]:
     if job.keys is not None:
         for raw in raw_rows(job.keys):
             key = parse_key(raw, job.keys)
-            yield _Gold(key.task, key.language, key.gold)
+            yield _Gold(key.task, key.language, key.gold, None)
         return
     for raw in raw_rows(job.path):
         try:
             row = parse_row(raw, job.path)
+            gold = own_gold(row, job.path)
         except EtlchError:
             if settings.bad_lines == "refuse":
                 raise
             continue
-        columns = row.columns
-        yield _Gold(str(columns.get("task") or ""), str(columns.get("language") or ""), row.label or "")
+        task, language = (str(row.columns.get(name) or "") for name in ("task", "language"))
+        yield _Gold(task, language, gold, None if _has_article(row) else squash(row.prompt))
+
+
+def _has_article(row: Prediction) -> bool:
+    return bool(row.columns.get("article_id") or row.columns.get("input"))
 
 
 def _guess(texts: list[str], job: Job) -> str:
-    """Triples → kge, JSON → json: whichever most labels are."""
+    """Triples → kge, JSON → json: whichever most labels are. Keys that are all entity types → ner."""
     votes: Counter[str] = Counter()
+    values: list[Json] = []
     for text in texts:
         if not text.strip() or says_none(text):
             continue
-        if isinstance(read_glued(text).value, dict | list):
+        if isinstance(value := read_glued(text).value, dict | list):
             votes["json"] += 1
+            values.append(value)
         elif any(_is_triple(text, language) for language in ("zh-TW", "en")):
             votes["kge"] += 1
     if not votes:
         raise EtlchError(f"{job.path}: the labels are neither JSON nor triples", "Name the task with --task.")
-    return votes.most_common(1)[0][0]
+    first = votes.most_common(1)[0][0]
+    return "ner" if first == "json" and _are_entities(values) else first
+
+
+def _are_entities(values: list[Json]) -> bool:
+    """Tell whether these are flat objects under nothing but entity types of one language."""
+    if not all(isinstance(value, dict) and not _is_nested(value) for value in values):
+        return False
+    keys = {key for value in values for key in value}
+    return bool(keys) and any(keys <= set(types) for types in _entity_types().values())
+
+
+@lru_cache(maxsize=1)
+def _entity_types() -> Mapping[str, Mapping[str, str]]:
+    """Language → the entity types of the task ner."""
+    types: Mapping[str, Mapping[str, str]] = load_yaml(shipped("prompts") / "ner" / "types.yaml")
+    return types
 
 
 def _is_triple(text: str, language: str) -> bool:

@@ -141,7 +141,7 @@ def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
             columns = prediction.columns
             task = str(columns.get("task") or plan.look.task)
             language = plan.look.shapes.get(task, Shape("en")).language
-            key = own_key(prediction, plan.path, task, language)
+            key = own_key(prediction, plan.path, task, language, by_prompt=plan.look.by_prompt)
             return Aligned(key, prediction.line, prediction.text, False, columns)
     except EtlchError as error:
         raise Unusable(error.what, error.hint) from error

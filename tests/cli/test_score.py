@@ -86,6 +86,10 @@ def test_a_filtered_scoring_never_replaces_a_full_one(tmp_path: Path, words: tup
     ("words", "message"),
     [
         (["nowhere"], "nowhere does not exist"),
+        (["{folder}x"], "run'?"),
+        (["{folder}/prediction/base"], "predictions'?"),
+        (["scor", "{folder}"], "'scor' is neither a command nor a path. Did you mean 'score'?"),
+        (["{folder}", "--fail-under", "facts_f1=nan"], "no number after"),
         (["{young}"], "this run has no predictions yet"),
         (["{folder}", "--metrics", "rouge"], "there is no metric 'rouge'"),
         (["{folder}", "--fail-under", "facts_f1"], "no number after"),

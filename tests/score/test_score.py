@@ -106,6 +106,81 @@ def test_loose_files_meet_line_by_line_and_the_first_is_the_baseline(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
 
 
+def test_without_any_label_the_missing_keys_are_told_and_no_task_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(EtlchError, match="line 1: no label, and no keys"):
+        run_of(write_lines(tmp_path / "p.jsonl", [{"predict": "{}"}]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (['{"Person": ["Ann"]}', '{"Date": []}'], "ner"),
+        (['{"人物": ["王小明"]}', "{}"], "ner"),
+        (['{"Person": ["Ann"], "cost": ["5"]}'], "json"),
+        (['{"Person": ["Ann"], "人物": ["王小明"]}'], "json"),
+        (['{"Person": [{"name": "Ann"}]}'], "json"),
+        (["{}"], "json"),
+    ],
+)
+def test_keys_that_are_all_entity_types_of_one_language_say_ner(
+    tmp_path: Path, labels: list[str], task: str
+) -> None:
+    lines = [{"predict": label, "label": label} for label in labels]
+    summary = run_of(write_lines(tmp_path / "p.jsonl", lines))
+    assert [system.task for system in summary.systems] == [task]
+    assert summary.notes[0].endswith(f"p.jsonl: no task named; its labels look like {task}")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "articles", "note"),
+    [
+        (["q1", "q1", "q2", " q 2\n", "q3"], 3, "rows with equal prompts count as one article"),
+        (["q1", "q2", "q3", "q4", "q5"], 5, ""),
+        (["Extract."] * 5, 5, "each row counts as an article of its own"),
+        ([None] * 5, 5, "each row counts as an article of its own"),
+    ],
+)
+def test_rows_that_name_no_article_are_clustered_by_prompt_where_prompts_tell_them_apart(
+    tmp_path: Path, prompts: list[str | None], articles: int, note: str
+) -> None:
+    """Prompts are equal up to white space. One prompt for all rows is an instruction and no article."""
+    lines = [
+        {"predict": '{"n": []}', "label": f'{{"n": ["{n}"]}}'}
+        | ({} if prompt is None else {"prompt": prompt})
+        for n, prompt in enumerate(prompts)
+    ]
+    summary = run_of(write_lines(tmp_path / "p.jsonl", lines))
+    assert f"|articles:{articles}|" in summary.signature
+    assert [held.startswith(note) for held in summary.notes[1:]] == ([True] if note else [])
+
+
+def test_files_that_disagree_on_articles_are_paired_by_the_first(tmp_path: Path) -> None:
+    for name, share in (("a", 2), ("b", 1)):
+        lines = [
+            {"id": n, "article_id": f"{name}{n // share}", "predict": "{}", "label": '{"n": ["x"]}'}
+            for n in range(4)
+        ]
+        write_lines(tmp_path / f"{name}.jsonl", lines)
+    summary = score([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], FAST).summary
+    assert {(item.n, item.clusters) for item in summary.comparisons} == {(4, 2)}
+
+
+def test_files_without_a_record_in_common_are_told_why(tmp_path: Path) -> None:
+    lines = [{"predict": "{}", "label": f'{{"n": ["{n}"]}}'} for n in range(4)]
+    for name, held in (("a", lines), ("b", lines[::-1])):
+        write_lines(tmp_path / f"{name}.jsonl", held)
+    summary = score([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], FAST).summary
+    assert any(note.startswith("b and a share no json record") for note in summary.notes)
+
+
+def test_pooled_articles_stand_in_the_signature(tmp_path: Path) -> None:
+    lines = [{"predict": "{}", "label": "{}"}] * 5001
+    settings = replace(FAST, task="json", metrics=("exact",), resamples=1)
+    pooled = run_of(write_lines(tmp_path / "p.jsonl", lines), settings)
+    assert "|articles:5001|groups:5000|" in pooled.signature
+    assert "groups" not in run_of(write_lines(tmp_path / "p.jsonl", lines[1:]), settings).signature
+
+
 def test_columns_name_model_task_and_size(tmp_path: Path) -> None:
     lines = [
         {"predict": one.gold, "label": one.gold, "id": one.id, "model": model, "task": one.task, "size": size}
@@ -218,7 +293,19 @@ def test_types_that_never_match_bring_a_hint_and_a_label_map_mends_them(tmp_path
     found = mapped.score(System("p", "ner"), "facts_f1")
     assert found is not None
     assert found.value == 1
+    assert not any("label_map" in note for note in mapped.notes)
     assert "+map" in mapped.signature
+
+
+def test_fields_that_never_match_bring_the_hint_too(tmp_path: Path) -> None:
+    lines = [{"predict": f'{{"price": ["{n}"]}}', "label": f'{{"cost": ["{n}"]}}'} for n in range(5)]
+    path = write_lines(tmp_path / "p.jsonl", lines)
+    assert any("keys F1 0.00" in note and "label_map" in note for note in run_of(path).notes)
+    mapped = run_of(path, replace(FAST, label_map={"cost": "price"}))
+    for metric in ("facts_f1", "keys_f1", "exact"):
+        found = mapped.score(System("p", "json"), metric)
+        assert found is not None
+        assert found.value == 1
 
 
 def test_glued_and_nested_labels_are_seen_from_the_file(tmp_path: Path) -> None:
@@ -270,8 +357,20 @@ def test_chosen_metrics_only_are_computed(tmp_path: Path) -> None:
 def test_names_that_are_not_there_are_refused_with_the_nearest(
     tmp_path: Path, settings: dict[str, Json], message: str
 ) -> None:
+    folder, said = make_run(tmp_path / "run", 3), []
     with pytest.raises(EtlchError, match=message):
-        run_of(make_run(tmp_path / "run", 3), replace(FAST, **settings))
+        score([folder], replace(FAST, **settings), progress=said.append)
+    assert not said  # before any work was done
+
+
+def test_a_baseline_that_only_rows_name_is_found(tmp_path: Path) -> None:
+    lines = [
+        {"id": 1, "predict": "{}", "label": '{"n": ["x"]}', "model": model, "task": "json"} for model in "xy"
+    ]
+    path = write_lines(tmp_path / "p.jsonl", lines)
+    assert {item.baseline for item in run_of(path, replace(FAST, baseline="y")).comparisons} == {"y"}
+    with pytest.raises(EtlchError, match="no baseline 'z'"):
+        run_of(path, replace(FAST, baseline="z"))
 
 
 def test_one_model_is_scored_with_its_baselines(tmp_path: Path) -> None:
