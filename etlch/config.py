@@ -6,7 +6,9 @@ The field defaults below are the only place where defaults stand; the commands s
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -155,8 +157,6 @@ class Settings:
     @property
     def default_out(self) -> Path:
         """The run folder when none is named."""
-        import re
-
         return Path("outputs") / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', self.teacher)}-{self.language}"
 
 
@@ -240,7 +240,7 @@ def parse_settings(kind: type[Kind], values: dict[str, Json], where: str) -> Kin
     Raises:
         EtlchError: as load_settings says.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     known = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
@@ -249,13 +249,82 @@ def parse_settings(kind: type[Kind], values: dict[str, Json], where: str) -> Kin
                 f"{where}: unknown setting '{name}'.{nearest(str(name), known)}", "See docs/settings.md."
             )
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return _adapter(kind).validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        name = str(error.errors()[0]["loc"][0])
         raise EtlchError(
-            f"{where}: {place}: {first['msg']} (got {first['input']!r})", "See docs/settings.md."
+            f"{where}: {name}: {_shown(values[name])} is not {_wanted(kind, name)}",
+            f"Write it so: {name}: {_shown(_example(kind, name))}",
         ) from error
+
+
+@cache
+def _adapter(kind: type[Any]) -> Any:
+    """Return pydantic's reader of a kind of settings; making one takes longer than all reading."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "tuple[int, ...]": "a list of whole numbers",
+    "tuple[str, ...]": "a list of texts",
+    "Price": "a price in US dollars per million tokens",
+    "dict[str, str | list[str]]": "a mapping of names to policies",
+    "dict[str, dict[str, str]]": "a mapping of names to models",
+    "dict[str, str]": "a mapping of names to names",
+}
+_EXAMPLES: dict[str, Json] = {
+    "int": 100,
+    "float": 2.0,
+    "str": "name",
+    "tuple[int, ...]": [100, 300],
+    "tuple[str, ...]": ["finance", "medicine"],
+    "Price": {"input": 0.15, "output": 0.6},
+    "dict[str, str | list[str]]": {"date": "normalised"},
+    "dict[str, dict[str, str]]": {"qwen-7b": {"model": "Qwen/Qwen2.5-7B-Instruct", "template": "qwen"}},
+    "dict[str, str]": {"PER": "Person"},
+}
+
+
+def _type(kind: type[Any], name: str) -> str:
+    """Return a setting's type as it is written above, without `| None`."""
+    return str(kind.__annotations__[name]).removesuffix(" | None")
+
+
+def _wanted(kind: type[Any], name: str) -> str:
+    """Return in words what a setting takes."""
+    of = _type(kind, name)
+    if not (choices := _choices(of)):
+        return _WANTED[of]
+    return ("a list of some of " if of.startswith("tuple") else "one of ") + ", ".join(choices)
+
+
+def _example(kind: type[Any], name: str) -> Json:
+    """Return a right value: the default, where that shows how it is written."""
+    default = getattr(kind, name, None)
+    if default not in (None, ()):
+        return _plain(default)
+    of = _type(kind, name)
+    return _EXAMPLES[of] if of in _EXAMPLES else _choices(of)[0]
+
+
+def _choices(of: str) -> list[str]:
+    """Return the values that a type's Literal lists."""
+    listed = re.search(r"Literal\[(.+?)\]", of)
+    return [choice.strip("'\" ") for choice in listed[1].split(",")] if listed else []
+
+
+def _shown(value: Json) -> str:
+    """Return a value as it stands in a settings file."""
+    import yaml
+
+    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1000)
+    return str(written).removesuffix("\n").removesuffix("\n...")
 
 
 def plain(settings: Any) -> dict[str, Json]:
@@ -265,9 +334,7 @@ def plain(settings: Any) -> dict[str, Json]:
 
 def settings_schema(kind: type[Any]) -> Json:
     """Return the JSON Schema of a settings file, for editors."""
-    from pydantic import TypeAdapter
-
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(kind).json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}
 
 
 def _plain(value: Json) -> Json:
