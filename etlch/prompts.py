@@ -184,14 +184,18 @@ class Prompts:
             )
 
 
-def eject(folder: Path, task: str | None = None, *, force: bool = False) -> list[Path]:
-    """Copy the shipped prompts (of one task) to a folder of the user's and return the copies.
+def eject(
+    folder: Path, task: str | None = None, language: str | None = None, *, force: bool = False
+) -> list[Path]:
+    """Copy the shipped prompts (of one task, for one language) to a folder of the user's; return the copies.
 
     Raises:
         EtlchError: a file is there already and `force` is not set; then nothing is written.
     """
     chosen = {
-        name: path for name, path in _walk(shipped("prompts")) if task is None or name.startswith(f"{task}/")
+        name: path
+        for name, path in _walk(shipped("prompts"))
+        if (task is None or name.startswith(f"{task}/")) and (language is None or _concerns(name, language))
     }
     if not chosen:
         folders = sorted({name.split("/")[0] for name, _ in _walk(shipped("prompts"))})

@@ -56,6 +56,11 @@ def test_what_is_wrong_with_an_override_is_named(tmp_path: Path, name: str, text
     assert told in str(caught.value)
 
 
+def test_one_language_is_ejected_with_what_concerns_them_all(tmp_path: Path) -> None:
+    copies = {path.name for path in eject(tmp_path, "ner", "en")}
+    assert copies == {"instruction.en.j2", "label.en.j2", "types.yaml"}
+
+
 def test_ejecting_never_overwrites_unasked(tmp_path: Path) -> None:
     copies = eject(tmp_path, "kge")
     assert len(copies) == 6

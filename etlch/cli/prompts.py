@@ -8,6 +8,7 @@ import click
 
 from etlch.cli.common import Group
 from etlch.config import Settings
+from etlch.records import LANGUAGES
 
 FOLDER = click.option(
     "--prompts", "folder", type=click.Path(path_type=Path), help="Your folder of overrides."
@@ -52,14 +53,15 @@ def show(name: str, language: str, folder: Path | None) -> None:
 @prompts.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--task", help="Only this folder of prompts, e.g. ner.  [default: all]")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Only what concerns it.  [default: all]")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
-def eject(folder: Path, task: str | None, force: bool) -> None:
+def eject(folder: Path, task: str | None, language: str | None, force: bool) -> None:
     """Copy the shipped prompts to FOLDER, to be edited and named with --prompts.
 
     \b
-    Example: etlch-data prompts eject my_prompts --task kge
+    Example: etlch-data prompts eject my_prompts --task kge --language en
     """
     from etlch import prompts as room
 
-    for path in room.eject(folder, task, force=force):
+    for path in room.eject(folder, task, language, force=force):
         click.echo(str(path))
