@@ -250,7 +250,8 @@ class Engine:
                 self._stop(
                     f"the budget of {self._account.budget} USD does not cover the next request:"
                     f" {self._account.spent:.4f} USD are spent, it may cost {amount:.4f} USD",
-                    "Run again with a larger --budget to go on; what is answered is not paid again.",
+                    f"Run again with a larger --budget to go on, {money.cents(self._account.spent + amount):.2f} at"
+                    " least; what is answered is not paid again.",
                 )
             self._settled.clear()
             await self._settled.wait()

@@ -9,7 +9,7 @@ from itertools import islice
 
 from etlch.config import Settings
 from etlch.data.make import CHECKS, fixed_keys
-from etlch.data.money import PILOT, Estimate, Work, estimate, find_price, price_table
+from etlch.data.money import PILOT, Estimate, Work, cents, cost, estimate, find_price, price_table
 from etlch.data.replies import Store, Usage
 from etlch.errors import EtlchError
 from etlch.prompts import Prompts
@@ -149,6 +149,20 @@ def in_words(found: Estimate, settings: Settings) -> list[str]:
     ]
 
 
+def budget_in_words(found: Estimate, settings: Settings, spent: float) -> list[str]:
+    """Return a line about a budget that may run out, with one that would do; nothing where it will do."""
+    price = find_price(settings)
+    if settings.budget is None or price is None or found.high is None or not found.calls:
+        return []
+    # The last request must still find its reserve: its bytes as tokens, and the longest answer.
+    reserve = cost(price, int(found.input_tokens / found.calls * _BYTES_A_TOKEN), settings.max_tokens) or 0.0
+    enough = cents(spent + found.high + reserve)
+    if settings.budget >= enough:
+        return []
+    before = f" (${spent:.2f} of it spent)" if spent else ""
+    return [f"  the budget of ${settings.budget:.2f}{before} may run out; --budget {enough:.2f} would do"]
+
+
 def refuse_if_dear(found: Estimate, settings: Settings) -> None:
     """Stop before anything is sent when much money is about to be spent without a word about it.
 
@@ -158,5 +172,5 @@ def refuse_if_dear(found: Estimate, settings: Settings) -> None:
     if settings.budget is None and found.cost is not None and found.cost > UNASKED_LIMIT:
         raise EtlchError(
             f"this may cost ${found.cost:.2f}, and no budget is named",
-            f"Add --budget {found.high or found.cost:.2f} (a hard cap) if that is meant, or ask for smaller --sizes.",
+            f"Add --budget {cents(found.high or found.cost):.2f} (a hard cap) if that is meant, or ask for smaller --sizes.",
         )

@@ -189,7 +189,11 @@ class ModelBill:
         topics = self._teacher.topics()
         found = estimates.forecast(self._settings, self._prompts, tasks, topics, needed, held, changed)
         estimates.refuse_if_dear(found, self._settings)
-        return estimates.in_words(found, self._settings)
+        spent = self._engine.store.spent()
+        return [
+            *estimates.in_words(found, self._settings),
+            *estimates.budget_in_words(found, self._settings, spent),
+        ]
 
     def in_words(self) -> str:
         """Return what the run has cost so far, for the progress line."""

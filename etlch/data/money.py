@@ -57,6 +57,11 @@ def cost(price: Price | None, input_tokens: int, output_tokens: int) -> float | 
     return (input_tokens * price.input + output_tokens * price.output) / 1e6
 
 
+def cents(amount: float) -> float:
+    """Return an amount rounded up to whole cents, as `--budget` is written."""
+    return math.ceil(round(amount * 100, 6)) / 100
+
+
 def size(request: Request) -> int:
     """Return an upper bound of a request's input tokens: its UTF-8 bytes, and a few per message.
 

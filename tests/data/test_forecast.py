@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from etlch.config import Settings
-from etlch.data.forecast import Known, in_words, refuse_if_dear, works
+from etlch.data.forecast import Known, budget_in_words, in_words, refuse_if_dear, works
 from etlch.data.generate import chosen_tasks
 from etlch.data.money import Estimate
 from etlch.data.plan import read_tree, tree_topics
@@ -78,6 +78,15 @@ def test_a_changed_prompt_is_asked_anew_with_all_that_builds_on_it(changed: str,
     found = left(Known(usage(PURPOSES, 40)), changed=(changed,))
     assert {purpose for purpose, calls in found.items() if calls == 40} == anew
     assert sum(found.values()) == 40 * len(anew)
+
+
+def test_a_budget_that_may_run_out_is_told_with_one_that_would_do() -> None:
+    """1 dollar spent, at most 0.90 to come, a reserve of (40 × 4 × 0.15 + 4096 × 0.6) / 10⁶ = 0.0025."""
+    found = Estimate(100, 4_000, 9_000, 0.5, 0.2, 0.9, "from 10 replies of this run; 95 % interval")
+    told = budget_in_words(found, dataclasses.replace(SETTINGS, budget=1.5), 1.0)
+    assert told == ["  the budget of $1.50 ($1.00 of it spent) may run out; --budget 1.91 would do"]
+    assert budget_in_words(found, dataclasses.replace(SETTINGS, budget=1.91), 1.0) == []
+    assert budget_in_words(found, SETTINGS, 1.0) == []
 
 
 def test_a_dear_estimate_needs_a_budget() -> None:
