@@ -12,8 +12,11 @@ from etlch.cli.common import split
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--preset", help="A preset of llamafactory_configs/ or a YAML file.  [default: the run's]")
-@click.option("--base-model", help="A hub's name or a folder.  [default: the preset's]")
-@click.option("--template", help="LlamaFactory's name of its chat template.  [default: the preset's]")
+@click.option(
+    "--base-model",
+    help="A hub's name or a folder; `preset` is the preset's own again.  [default: the run's]",
+)
+@click.option("--template", help="LlamaFactory's name of its chat template.  [default: the run's]")
 @click.option("--sizes", callback=split(int), help="Further sizes, e.g. 100,300.  [default: the run's]")
 @click.option(
     "--shots", type=int, help="Solved examples for a further row of the base model.  [default: the run's]"
@@ -25,7 +28,7 @@ from etlch.cli.common import split
 def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **options: str | int | None) -> None:
     """Write the LlamaFactory files and recipes of RUN again. Nothing is paid for.
 
-    What is given here is kept in run.yaml; later sizes add to earlier ones.
+    What is given here is kept in run.yaml for the next export; later sizes add to earlier ones.
 
     \b
     Example: etlch-data export outputs/offline-en --preset efficient
@@ -37,5 +40,5 @@ def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **option
     done = room.again(Run(run), file, sizes, dict(options))
     click.echo(f"{len(done.data_sets)} data sets in {run / 'llamafactory'}")
     click.echo(f"{len(done.recipes)} recipes for {len(done.models)} models in {run / 'recipes'}")
-    for line in at_export(Run(run)):
+    for line in (*done.doubts, *at_export(Run(run))):
         click.echo(line, err=True)

@@ -35,13 +35,18 @@ CHANGEABLE = (
 """Settings that another export may have otherwise; the rest went into the records."""
 
 
+PRESETS = "preset"
+"""As a base model or a template: what the preset says."""
+
+
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: names of data sets, of recipe files, and of models."""
+    """What an export wrote: names of data sets, of recipe files, and of models; and what is doubtful."""
 
     data_sets: tuple[str, ...]
     recipes: tuple[str, ...]
     models: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def export(run: Run, settings: Settings) -> Exported:
@@ -70,6 +75,18 @@ def export(run: Run, settings: Settings) -> Exported:
         data_sets=tuple(data_sets),
         recipes=tuple(recipe.stem for recipe in made),
         models=tuple(model.card.folder for model in models),
+        doubts=doubts(settings),
+    )
+
+
+def doubts(settings: Settings) -> tuple[str, ...]:
+    """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
+    named = settings.base_model or load_preset(settings.preset).values.get("model_name_or_path") or ""
+    if "smollm2" not in str(named).lower() or settings.language == "en":
+        return ()
+    return (
+        f"{named} knows English only, and the articles are in {settings.language}: what it is tuned to"
+        " write will be gibberish. Take another --preset, or another base model.",
     )
 
 
@@ -80,7 +97,8 @@ def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dic
         run: a run folder.
         file: a YAML file of settings, or None.
         sizes: further sizes; those of the run stay.
-        options: settings by name; None leaves a setting as it is.
+        options: settings by name; None leaves a setting as it is. The base model or template PRESETS
+            is the preset's own again; another base model forgets the template of the one before.
 
     Raises:
         EtlchError: not a run, an unknown setting, or as export says.
@@ -91,6 +109,9 @@ def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dic
     if not isinstance(told, dict):
         raise EtlchError(f"{file}: settings are `key: value` lines", "See docs/settings.md.")
     told |= {name: value for name, value in options.items() if value is not None}
+    if told.get("base_model", before["base_model"]) != before["base_model"]:
+        told.setdefault("template", PRESETS)
+    told |= {name: None for name in ("base_model", "template") if told.get(name) == PRESETS}
     settings = parse_settings(Settings, {**before, **told}, str(file or run.settings))
     settings = replace(settings, sizes=tuple(sorted({*held.settings.sizes, *settings.sizes, *(sizes or ())})))
     for name, value in plain(settings).items():

@@ -13,7 +13,7 @@ from etlch.config import Settings, plain
 from etlch.data import manifest, own_texts
 from etlch.data.apart import collect_sides
 from etlch.data.collect import Collected, Exhausted, Watcher, reasons
-from etlch.data.export import export
+from etlch.data.export import doubts, export
 from etlch.data.forecast import Known, forecast, in_words, known
 from etlch.data.make import Candidate, Workshop
 from etlch.data.manifest import Manifest
@@ -240,6 +240,8 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
             "the offline teacher cannot label foreign text",
             "Use a model for --articles, e.g. --teacher gpt-4o-mini, or leave --articles out.",
         )
+    for line in doubts(settings):
+        say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
         for line in bill.forecast(needed, tasks, changed_prompts(run, prompts, settings)):
             say(line)

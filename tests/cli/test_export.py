@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from etlch.cli.data import main
@@ -35,6 +37,30 @@ def test_shots_are_kept(tmp_path: Path) -> None:
             f"12 data sets in {run.llamafactory}",
             f"11 recipes for 3 models in {run.recipes}",
         ]
+
+
+def test_another_base_model_takes_its_own_template_and_the_presets_can_be_had_back(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "demo", SETTINGS)
+
+    def prompted(*options: str) -> tuple[str, str]:
+        done = CliRunner().invoke(main, ["export", str(run.folder), "--preset", "efficient", *options])
+        assert done.exit_code == 0, done.output
+        recipe = yaml.safe_load((run.recipes / "predict_base_ner.yaml").read_text("utf-8"))
+        return recipe["model_name_or_path"], recipe["template"]
+
+    llama, qwen = ("meta-llama/Llama-3.2-1B-Instruct", "llama3"), ("Qwen/Qwen2.5-1.5B-Instruct", "qwen")
+    assert prompted("--base-model", qwen[0], "--template", qwen[1]) == qwen
+    assert prompted() == qwen
+    done = CliRunner().invoke(main, ["export", str(run.folder), "--base-model", "google/gemma-3-1b-it"])
+    assert done.exit_code == 2 and "no chat template is named for gemma-3-1b-it" in done.stderr
+    assert prompted("--base-model", "preset") == llama
+
+
+def test_a_model_that_knows_no_chinese_is_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "demo", replace(SETTINGS, language="zh-TW"))
+    told = "SmolLM2-135M-Instruct knows English only, and the articles are in zh-TW"
+    assert told in CliRunner().invoke(main, ["export", str(run.folder)]).stderr
+    assert told not in CliRunner().invoke(main, ["export", str(run.folder), "--preset", "efficient"]).stderr
 
 
 def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
