@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def key(article: str, schema: Json = None, language: str = "en") -> Key:
     return Key("a0-x", "a0", "x", language, "Extract.", article, "", schema)
 
 
-def said(task: Task, training: list[Fact], article: str, *keys: str) -> str:
+def said(task: Task, training: Sequence[Fact], article: str, *keys: str) -> str:
     schema = task.label_schema(keys) if keys else None
     return answer(build(training, task), key(article, schema), SETTINGS)
 
