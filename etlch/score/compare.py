@@ -139,7 +139,8 @@ def opponents(systems: Sequence[System], settings: ScoreSettings) -> list[tuple[
     """Return (model, baseline) pairs of the systems of one task.
 
     Baselines are the one asked for; else all with role base or baseline; else, where no system
-    has a role, the first.
+    has a role, the first. A baseline that has a size (a dictionary of so many training records)
+    stands against the models of that size.
     """
     if settings.baseline is not None:
         bases = [system for system in systems if settings.baseline in names_of(system)]
@@ -147,7 +148,13 @@ def opponents(systems: Sequence[System], settings: ScoreSettings) -> list[tuple[
         bases = [system for system in systems if is_baseline(system)]
         if not bases and not any(system.role for system in systems):
             bases = list(systems[:1])
-    return [(system, base) for system in systems if system not in bases for base in bases]
+    return [
+        (system, base)
+        for system in systems
+        if system not in bases
+        for base in bases
+        if base.size in (None, system.size) or settings.baseline is not None
+    ]
 
 
 def _score(cell: _Cell, found: stats.Estimate) -> Score:

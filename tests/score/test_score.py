@@ -13,12 +13,14 @@ from etlch.errors import EtlchError
 from etlch.measure.paper import paper_tests
 from etlch.records import Json, to_dict
 from etlch.score.collect import collect
+from etlch.score.compare import opponents
 from etlch.score.inputs import find_inputs
 from etlch.score.results import Summary, System, read_samples, read_summary, summary_json
 from etlch.score.score import GROUPS, score
 from tests.score.scoring_case import key, make_run, rows, write_lines
 
 FAST = ScoreSettings(cosine="off", resamples=200, workers=1)
+ROLES = (("dictionary", "baseline"), ("etlch", "tuned"))
 
 
 def run_of(
@@ -371,6 +373,18 @@ def test_a_baseline_that_only_rows_name_is_found(tmp_path: Path) -> None:
     assert {item.baseline for item in run_of(path, replace(FAST, baseline="y")).comparisons} == {"y"}
     with pytest.raises(EtlchError, match="no baseline 'z'"):
         run_of(path, replace(FAST, baseline="z"))
+
+
+def test_a_baseline_of_a_size_stands_against_the_models_of_that_size() -> None:
+    sized = [System(name, "ner", size, None, role) for name, role in ROLES for size in (30, 100)]
+    systems = [System("base", "ner", role="base"), *sized]
+    pairs = {(one.label, other.label) for one, other in opponents(systems, FAST)}
+    assert pairs == {
+        ("etlch-30", "base"),
+        ("etlch-30", "dictionary-30"),
+        ("etlch-100", "base"),
+        ("etlch-100", "dictionary-100"),
+    }
 
 
 def test_one_model_is_scored_with_its_baselines(tmp_path: Path) -> None:
