@@ -296,24 +296,25 @@ def shares(rows: Mapping[str, Mapping[str, int]], axis: str) -> Drawing:
     return draw((7.2, 1.2 + 0.3 * len(rows)), letters, build)
 
 
-def bars(rows: Mapping[str, float], axis: str) -> Drawing:
-    """Draw one bar per row from zero, its number beside it (counts by reason, by domain, by length)."""
+def bars(rows: Mapping[str, int], axis: str) -> Drawing:
+    """Draw one bar per row from zero, its count beside it (by reason, by domain, by type)."""
     letters = choose_letters(rows, [axis])
 
     def build(figure: Any) -> None:
         axes = figure.subplots()
         quiet(axes, "x")
         drawn = axes.barh(range(len(rows)), list(rows.values()), height=0.62, color=_TUNED[2])
-        axes.bar_label(drawn, labels=[f"{value:,.4g}" for value in rows.values()], padding=3, fontsize=8)
+        axes.bar_label(drawn, labels=[f"{value:,}" for value in rows.values()], padding=3, fontsize=8)
         axes.set_yticks(range(len(rows)), [letters.write(row) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(letters.write(axis))
 
     return draw((6.4, 0.9 + 0.27 * len(rows)), letters, build)
 
 
 def histogram(values: Sequence[float], axis: str, *, bins: int = 30) -> Drawing:
-    """Draw how values spread, with the median marked."""
+    """Draw how values spread, with the median marked; few values get fewer bins (Rice's rule)."""
     from statistics import median
 
     letters = choose_letters((), [axis])
@@ -321,12 +322,14 @@ def histogram(values: Sequence[float], axis: str, *, bins: int = 30) -> Drawing:
     def build(figure: Any) -> None:
         axes = figure.subplots()
         quiet(axes, "y")
-        axes.hist(values, bins=bins, color=_TUNED[2], edgecolor="white", linewidth=0.5)
+        fitting = min(bins, max(5, round(2 * len(values) ** (1 / 3))))
+        axes.hist(values, bins=fitting, color=_TUNED[2], edgecolor="white", linewidth=0.5)
         if values:
             middle = median(values)
             axes.axvline(middle, color=INK, linewidth=1)
             axes.annotate(f"median {middle:,.4g}", (middle, 1.0), xycoords=("data", "axes fraction"),
-                          xytext=(4, -2), textcoords="offset points", va="top", fontsize=8)  # fmt: skip
+                          xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8)  # fmt: skip
+        axes.locator_params(axis="y", integer=True)
         axes.set_xlabel(letters.write(axis))
         axes.set_ylabel("count")
 

@@ -39,7 +39,7 @@ def draw_shares(names: list[str]) -> Drawing:
 
 
 def draw_bars(names: list[str]) -> Drawing:
-    return figures.bars({name: float(i) for i, name in enumerate(names)}, "筆數")
+    return figures.bars({name: i for i, name in enumerate(names)}, "筆數")
 
 
 def draw_histogram(names: list[str]) -> Drawing:

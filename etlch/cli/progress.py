@@ -33,7 +33,7 @@ class Progress:
         self.terminal = sys.stderr.isatty()
 
     def note(self, stage: str, event: str) -> None:
-        """Count an event of a stage: asked, again, done or refused."""
+        """Count an event of a stage: asked, again, done or rejected."""
         self.events.setdefault(stage, Counter())[event] += 1
         self._draw()
 
@@ -78,8 +78,8 @@ class Progress:
 
 def _words(seen: Counter[str]) -> str:
     """Return a stage's counts; what is zero is not worth a word."""
-    flying = seen["asked"] - seen["done"] - seen["refused"]
-    counts = {"in flight": flying, "asked again": seen["again"], "refused": seen["refused"]}
+    flying = seen["asked"] - seen["done"] - seen["rejected"]
+    counts = {"in flight": flying, "asked again": seen["again"], "rejected": seen["rejected"]}
     return ", ".join(
         [f"{seen['done']} done", *(f"{count} {what}" for what, count in counts.items() if count)]
     )

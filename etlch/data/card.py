@@ -100,8 +100,8 @@ def _teacher(held: Manifest) -> str:
 def _attrition(quality: Quality) -> str:
     rows = [(reason, f"{count:,}") for reason, count in quality.attrition.by_reason.items()]
     if not rows:
-        return "## Refused\n\nNothing was refused."
-    return _table("Refused", ("task, stage and reason", "count"), rows)
+        return "## Rejected\n\nNothing was rejected."
+    return _table("Rejected", ("task, stage and reason", "count"), rows)
 
 
 def _splits(held: Manifest) -> str:
@@ -113,7 +113,7 @@ def _splits(held: Manifest) -> str:
             "",
             f"The first {settings.test:,} articles are the test set, the same for all tasks. The training sizes "
             f"({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
-            "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was refused"
+            "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected"
             + (
                 f", and no {settings.split_by} of the test set is trained on."
                 if settings.split_by != "article"

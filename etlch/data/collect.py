@@ -26,7 +26,7 @@ class Watcher(Protocol):
     """Whoever shows progress. Called from the event loop; must return at once."""
 
     def note(self, stage: str, event: str) -> None:
-        """Something was asked, asked again, done or refused at a stage."""
+        """Something was asked, asked again, done or rejected at a stage."""
         ...
 
     def settled(self, accepted: int, rejected: int) -> None:
@@ -89,10 +89,10 @@ async def collect(
     watcher: Watcher,
     copies: Copies | None = None,
 ) -> Collected:
-    """Return exactly `needed` accepted articles with their records, and all that was refused before them.
+    """Return exactly `needed` accepted articles with their records, and all that was rejected before them.
 
     No more candidates are in work than can still be needed, so nothing is paid for in vain
-    while nothing is refused. `copies` holds what was accepted before, if anything.
+    while nothing is rejected. `copies` holds what was accepted before, if anything.
 
     Raises:
         EtlchError: the candidates ran out, or too many were refused; says why, by reason.
@@ -142,7 +142,7 @@ async def collect(
 
 
 def _near_copy(article: Article, copies: Copies) -> Rejected | None:
-    """Remember an article, or return its refusal if it nearly copies an earlier one."""
+    """Remember an article, or reject it if it nearly copies an earlier one."""
     twin = copies.add(article.id, article.text)
     return (
         None if twin is None else Rejected(article.id, "", "copies", (f"near copy of {twin}",), article.text)
@@ -150,7 +150,7 @@ def _near_copy(article: Article, copies: Copies) -> Rejected | None:
 
 
 def reasons(rejected: Iterable[Rejected]) -> Counter[str]:
-    """Count refusals by stage and kind of reason; what is quoted in a reason is left out."""
+    """Count what was rejected by stage and kind of reason; what is quoted in a reason is left out."""
     return Counter(
         f"{item.task + ' ' if item.task else ''}{item.stage}: {re.sub(r'[0-9]+', 'N', reason.split(':')[0].split(chr(39))[0]).strip()}"
         for item in rejected
@@ -163,7 +163,7 @@ class Exhausted(EtlchError):
 
     Args:
         what, hint, code: as EtlchError.
-        rejected: everything that was refused, to be kept on file.
+        rejected: all of it, to be kept on file.
     """
 
     def __init__(self, what: str, hint: str, *, code: int, rejected: tuple[Rejected, ...]) -> None:
@@ -174,7 +174,7 @@ class Exhausted(EtlchError):
 def _exhausted(accepted: int, needed: int, tried: int, dry: bool, rejected: list[Rejected]) -> Exhausted:
     why = (
         "; ".join(f"{count} × {reason}" for reason, count in reasons(rejected).most_common(5))
-        or "nothing was refused"
+        or "nothing was rejected"
     )
     if dry:
         return Exhausted(

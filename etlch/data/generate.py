@@ -190,11 +190,11 @@ class Generated:
         lost = {
             reason: count for reason, count in self.counts["rejected"].items() if " grounding: " in reason
         }
-        refused = sum(self.counts["rejected"].values()) - sum(lost.values())
+        rejected = sum(self.counts["rejected"].values()) - sum(lost.values())
         lines = [
             f"{self.counts['articles']} articles, records: {records}",
             f"grounding: {facts['grounded']} of {facts['stated']} facts stand in their article ({rate:.1%})",
-            f"rejected: {refused}" + (f", see {self.run.rejected}" if refused else ""),
+            f"rejected: {rejected}" + (f", see {self.run.rejected}" if rejected else ""),
         ]
         why = sorted(self.counts["rejected"].items() - lost.items(), key=lambda item: (-item[1], item[0]))
         lines += [f"  {count} × {reason}" for reason, count in why[:5]]

@@ -1,7 +1,7 @@
-"""One candidate walks in; an accepted article with its records walks out, or what was refused and why.
+"""One candidate walks in; an accepted article with its records walks out, or what was rejected and why.
 
 Every answer is checked by code: bad content is asked for again with the reasons, at most
-`asks` times, then refused with its raw text. Transport trouble is not caught here.
+`asks` times, then rejected with its raw text. Transport trouble is not caught here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a candidate. `article` is None when something was refused.
+    """What became of a candidate. `article` is None when something was rejected.
 
     `grounded` and `stated` count the facts that stand in the article and all facts answered,
     over the last answer of each task.
@@ -63,12 +63,12 @@ class Workshop:
     tasks: Mapping[str, Task]
     settings: Settings
     note: Callable[[str, str], None]
-    """Called with (stage, event) as things happen, for the progress line; event: asked, again, done, refused."""
+    """Called with (stage, event) as things happen, for the progress line; event: asked, again, done, rejected."""
     judge: Callable[[str, bool, tuple[str, ...]], None]
     """Called with (candidate id, accepted, reasons) when a candidate is done."""
 
     async def make(self, candidate: Candidate) -> Outcome:
-        """Return the outcome of one candidate: its article and one record per task, or refusals."""
+        """Return the outcome of one candidate: its article and one record per task, or what was rejected."""
         outcome = await self._make(candidate)
         why = tuple(
             f"{item.task or 'article'}: {reason}" for item in outcome.rejected for reason in item.reasons
@@ -86,13 +86,13 @@ class Workshop:
         topic = candidate.topic
         article = Article(candidate.id, topic.subject, topic.domain, topic.language, candidate.source, text)
         made = await asyncio.gather(*(self._record(topic, article, task) for task in self.tasks.values()))
-        refused = tuple(item for part in made for item in part.rejected)
+        rejected = tuple(item for part in made for item in part.rejected)
         records = tuple(part.record for part in made if part.record is not None)
         return Outcome(
             candidate,
             article if len(records) == len(self.tasks) else None,
             records,
-            refused,
+            rejected,
             sum(part.grounded for part in made),
             sum(part.stated for part in made),
         )
@@ -196,7 +196,7 @@ class Workshop:
                 result = check(await call(ask), last)
             except BadContent as bad:
                 if last:
-                    self.note(stage, "refused")
+                    self.note(stage, "rejected")
                     raise
                 ask = Ask(first + number + 1, bad.text, bad.reasons)
             else:

@@ -54,16 +54,16 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Attrition:
-    """What was refused on the way to the accepted articles.
+    """What was rejected on the way to the accepted articles.
 
     Attributes:
         accepted: articles.
-        refused: articles that had a refusal which cost them their place.
+        rejected: articles that lost their place to a check.
         by_reason: stage and kind of reason → count, dropped facts included.
     """
 
     accepted: int
-    refused: int
+    rejected: int
     by_reason: dict[str, int]
 
 
@@ -182,10 +182,10 @@ def plain(value: Any) -> Json:
 
 
 def attrition(articles: Sequence[Article], rejected: Sequence[Rejected]) -> Attrition:
-    """Return what was refused. A fact that was dropped from an accepted record costs no place."""
+    """Return what was rejected. A fact that was dropped from an accepted record costs no place."""
     accepted = {article.id for article in articles}
-    refused = {item.article_id for item in rejected} - accepted
-    return Attrition(len(accepted), len(refused), dict(sorted(reasons(rejected).items())))
+    lost = {item.article_id for item in rejected} - accepted
+    return Attrition(len(accepted), len(lost), dict(sorted(reasons(rejected).items())))
 
 
 def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int) -> Diversity:

@@ -12,12 +12,12 @@ from etlch.data.manifest import Manifest
 from etlch.data.quality import Leakage, Quality, Share, Spread, measure, plain
 from etlch.files import Run, dumps, read_nouns, write_text
 from etlch.page import Cell, Html, Sample, ShownFact
-from etlch.records import Article, Record, Rejected
+from etlch.records import Article, Json, Record, Rejected
 
 SAMPLES = 60
 """Articles whose records can be paged through, drawn with the run's seed."""
 
-_REFUSALS = 40
+_REJECTED = 40
 _MOST_BARS = 25
 
 
@@ -29,10 +29,10 @@ def write(run: Run) -> Quality:
     """
     quality = measure(run)
     held = manifest.read(run)
-    records, refused = read_nouns(run.records, Record), read_nouns(run.rejected, Rejected)
+    records, rejected = read_nouns(run.records, Record), read_nouns(run.rejected, Rejected)
     lengths = [len(article.text) for article in read_nouns(run.articles, Article)]
     write_text(run.folder / "quality.json", dumps(plain(quality), indent=2) + "\n")
-    write_text(run.folder / "quality.html", render(run.name, quality, held, records, refused, lengths))
+    write_text(run.folder / "quality.html", render(run.name, quality, held, records, rejected, lengths))
     return quality
 
 
@@ -41,7 +41,7 @@ def render(
     quality: Quality,
     held: Manifest,
     records: Sequence[Record],
-    refused: Sequence[Rejected],
+    rejected: Sequence[Rejected],
     lengths: Sequence[int],
 ) -> str:
     """Return the page.
@@ -51,13 +51,13 @@ def render(
         quality: its numbers.
         held: what run.yaml says.
         records: all records; some are shown.
-        refused: what the checks refused; some of it is shown.
+        rejected: some of it is shown.
         lengths: characters of each article.
     """
     settings = held.settings
     parts = [
         ("summary", "Summary", _table("In numbers", ["what", "number", "meaning"], summary(quality))),
-        ("attrition", "Attrition", _attrition(quality, refused)),
+        ("attrition", "Attrition", _attrition(quality, rejected)),
         ("diversity", "Diversity", _diversity(quality, lengths)),
         ("agreement", "Across tasks", _agreement(quality)),
         ("leakage", "Leakage", _leakage(quality.leakage)),
@@ -79,9 +79,9 @@ def summary(quality: Quality) -> list[tuple[str, str, str]]:
     rows = [
         ("articles", f"{quality.articles:,}", f"records: {records}"),
         ("grounding", percent(quality.grounding), "facts answered that stand in their article"),
-        ("refused", f"{quality.attrition.refused:,}", "articles that lost their place to a check"),
+        ("rejected", f"{quality.attrition.rejected:,}", "articles that lost their place to a check"),
         ("length", in_spread(spread.characters), "characters per article: least, median, greatest"),
-        ("topics", f"{spread.topics:,}", f"different ones, in {len(spread.domains)} domains"),
+        ("topics", f"{spread.topics:,}", f"different ones, in {_domains(len(spread.domains))}"),
         (
             "self-similarity",
             in_spread(spread.nearest),
@@ -146,26 +146,25 @@ def in_spread(spread: Spread) -> str:
     return f"{spread.low:,.4g} · {spread.median:,.4g} · {spread.high:,.4g}"
 
 
-def _attrition(quality: Quality, refused: Sequence[Rejected]) -> Html:
-    if not quality.attrition.by_reason:
-        return page.element("p", "Nothing was refused.")
-    drawing = figures.bars(_first(quality.attrition.by_reason), "refusals")
-    rows = [(item.article_id, item.task, item.stage, "; ".join(item.reasons)) for item in refused[:_REFUSALS]]
-    more = (
-        f"The first {len(rows)} of {len(refused)}; all of them, with what was refused, are in rejected.jsonl."
-    )
+def _attrition(quality: Quality, rejected: Sequence[Rejected]) -> Html:
+    counts = sorted(quality.attrition.by_reason.items(), key=lambda item: (-item[1], item[0]))
+    if not counts:
+        return page.element("p", "Nothing was rejected.")
+    rows = [
+        (item.article_id, item.task, item.stage, "; ".join(item.reasons)) for item in rejected[:_REJECTED]
+    ]
+    more = f"The first {len(rows)} of {len(rejected)}; all of them, with their text, are in rejected.jsonl."
     return page.join(
         [
-            page.picture(
-                drawing.svg,
-                "A bar per reason of refusal",
-                "Refusals by task, stage and reason.",
-                key=drawing.key,
+            _table(
+                "Rejected, and facts dropped from accepted records",
+                ["task, stage and reason", "times"],
+                [(reason, _number(f"{count:,}")) for reason, count in counts],
             ),
             page.fold(
-                "As a list",
+                "One by one",
                 page.element("p", more),
-                _table("Refused", ["article", "task", "stage", "reasons"], rows),
+                _table("Rejected", ["article", "task", "stage", "reasons"], rows),
             ),
         ]
     )
@@ -175,16 +174,17 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
     held = quality.diversity
     parts = []
     if lengths:
-        drawing = figures.histogram([float(length) for length in lengths], "characters per article")
-        parts.append(
-            page.picture(
-                drawing.svg, "Histogram of article lengths", "How long the articles are.", key=drawing.key
-            )
+        drawing = figures.histogram([float(length) for length in lengths], "characters")
+        caption = "How long the articles are"
+        parts.append(page.picture(drawing.svg, f"Histogram: {caption}", f"{caption}.", key=drawing.key))
+    parts += [
+        _bars(counts, unit, caption)
+        for counts, unit, caption in (
+            (held.domains, "articles", "Articles by domain"),
+            (held.types, "mentions", "Mentions by entity type"),
         )
-    for counts, what in ((held.domains, "articles by domain"), (held.types, "mentions by entity type")):
-        if counts:
-            drawing = figures.bars(_first(counts), what)
-            parts.append(page.picture(drawing.svg, f"A bar per name: {what}", what, key=drawing.key))
+        if counts
+    ]
     rows = [
         (
             task,
@@ -225,7 +225,7 @@ def _leakage(held: Leakage) -> Html:
         [
             page.element(
                 "p",
-                "Articles at a similarity of 0.8 or more (5-character shingles) are refused as near copies.",
+                "Articles at a similarity of 0.8 or more (5-character shingles) are rejected as near copies.",
             ),
             _table(
                 "Closest pairs of a test and a training article", ["test", "training", "similarity"], pairs
@@ -237,9 +237,17 @@ def _leakage(held: Leakage) -> Html:
 
 def _provenance(held: Manifest) -> Html:
     settings = plain_settings(held.settings)
-    pairs = [(name, str(value)) for name, value in settings.items() if value not in (None, [], {})]
+    pairs = [(name, _shown(value)) for name, value in settings.items() if value not in (None, [], {})]
     prompts = page.fold("Prompt files and their hashes", page.facts_of(held.prompts.items()))
     return page.join([page.facts_of(pairs), prompts])
+
+
+def _bars(counts: Mapping[str, int], unit: str, caption: str) -> Html:
+    """Return a figure of the greatest counts, as many as it can show."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    drawing = figures.bars(dict(ordered[:_MOST_BARS]), unit)
+    rest = f"; the first {_MOST_BARS} of {len(counts)}" if len(counts) > _MOST_BARS else ""
+    return page.picture(drawing.svg, f"A bar each: {caption}", f"{caption}{rest}.", key=drawing.key)
 
 
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Html:
@@ -255,7 +263,12 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {task}" for task, count in counts.items())
 
 
-def _first(counts: Mapping[str, int]) -> dict[str, float]:
-    """Return the greatest counts, as many as a figure can show."""
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return {name: float(count) for name, count in ordered[:_MOST_BARS]}
+def _domains(count: int) -> str:
+    return f"{count} domain" if count == 1 else f"{count} domains"
+
+
+def _shown(value: Json) -> str:
+    """Return a setting's value as a person writes it: lists by comma, the rest as JSON."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return value if isinstance(value, str) else dumps(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 from etlch.cli.data import main
 from etlch.data.ground import ground
 from etlch.data.quality import Share, agreement, attrition, measure, plain, spread
-from etlch.files import Run
+from etlch.data.quality_page import summary
+from etlch.files import Run, write_nouns
 from etlch.records import Article, Fact, Record, Rejected
 from etlch.tasks import find_task
 from tests.data.small_run import write_run
@@ -78,7 +80,7 @@ def test_attrition_counts_lost_places_and_reasons() -> None:
         Rejected("b", "kge", "label", ("the answer holds no facts",), ""),
     ]
     found = attrition(articles, rejected)
-    assert (found.accepted, found.refused) == (1, 1)
+    assert (found.accepted, found.rejected) == (1, 1)
     assert sum(found.by_reason.values()) == 3 and len(found.by_reason) == 3
 
 
@@ -105,6 +107,27 @@ def test_the_command_writes_numbers_page_and_card(run: Run, tmp_path: Path) -> N
     head = yaml.safe_load(card.split("---\n")[1])
     assert head["language"] == ["en"] and head["size_categories"] == ["n<1K"]
     assert "arXiv 2509.08381" in card and "The first 3 articles are the test set" in card
+
+
+def test_the_page_says_why_records_were_rejected_and_writes_lists_by_comma(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    lost = [Rejected(f"b{n}", "ner", "label", (f"'x{n}' is <b>not</b> there",), "") for n in range(3)]
+    write_nouns(run.rejected, [*lost, Rejected("c", "", "article", ("the article is empty",), "")])
+    shown = CliRunner().invoke(main, ["quality", str(run.folder)])
+    assert "rejected        4 " in shown.stdout
+    page = (run.folder / "quality.html").read_text(encoding="utf-8")
+    body = page.split("<main")[1]
+    assert "article: the article is empty" in body and "&lt;b&gt;not&lt;/b&gt;" in body
+    assert "<dd>json, kge, ner</dd>" in body and "<dd>4, 20</dd>" in body and "['" not in body
+    assert "| article: the article is empty | 1 |" in run.card.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("domains", "told"), [(1, "in 1 domain"), (2, "in 2 domains")])
+def test_one_domain_is_not_domains(domains: int, told: str, run: Run) -> None:
+    found = measure(run)
+    held = {str(number): 1 for number in range(domains)}
+    changed = replace(found, diversity=replace(found.diversity, domains=held))
+    assert next(row[2] for row in summary(changed) if row[0] == "topics").endswith(told)
 
 
 def test_parquet_holds_every_record_of_the_largest_size(run: Run, tmp_path: Path) -> None:
