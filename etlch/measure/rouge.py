@@ -63,8 +63,20 @@ class Gold:
 def prepare(text: str, tokenizer: str = "hybrid") -> Gold:
     """Return a gold text as the form that `rouge` takes."""
     runs: dict[str, int] = {}
-    kinds, ids = np.unique(_codes(text, tokenizer, runs, grow=True), return_inverse=True)
-    return Gold(tokenizer, runs, kinds, ids)
+    return Gold(tokenizer, runs, *_kinds(_codes(text, tokenizer, runs, grow=True)))
+
+
+def _kinds(codes: Codes) -> tuple[Codes, Codes]:
+    """Return the distinct codes, ascending, and each code as a place among them."""
+    last = int(codes.max(initial=0))
+    if last >= _TABLE:
+        return np.unique(codes, return_inverse=True)
+    seen = np.zeros(last + 1, dtype=np.bool_)  # counting is faster than sorting, while codes are small
+    seen[codes] = True
+    kinds = np.flatnonzero(seen)
+    places = np.empty(last + 1, dtype=np.uint16)
+    places[kinds] = np.arange(len(kinds))
+    return kinds, places[codes].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +120,21 @@ def _longest(gold: Gold, ids: Codes) -> float:
 
     if not len(ids) or not len(gold.ids):
         return 0.0
-    common = int(LCSseq.similarity(gold.comparable, _comparable(ids, len(gold.kinds))))
+    predicted = _comparable(ids, len(gold.kinds))
+    common = int(LCSseq.similarity(gold.comparable, predicted, score_cutoff=_least(gold.ids, ids)))
     return _f1(common, len(ids), len(gold.ids))
+
+
+def _least(gold: Codes, predicted: Codes) -> int:
+    """Return a length that the longest common subsequence has at least; with it rapidfuzz need look less far.
+
+    It is that of the tokens that agree when both texts are laid side by side at their beginnings up
+    to some place, and at their ends from there on.
+    """
+    shorter = min(len(gold), len(predicted))
+    front = np.cumsum(gold[:shorter] == predicted[:shorter])
+    back = np.cumsum(gold[len(gold) - shorter :] == predicted[len(predicted) - shorter :])
+    return int(back[-1]) + max(0, int((front - back).max()))
 
 
 def _codes(text: str, tokenizer: str, runs: dict[str, int], *, grow: bool) -> Codes:
@@ -141,10 +166,9 @@ def _ids(gold: Gold, predicted: str) -> Codes:
         return codes
     last = int(gold.kinds[-1])
     if last < _TABLE:  # a table made on the spot is faster than a search, while it is small
-        table = np.full(last + 2, known, dtype=np.int64)
+        table = np.full(last + 2, known, dtype=np.uint16)
         table[gold.kinds] = np.arange(known)
-        found: Codes = table[np.minimum(codes, last + 1)]
-        return found
+        return table[np.minimum(codes, last + 1)].astype(np.int64)
     places = np.searchsorted(gold.kinds, codes)
     places[places == known] = 0
     return np.where(gold.kinds[places] == codes, places, known)

@@ -39,6 +39,18 @@ def test_values_equal_rouge_score_bit_for_bit_on_2000_random_pairs() -> None:
         )
 
 
+def test_nearly_equal_texts_equal_rouge_score_too() -> None:
+    """Their common beginning and end shorten the search; characters changed, dropped and put in."""
+    draw = random.Random(1)
+    scorer = RougeScorer(["rougeL"], tokenizer=Hybrid())
+    for _ in range(300):
+        gold = "".join(draw.choices("台積電公司新竹一二三四五", k=draw.randrange(1, 120)))
+        predicted = "".join(
+            draw.choice(["", letter * 2, "龘", "台"]) if draw.random() < 0.1 else letter for letter in gold
+        )
+        assert of(gold, predicted).longest == scorer.score(gold, predicted)["rougeL"].fmeasure
+
+
 def test_its_own_tokenizer_gives_the_numbers_of_the_package() -> None:
     gold, predicted = "The Harbour Bridge opened on 19 March 1932.", "the bridge was opened in March, 1932"
     theirs = RougeScorer(["rougeL"]).score(gold, predicted)["rougeL"].fmeasure
