@@ -359,7 +359,7 @@ def test_chosen_metrics_only_are_computed(tmp_path: Path) -> None:
 def test_names_that_are_not_there_are_refused_with_the_nearest(
     tmp_path: Path, settings: dict[str, Json], message: str
 ) -> None:
-    folder, said = make_run(tmp_path / "run", 3), []
+    folder, said = make_run(tmp_path / "run", 3), list[str]()
     with pytest.raises(EtlchError, match=message):
         score([folder], replace(FAST, **settings), progress=said.append)
     assert not said  # before any work was done
