@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from etlch.config import Settings
+from etlch.data import chat_templates
 from etlch.data.export import export
-from etlch.files import Run
+from etlch.data.jobs import read_jobs
+from etlch.files import Run, read_lines
 from etlch.predictions import read_aligned
 from tests.data.runs import make_run
 from tests.tiny import TEMPLATE, tiny_llama
@@ -21,6 +23,8 @@ from tests.tiny import TEMPLATE, tiny_llama
 pytestmark = [pytest.mark.slow, pytest.mark.train]
 
 NAME = "tiny-20-s7"
+FOREIGN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+"""A chat template that the base model brings and that nothing is trained with."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         seeds=(7,),
         shots=2,
     )
+    (root / "model" / "chat_template.jinja").write_text(FOREIGN, encoding="utf-8")
     run = make_run(root / "outputs" / "first run", settings)
     export(run, settings)
     for recipe in (f"train_{NAME}", f"predict_{NAME}_ner", f"export_{NAME}", "predict_base-2shot_ner"):
@@ -109,3 +114,28 @@ def test_the_export_answers_as_base_and_adapter_do(run: Run) -> None:
         found = merged(**inputs).logits
     assert torch.allclose(expected, found, atol=1e-4)
     assert not torch.allclose(untuned, found, atol=1e-2)
+
+
+def test_the_export_writes_what_was_predicted_with_the_adapter(run: Run) -> None:
+    """The prompts are those that the prediction file holds, control tokens and all; so are the answers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = run.models / NAME / "merged"
+    assert (merged / "chat_template.jinja").read_text("utf-8") == FOREIGN
+    exports = [job for job in read_jobs(run) if job.kind == "export"]
+    assert chat_templates.write(run, exports) == [
+        f"models/{NAME}/merged/chat_template.jinja now writes the prompts that it was trained on (template {TEMPLATE})"
+    ]
+    assert chat_templates.write(run, exports) == []
+    tokenizer: Any = AutoTokenizer.from_pretrained(merged)
+    model: Any = AutoModelForCausalLM.from_pretrained(merged).eval()
+    path = run.prediction_file(NAME, "ner")
+    prompts = [line.value["prompt"] for line in read_lines(path)]
+    for row, expected in zip(read_aligned(path, run.keys(run.stem("ner", "test"))), prompts, strict=True):
+        user = {"role": "user", "content": f"{row.key.instruction}\n{row.key.input}"}
+        prompt = tokenizer.apply_chat_template([user], tokenize=False, add_generation_prompt=True)
+        assert prompt == expected
+        inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        made = model.generate(**inputs, max_new_tokens=8, do_sample=False)
+        answer = tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert answer.strip() == row.text.strip()

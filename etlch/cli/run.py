@@ -83,6 +83,7 @@ def run(
     if to_do and not _preflight(folder, to_do, here, show=False, refuse=not anyway):
         click.echo("Going on anyway.", err=True)
     outcomes = _work(folder, chosen, here, best)
+    _mend_chat_templates(folder, outcomes)
     click.echo(_json(outcomes) if as_json else _table(outcomes))
     _report_failures(folder, outcomes)
 
@@ -136,6 +137,14 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
         return runner.work(run, jobs, here, board.show, after)
     finally:
         board.close()
+
+
+def _mend_chat_templates(run: Run, outcomes: list[Outcome]) -> None:
+    from etlch.data import chat_templates
+
+    whole = [o.job for o in outcomes if o.job.kind == "export" and o.state in ("done", "there")]
+    for line in chat_templates.write(run, whole):
+        click.echo(line, err=True)
 
 
 def _settled(best: Best | None) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from etlch.data.jobs import Job, names, read_jobs
 from etlch.data.llamafactory import COLUMNS, INFO
@@ -35,6 +35,7 @@ UNCUT = 1_000_000
 _ROLES = ("user", "assistant")
 _SHOWN = 400
 _BATCH = 200
+Result = TypeVar("Result")
 
 
 class Setup(NamedTuple):
@@ -77,13 +78,21 @@ class Look:
 
 def look(run: Run, jobs: Sequence[Job]) -> Look:
     """Count the tokens of all data sets that jobs name; a hub may be asked for tokenizers."""
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_quiet)
-    with pool:
-        try:
-            return pool.submit(_look, run, list(jobs)).result()
-        except BrokenProcessPool:
-            told = "LlamaFactory could not be imported to count tokens"
-            return Look((Finding("error", told, ("preflight",), "`etlch-data doctor` says why."),), ())
+    try:
+        return in_own_process(_look, run, list(jobs))
+    except BrokenProcessPool:
+        told = "LlamaFactory could not be imported to count tokens"
+        return Look((Finding("error", told, ("preflight",), "`etlch-data doctor` says why."),), ())
+
+
+def in_own_process(work: Callable[[Run, list[Job]], Result], run: Run, jobs: list[Job]) -> Result:
+    """Return what `work` makes of jobs in a process that may import LlamaFactory.
+
+    Raises:
+        BrokenProcessPool: the process died, most likely while importing it.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
+        return pool.submit(work, run, jobs).result()
 
 
 def at_export(run: Run) -> list[str]:
@@ -131,7 +140,7 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
         if job.kind == "export":
             continue
         setup = _setup(job)
-        counter, problem = _counter(setup)
+        counter, problem = counter_of(setup)
         if counter is None:
             found.append((setup.model, problem))
             continue
@@ -144,7 +153,7 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
         if job.kind == "train" and not sample:
             sample = _sample(run, job, counter)
     for (setup, cutoff), most in longest.items():
-        counter, _ = _counter(setup)
+        counter, _ = counter_of(setup)
         found.append((setup.model, _told(most, cutoff)))
         found += [(setup.model, problem) for problem in (*_window(counter, most), *_parity(counter))]
     return Look(tuple(gathered(found)), sample)
@@ -201,7 +210,7 @@ class Counter(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _counter(setup: Setup) -> tuple[Counter | None, Problem]:
+def counter_of(setup: Setup) -> tuple[Counter | None, Problem]:
     """Return a model's tokenizer and template, or why there are none."""
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments, ModelArguments
@@ -221,7 +230,7 @@ def _counter(setup: Setup) -> tuple[Counter | None, Problem]:
 
 @lru_cache(maxsize=256)
 def _lengths(run: Run, setup: Setup, name: str, cutoff: int, kind: str) -> tuple[Lengths, ...]:
-    counter, _ = _counter(setup)
+    counter, _ = counter_of(setup)
     pairs = _pairs(run, name)
     if counter is None or not pairs:
         return ()
@@ -328,16 +337,11 @@ def _parity(counter: Counter | None) -> Iterator[Problem]:
     """Yield how the chat template that an export carries differs from the training template."""
     if counter is None:
         return
-    tokenizer = counter.tokenizer
-    if not tokenizer.chat_template:
+    if not counter.tokenizer.chat_template:
         told = "the export will carry no chat template: servers that need one refuse it or take their own"
         yield Problem("warning", told, "Serve it with the training template.")
         return
-    asked = "QUESTION"
-    trained = tokenizer.decode(counter.encode([([asked], "ANSWER")], UNCUT, False)[0][0])
-    served = tokenizer.apply_chat_template(
-        [{"role": "user", "content": asked}], add_generation_prompt=True, tokenize=False
-    )
+    trained, served = prompts(counter)
     if trained == served:
         return
     pairs = enumerate(zip(trained, served, strict=False))
@@ -347,8 +351,18 @@ def _parity(counter: Counter | None) -> Iterator[Problem]:
         "warning",
         f"the model is trained with one prompt and served with another, from character {place} on: "
         f"template {counter.setup.template} writes {ours!r}, the export's chat template {theirs!r}",
-        "Serve the export with the training template, or compare its answers: etlch-data predict.",
+        "`etlch-data run RUN --exports` writes the training template into the export, llamafactory-cli does not.",
     )
+
+
+def prompts(counter: Counter) -> tuple[str, str]:
+    """Return one prompt as the template writes it in training, and as the tokenizer's chat template does."""
+    asked = "QUESTION"
+    trained = counter.tokenizer.decode(counter.encode([([asked], "ANSWER")], UNCUT, False)[0][0])
+    served = counter.tokenizer.apply_chat_template(
+        [{"role": "user", "content": asked}], add_generation_prompt=True, tokenize=False
+    )
+    return str(trained), str(served)
 
 
 def _sample(run: Run, job: Job, counter: Counter) -> tuple[Piece, ...]:

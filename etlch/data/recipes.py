@@ -28,7 +28,10 @@ _TRAINING_ONLY = re.compile(
     r"|include_(effective|num_input)|mix_strategy|interleave|resume|pure_bf16|use_liger|enable_liger"
 )
 """Preset keys that mean nothing to a model that only predicts. Others are kept: they may matter."""
-_MODEL_KEYS = ("trust_remote_code", "model_revision", "cache_dir", "rope_scaling", "resize_vocab")
+_MODEL_KEYS = (
+    *("trust_remote_code", "model_revision", "cache_dir", "rope_scaling", "resize_vocab"),
+    *("default_system", "enable_thinking"),  # the templates that an export carries write them
+)
 """What an export takes over from the preset."""
 RUN_SH = """\
 #!/usr/bin/env bash
