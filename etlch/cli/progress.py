@@ -6,13 +6,16 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import click
 
 REDRAW = 0.2
 PLAIN = 10.0
 """Seconds between two drawings, on a terminal and elsewhere."""
+
+_REASONS = 3
+"""Reasons of rejection that are shown, the most frequent first."""
 
 
 class Progress:
@@ -27,7 +30,8 @@ class Progress:
         self.needed = needed
         self.spent = spent
         self.events: dict[str, Counter[str]] = {}
-        self.accepted = self.rejected = 0
+        self.why: Counter[str] = Counter()
+        self.accepted = self.lost = 0
         self.began = self.drawn = time.monotonic()
         self.height = 0
         self.terminal = sys.stderr.isatty()
@@ -37,9 +41,13 @@ class Progress:
         self.events.setdefault(stage, Counter())[event] += 1
         self._draw()
 
+    def rejected(self, why: Mapping[str, int]) -> None:
+        """Count the reasons for which a candidate was rejected."""
+        self.why.update(why)
+
     def settled(self, accepted: int, rejected: int) -> None:
         """Take the number of accepted and rejected articles so far."""
-        self.accepted, self.rejected = accepted, rejected
+        self.accepted, self.lost = accepted, rejected
         self._draw()
 
     def close(self) -> None:
@@ -56,9 +64,12 @@ class Progress:
             else ""
         )
         spent = self.spent()
-        head = f"accepted {self.accepted}/{self.needed}, rejected {self.rejected}, {rate * 60:.0f}/min{left}"
-        return [head + (f", {spent}" if spent else "")] + [
-            f"  {stage}: {_words(seen)}" for stage, seen in self.events.items()
+        head = f"accepted {self.accepted}/{self.needed}, rejected {self.lost}, {rate * 60:.0f}/min{left}"
+        why = "; ".join(f"{count} × {reason}" for reason, count in self.why.most_common(_REASONS))
+        return [
+            head + (f", {spent}" if spent else ""),
+            *([f"  rejected: {why}"] if why else []),
+            *(f"  {stage}: {_words(seen)}" for stage, seen in self.events.items()),
         ]
 
     def _draw(self, last: bool = False) -> None:

@@ -7,7 +7,7 @@ grows, and nothing is paid for on the wrong side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from etlch.data.collect import Collected, Watcher, collect
@@ -32,6 +32,9 @@ class _Further:
 
     def note(self, stage: str, event: str) -> None:
         self.watcher.note(stage, event)
+
+    def rejected(self, why: Mapping[str, int]) -> None:
+        self.watcher.rejected(why)
 
     def settled(self, accepted: int, rejected: int) -> None:
         self.watcher.settled(self.accepted + accepted, self.rejected + rejected)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -27,6 +27,10 @@ class Watcher(Protocol):
 
     def note(self, stage: str, event: str) -> None:
         """Something was asked, asked again, done or rejected at a stage."""
+        ...
+
+    def rejected(self, why: Mapping[str, int]) -> None:
+        """A candidate was rejected: its reasons, as `reasons` counts them."""
         ...
 
     def settled(self, accepted: int, rejected: int) -> None:
@@ -121,12 +125,15 @@ async def collect(
             while line.waiting and line.waiting[0] not in line.running and len(accepted) < needed:
                 outcome = line.waiting.popleft().result()
                 rejected.extend(outcome.rejected)
+                if outcome.article is None:
+                    watcher.rejected(reasons(outcome.rejected))
                 if outcome.article is not None:
                     twin = _near_copy(outcome.article, copies)
                     if twin is None:
                         accepted.append(outcome)
                     else:
                         line.hopeful -= 1
+                        watcher.rejected(reasons([twin]))
                         workshop.judge(twin.article_id, False, twin.reasons)
                         rejected.append(twin)
                 watcher.settled(len(accepted), line.launched - line.hopeful)

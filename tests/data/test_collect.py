@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -56,6 +56,8 @@ class Spoiling:
 
 class Quiet:
     def note(self, stage: str, event: str) -> None: ...
+
+    def rejected(self, why: Mapping[str, int]) -> None: ...
 
     def settled(self, accepted: int, rejected: int) -> None: ...
 
