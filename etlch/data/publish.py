@@ -16,6 +16,10 @@ from etlch.errors import EtlchError
 from etlch.files import Run, dumps, read_nouns
 from etlch.records import Article, Json, Record, to_dict
 
+_KEPT = ("id", "article_id", "language", "instruction", "input", "output")
+COLUMNS = (*_KEPT, "schema", "facts", "topic", "domain", "source", "sizes")
+"""Of a row, in their order."""
+
 
 def write_parquet(run: Run, folder: Path) -> list[Path]:
     """Write <folder>/<task>/<split>.parquet and return the paths.
@@ -42,7 +46,8 @@ def push(run: Run, name: str, *, public: bool = False) -> None:
     Raises:
         EtlchError: not a finished run, no token, or the hub refuses.
     """
-    from huggingface_hub import DatasetCard, DatasetCardData
+    from httpx import HTTPError
+    from huggingface_hub import DatasetCard, DatasetCardData, HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     try:
@@ -52,8 +57,11 @@ def push(run: Run, name: str, *, public: bool = False) -> None:
         merged: dict[str, Json] = {**vars(theirs.data), **vars(mine.data)}
         theirs.data = DatasetCardData(**{key: held for key, held in merged.items() if held is not None})
         theirs.text = mine.text
-        theirs.push_to_hub(name)
-    except (HfHubHTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
+        # The card's own push asks huggingface.co to validate it, whatever hub is in use.
+        HfApi().upload_file(
+            path_or_fileobj=str(theirs).encode(), path_in_repo="README.md", repo_id=name, repo_type="dataset"
+        )
+    except (HfHubHTTPError, HTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
         raise EtlchError(
             f"the hub did not take {name}: {error}",
             "Run `hf auth login` with a token that may write, and name it OWNER/NAME.",
@@ -66,7 +74,7 @@ def data_sets(run: Run) -> dict[str, Any]:
     Raises:
         EtlchError: not a finished run.
     """
-    from datasets import Dataset, DatasetDict, disable_progress_bars
+    from datasets import Dataset, DatasetDict, Features, Sequence, Value, disable_progress_bars
 
     disable_progress_bars()
 
@@ -79,7 +87,11 @@ def data_sets(run: Run) -> dict[str, Any]:
         splits: dict[str, list[dict[str, Json]]] = {}
         for name, row in rows(records, {article.id: article for article in articles}, parts, task):
             splits.setdefault(name, []).append(row)
-        made[task] = DatasetDict({name: Dataset.from_list(held) for name, held in splits.items()})
+        # Named, because the empty `sizes` of test rows say nothing of their kind.
+        kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": Sequence(Value("int64"))})
+        made[task] = DatasetDict(
+            {name: Dataset.from_list(held, features=kinds) for name, held in splits.items()}
+        )
     return made
 
 
@@ -99,10 +111,7 @@ def rows(
         yield (
             split_of[record.article_id],
             {
-                **{
-                    name: held[name]
-                    for name in ("id", "article_id", "language", "instruction", "input", "output")
-                },
+                **{name: held[name] for name in _KEPT},
                 "schema": dumps(record.schema),
                 "facts": dumps(held["facts"]),
                 "topic": article.topic,
