@@ -51,6 +51,7 @@ def test_trouble_on_the_way_is_sent_again_and_is_no_content(kind: str, tmp_path:
         assert server.stats()["posts"] == 2
 
 
+@pytest.mark.slow
 def test_a_stalled_answer_is_given_up_after_the_timeout_and_sent_again(tmp_path: Path) -> None:
     with serve(Fault("stall", at=(0,))) as server:
         done = ask(settings(server, timeout=0.5), tmp_path, [typed(0)])
@@ -93,6 +94,7 @@ def test_an_endpoint_that_is_not_there_stops_the_run(tmp_path: Path) -> None:
     assert done.tally.spent == 0  # nothing left this machine, so nothing is booked
 
 
+@pytest.mark.slow
 def test_a_429_pauses_every_new_send_once_and_lets_what_is_in_flight_land(tmp_path: Path) -> None:
     with serve(Fault("429", at=(3,), retry_after=1.0), latency=0.2) as server:
         done = ask(settings(server, concurrency=4), tmp_path, [plain(n) for n in range(12)])
@@ -113,6 +115,7 @@ def test_a_429_without_retry_after_is_backed_off(tmp_path: Path) -> None:
         assert 0.25 <= second - first < third - second + 0.3  # 0.25–0.5 s, then 0.5–1.0 s
 
 
+@pytest.mark.slow
 def test_a_server_that_limits_its_rate_is_used_up_to_its_limit(tmp_path: Path) -> None:
     with serve(per_second=20.0) as server:
         began = time.monotonic()
@@ -231,6 +234,7 @@ def test_a_code_fence_around_json_is_taken_off(tmp_path: Path) -> None:
         assert ask(settings(server), tmp_path, [typed(0)]).results == [{"birthplace": ["Lisbon"]}]
 
 
+@pytest.mark.slow
 def test_a_budget_is_never_passed_and_running_out_says_so(tmp_path: Path) -> None:
     with serve(latency=0.02) as server:
         chosen = settings(server, budget=0.004, concurrency=8)
@@ -274,18 +278,20 @@ def test_a_second_process_on_a_run_is_refused(tmp_path: Path) -> None:
         asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_keeps_what_lands_within_its_grace_and_books_the_rest(tmp_path: Path) -> None:
     with serve(Fault("stall", at=(0,)), latency=0.3) as server:
 
-        async def run() -> None:
+        async def run() -> float:
             async with open_engine(settings(server, concurrency=4), Run(tmp_path)) as engine:
-                async with asyncio.timeout(0.15):
-                    await asyncio.gather(*(engine.ask(plain(n)) for n in range(20)))
+                asking = asyncio.gather(*(engine.ask(plain(n)) for n in range(20)))
+                while server.stats()["posts"] < 4:
+                    await asyncio.sleep(0.01)
+                asking.cancel()
+                began = time.monotonic()
+            return time.monotonic() - began
 
-        began = time.monotonic()
-        with pytest.raises(TimeoutError):
-            asyncio.run(run())
-        assert time.monotonic() - began < 2.0
+        assert asyncio.run(run()) < 2.0
         again = ask(settings(server), tmp_path, [plain(n) for n in range(20)])
         assert again.tally.replayed == 3
         assert server.stats()["posts"] == 4 + 17
@@ -296,12 +302,13 @@ def test_a_cancelled_run_keeps_what_lands_within_its_grace_and_books_the_rest(tm
     store.close()
 
 
+@pytest.mark.slow
 def test_limits_of_requests_per_minute_are_kept(tmp_path: Path) -> None:
     with serve() as server:
         # 120 a minute: 120 at once, then two a second; five more than the limit take 2.5 seconds.
         began = time.monotonic()
         ask(settings(server, requests_per_minute=120), tmp_path, [plain(n) for n in range(125)])
-        assert 2.0 <= time.monotonic() - began < 4.5
+        assert 2.0 <= time.monotonic() - began < 10  # a minute's worth would be 62
 
 
 def test_an_endpoint_that_counts_no_tokens_is_booked_at_the_reserve(tmp_path: Path) -> None:
