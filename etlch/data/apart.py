@@ -28,7 +28,7 @@ class _Further:
 
     watcher: Watcher
     accepted: int
-    rejected: int
+    lost: int
 
     def note(self, stage: str, event: str) -> None:
         self.watcher.note(stage, event)
@@ -37,7 +37,7 @@ class _Further:
         self.watcher.rejected(why)
 
     def settled(self, accepted: int, rejected: int) -> None:
-        self.watcher.settled(self.accepted + accepted, self.rejected + rejected)
+        self.watcher.settled(self.accepted + accepted, self.lost + rejected)
 
 
 async def collect_sides(
