@@ -249,7 +249,8 @@ def parse_settings(kind: type[Kind], values: dict[str, Json], where: str) -> Kin
                 f"{where}: unknown setting '{name}'.{nearest(str(name), known)}", "See docs/settings.md."
             )
     try:
-        return _adapter(kind).validate_python(values)
+        read: Kind = _adapter(kind).validate_python(values)  # type: ignore[arg-type]
+        return read
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise EtlchError(
@@ -334,7 +335,7 @@ def plain(settings: Any) -> dict[str, Json]:
 
 def settings_schema(kind: type[Any]) -> Json:
     """Return the JSON Schema of a settings file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}  # type: ignore[arg-type]
 
 
 def _plain(value: Json) -> Json:
