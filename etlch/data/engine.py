@@ -41,7 +41,7 @@ class Tally:
         asked: answers wanted; of them, replayed came from the store and replied were paid for.
         in_flight: admitted and not answered.
         resent: sends that failed on the way and were repeated.
-        input_tokens, output_tokens: of the paid replies of this session.
+        input_tokens, output_tokens: of all paid replies of the run, earlier sessions included.
         spent: the run's account in US dollars, earlier sessions included; 0 without a price.
     """
 
@@ -121,7 +121,10 @@ class Engine:
         self._jitter = random.Random()
         self._name = f"{settings.teacher} at {endpoint.url}"
         self._manners = self._remembered = wire.Manners(**(store.manners(self._name) or {}))
-        self._count: Counter[str] = Counter()
+        usage = store.usage().values()
+        self._count: Counter[str] = Counter(
+            input=sum(used.input for used in usage), output=sum(used.output for used in usage)
+        )
 
     def tally(self) -> Tally:
         """Return what was done so far."""
