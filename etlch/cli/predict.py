@@ -76,13 +76,12 @@ def predict(
         return
     for item in done:
         paid = "price unknown" if item.usd is None else f"${item.usd:.4f}"
-        trouble = "".join(
-            f", {count} {what}" for count, what in ((item.cut, "cut off"), (item.refused, "refused")) if count
-        )
-        click.echo(f"{run / item.path}: {item.rows} rows{trouble}, {paid}")
+        parts = ((item.cut, "cut off"), (item.refused, "refused"), (item.stored, "answered before"))
+        told = "".join(f", {count} {what}" for count, what in parts if count)
+        click.echo(f"{run / item.path}: {item.rows} rows{told}, {paid}")
     click.echo(f"Next:\n  etlch-score {run}")
 
 
-def _note(task: str, answered: int, rows: int) -> None:
+def _note(task: str, answered: int, rows: int, spent: float) -> None:
     if answered == rows or answered % max(1, rows // 10) == 0:
-        click.echo(f"{task}: {answered}/{rows}", err=True)
+        click.echo(f"{task}: {answered}/{rows}" + (f", ${spent:.4f} in all" if spent else ""), err=True)

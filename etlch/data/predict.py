@@ -35,6 +35,8 @@ class Predicted:
         rows: predictions, one for each key.
         cut: answers that reached the limit of tokens.
         refused: rows without an answer, because the endpoint refused them (HTTP 400).
+        stored: answers on file from before. A question that a model of this name answered, at
+            whatever endpoint, is not sent again.
         usd: what was paid for them in this session and before; None without a price.
     """
 
@@ -43,11 +45,12 @@ class Predicted:
     rows: int
     cut: int
     refused: int
+    stored: int
     usd: float | None
 
 
-Note = Callable[[str, int, int], None]
-"""Called with (task, rows answered, rows)."""
+Note = Callable[[str, int, int, float], None]
+"""Called with (task, rows answered, rows, US dollars that the run has cost; 0 without a price)."""
 
 
 async def predict(run: Run, settings: Settings, folder: str, note: Note) -> list[Predicted]:
@@ -122,11 +125,11 @@ def prompt(key: Key) -> str:
 async def _task(
     run: Run, settings: Settings, folder: str, task: str, keys: list[Key], engine: Engine, note: Note
 ) -> Predicted:
-    answered = cut = refused = 0
+    answered = cut = refused = stored = 0
     costs: list[float | None] = []
 
     async def one(key: Key) -> str:
-        nonlocal answered, cut, refused
+        nonlocal answered, cut, refused, stored
         text = ""
         try:
             reply = await engine.ask(request(key, settings), f"predict/{task}")
@@ -136,14 +139,16 @@ async def _task(
             text = reply.text
             costs.append(reply.cost)
             cut += reply.finish == "length"
+            stored += reply.stored
         answered += 1
-        note(task, answered, len(keys))
+        note(task, answered, len(keys), engine.tally().spent)
         return text
 
     texts = await asyncio.gather(*(one(key) for key in keys))
     known = [cost for cost in costs if cost is not None]
     usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
-    return replace(write_rows(run, folder, task, keys, texts), cut=cut, refused=refused, usd=usd)
+    written = write_rows(run, folder, task, keys, texts)
+    return replace(written, cut=cut, refused=refused, stored=stored, usd=usd)
 
 
 def request(key: Key, settings: Settings) -> Request:
@@ -166,7 +171,7 @@ def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Seq
     path = run.prediction_file(folder, task)
     _refuse_foreign(path, keys)
     write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
-    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0.0)
+    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0, 0.0)
 
 
 def write_card(run: Run, model: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.fake_server import Fault, Server, serve
 
 def go(run: Run, server: Server, folder: str = "gpt-4o-mini", **changed: Any) -> list[predict.Predicted]:
     chosen = predict.settings_for(run, Settings(base_url=server.url, **changed), None)
-    return asyncio.run(predict.predict(run, chosen, folder, lambda task, done, rows: None))
+    return asyncio.run(predict.predict(run, chosen, folder, lambda task, done, rows, spent: None))
 
 
 def right(run: Run) -> Any:
@@ -80,7 +81,7 @@ def test_predicting_again_costs_nothing_and_writes_the_same_bytes(tmp_path: Path
         path = run.prediction_file("gpt-4o-mini", "ner")
         before = path.read_bytes()
         path.unlink()
-        assert go(run, server) == first
+        assert go(run, server) == [replace(item, stored=item.rows) for item in first]
         assert path.read_bytes() == before
         assert server.stats()["posts"] == 9
 
