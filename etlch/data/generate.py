@@ -240,6 +240,11 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
             "the offline teacher cannot label foreign text",
             "Use a model for --articles, e.g. --teacher gpt-4o-mini, or leave --articles out.",
         )
+    if settings.articles and settings.label_first:
+        raise EtlchError(
+            "label_first writes an article around drawn facts, and --articles brings articles",
+            "Leave one of them out.",
+        )
     for line in doubts(settings):
         say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):

@@ -98,3 +98,14 @@ def test_every_value_of_a_drawn_document_is_wanted_once() -> None:
     document = teacher.draw(next(teacher.topics()))
     wanted = values(document)
     assert len(wanted) == len(set(wanted)) and article_problems(document.text, wanted) == []
+
+
+def test_articles_brought_along_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    (tmp_path / "settings.yaml").write_text("label_first: true\n", encoding="utf-8")
+    (tmp_path / "mine.txt").write_text("Mine.\n", encoding="utf-8")
+    options = ["--settings", f"{tmp_path}/settings.yaml", "--articles", f"{tmp_path}/mine.txt"]
+    ended = CliRunner().invoke(main, ["generate", *options, "--out", f"{tmp_path}/run"])
+    assert ended.exit_code == 2
+    assert "label_first writes an article around drawn facts, and --articles brings articles" in ended.output
+    assert not (tmp_path / "run" / "replies.sqlite").exists()
