@@ -67,7 +67,8 @@ def _listed(words: list[str]) -> str:
 def _of_task(summary: Summary, task: str) -> Verdict | None:
     metric = standing.headline_metric(summary, task)
     lead = standing.best(summary, standing.contenders_of(summary, task), metric) if metric else None
-    rival = standing.best(summary, standing.baselines_of(summary, task), metric) if metric else None
+    rivals = standing.rivals_of(summary, lead[0]) if lead else standing.baselines_of(summary, task)
+    rival = standing.best(summary, rivals, metric) if metric else None
     if metric is None or (lead is None and rival is None):
         return None
     if lead is None or rival is None:
@@ -132,8 +133,7 @@ def _smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> str
 
 
 def smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> int | None:
-    """Return the smallest size from which on the model beats every baseline significantly, with every seed."""
-    baselines = standing.baselines_of(summary, task)
+    """Return the smallest size from which on the model beats all it is compared with significantly, with every seed."""
     by_size: dict[int, list[System]] = {}
     for system in standing.contenders_of(summary, task):
         if system.model == model and system.size is not None:
@@ -143,7 +143,7 @@ def smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> int 
         held = [
             standing.compared(summary, system, baseline, metric)
             for system in by_size[size]
-            for baseline in baselines
+            for baseline in standing.rivals_of(summary, system)
         ]
         if not held or not all(c is not None and c.significant and (c.difference or 0) > 0 for c in held):
             break
@@ -155,8 +155,8 @@ def _parsing(summary: Summary) -> list[Verdict]:
     said = []
     for task in standing.tasks_of(summary):
         lead = standing.best(summary, standing.contenders_of(summary, task), "json_parse_ok")
-        rival = standing.best(summary, standing.baselines_of(summary, task), "json_parse_ok")
         if lead is not None:
+            rival = standing.best(summary, standing.rivals_of(summary, lead[0]), "json_parse_ok")
             beside = f" (best baseline, {rival[0].label}: {_count(rival[1])})" if rival else ""
             said.append(f"on {task} {_count(lead[1])} predictions of {lead[0].label}{beside}")
     return [Verdict("", "Parsed by json.loads:", f"{'; '.join(said)}.")] if said else []

@@ -52,6 +52,17 @@ def baselines_of(summary: Summary, task: str) -> list[System]:
     return by_role or [system for system in systems if system.label in named_so]
 
 
+def rivals_of(summary: Summary, system: System) -> list[System]:
+    """Return the baselines that a system was compared with: a baseline of a size meets models of that size only.
+
+    All baselines of the task for a system that was compared with none.
+    """
+    who = (system.model, system.task, system.size, system.seed)
+    met = {c.baseline for c in summary.comparisons if (c.model, c.task, c.size, c.seed) == who}
+    baselines = baselines_of(summary, system.task)
+    return [baseline for baseline in baselines if baseline.label in met] or baselines
+
+
 def contenders_of(summary: Summary, task: str) -> list[System]:
     """Return the systems that are no baseline: the tuned ones, where roles are known."""
     baselines = baselines_of(summary, task)

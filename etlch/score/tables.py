@@ -1,7 +1,7 @@
 """Tables for a paper: a summary walks in; Markdown, LaTeX (booktabs) and CSV walk out.
 
-Best values are bold. A star marks a value that differs from the best baseline's by more than
-chance (paired test, Holm within the task and metric, 5 %).
+Best values are bold. A star marks a value that differs by more than chance from that of the best
+baseline it is compared with (paired test, Holm within the task and metric, 5 %).
 """
 
 from __future__ import annotations
@@ -74,20 +74,20 @@ def _score_table(summary: Summary, task: str, every: bool) -> ScoreTable:
     held = standing.metrics_of(summary, task)
     metrics = held if every else [metric for metric in held if metric in standing.MAIN_METRICS]
     systems = standing.ranked(summary, task)
-    columns = [_column(summary, task, metric, systems) for metric in metrics]
+    columns = [_column(summary, metric, systems) for metric in metrics]
     rows = tuple(zip(*columns, strict=True)) if columns else tuple(() for _ in systems)
     return ScoreTable(task, tuple(metrics), tuple(systems), rows)
 
 
-def _column(summary: Summary, task: str, metric: str, systems: list[System]) -> list[Entry]:
+def _column(summary: Summary, metric: str, systems: list[System]) -> list[Entry]:
     top = standing.best(summary, systems, metric)
-    rival = standing.best(summary, standing.baselines_of(summary, task), metric)
     entries = []
     for system in systems:
         score = summary.score(system, metric)
         if score is None or score.value is None:
             entries.append(Entry(None))
             continue
+        rival = standing.best(summary, standing.rivals_of(summary, system), metric)
         comparison = standing.compared(summary, system, rival[0], metric) if rival else None
         is_best = top is not None and score.value == top[1].value and len(systems) > 1
         star = comparison is not None and comparison.significant

@@ -6,6 +6,7 @@ import dataclasses
 
 from etlch.score.headline import AGAINST, OPEN, SETTLED, headline, smallest_ahead
 from etlch.score.results import Comparison, Counts, Score, SeedScore, Source, Summary
+from etlch.score.tables import score_tables
 from tests.score import report_case
 
 
@@ -61,6 +62,20 @@ def test_no_test_no_claim() -> None:
     assert headline(alone)[0].lead == "ner: etlch-100 alone."
     empty = Summary("s", Counts(), (), (), ())
     assert headline(empty) == []
+
+
+def test_a_baseline_of_another_size_is_no_rival() -> None:
+    """A dictionary of 1,000 records was not compared with a model of 100, however well it does."""
+    summary = duel(0.1, 0.0004)
+    better = Score("dictionary", "ner", 1000, "facts_f1", 0.95, 0.9, 0.98, 300)
+    source = Source("c", "dictionary", "ner", 1000, None, "baseline", Counts(300, 300))
+    with_it = dataclasses.replace(
+        summary, scores=(*summary.scores, better), sources=(*summary.sources, source)
+    )
+    assert headline(with_it)[0] == headline(summary)[0]
+    assert smallest_ahead(with_it, "ner", "facts_f1", "etlch") == 100
+    rows = dict(zip(("etlch-100", "dictionary-1000", "qwen"), score_tables(with_it)[0].entries, strict=True))
+    assert rows["etlch-100"][0].star and not rows["etlch-100"][0].best and rows["dictionary-1000"][0].best
 
 
 def test_the_whole_comes_first_and_names_the_tasks() -> None:
