@@ -64,12 +64,17 @@ class Band(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """One panel of a data-efficiency figure. `mark`: the line and size to ring."""
+    """One panel of a data-efficiency figure.
+
+    `bands`: baselines that know no size; `beside`: baselines that have several, such as dictionaries
+    of so many training records. `mark`: the line and size to ring.
+    """
 
     title: str
     lines: Mapping[str, Sequence[Point]]
     bands: Sequence[Band] = ()
     mark: tuple[str, int] | None = None
+    beside: Mapping[str, Sequence[Point]] = {}
 
 
 class Share(NamedTuple):
@@ -145,7 +150,7 @@ def _dot_panel(axes: Any, panel: Panel, labels: Sequence[str], letters: Letters)
 
 
 def curves(panels: Sequence[Curves], axis: str, *, span: tuple[float, float] = (0.0, 1.0)) -> Drawing:
-    """Draw values over training-set sizes on a log axis; baselines are lines with bands.
+    """Draw values over training-set sizes on a log axis; baselines are grey, with bands where they have no size.
 
     Args:
         panels: one per task. A band's label stands at its right end.
@@ -154,7 +159,7 @@ def curves(panels: Sequence[Curves], axis: str, *, span: tuple[float, float] = (
     """
     texts = []
     for panel in panels:
-        texts += [panel.title, *panel.lines, *(band.label for band in panel.bands)]
+        texts += [panel.title, *panel.lines, *panel.beside, *(band.label for band in panel.bands)]
     letters = choose_letters(texts, [axis])
 
     def build(figure: Any) -> None:
@@ -173,20 +178,18 @@ def _curve_panel(axes: Any, panel: Curves, letters: Letters, apart: float) -> No
     quiet(axes, "y")
     axes.set_title(letters.write(panel.title))
     axes.set_xscale("log")
-    sizes = sorted({point.size for line in panel.lines.values() for point in line})
+    sizes = sorted({p.size for line in (*panel.lines.values(), *panel.beside.values()) for p in line})
     for band in panel.bands:
         if band.low is not None and band.high is not None:
             axes.axhspan(band.low, band.high, color=SOFT, alpha=0.16, linewidth=0)
         axes.axhline(band.value, color=SOFT, linewidth=0.9, linestyle=(0, (4, 2)))
     names = [(band.value, band.label, SOFT) for band in panel.bands]
+    for name, points in panel.beside.items():
+        _line(axes, points, SOFT, linewidth=1.1, linestyle=(0, (4, 2)), marker="s", markerfacecolor="white")
+        names.append((points[-1].value, name, SOFT))
     for number, (name, points) in enumerate(panel.lines.items()):
         colour = _TUNED[(2 + number) % len(_TUNED)]
-        marker = "o^vDs"[number % 5]
-        axes.plot([p.size for p in points], [p.value for p in points], color=colour, linewidth=1.8,
-                  marker=marker, markersize=5, clip_on=False)  # fmt: skip
-        for p in points:
-            if p.low is not None and p.high is not None:
-                axes.plot([p.size, p.size], [p.low, p.high], color=colour, linewidth=1.2)
+        _line(axes, points, colour, linewidth=1.8, marker="o^vDs"[number % 5])
         names.append((points[-1].value, name, colour))
         if panel.mark and panel.mark[0] == name:
             _ring(axes, points, panel.mark[1])
@@ -199,6 +202,14 @@ def _curve_panel(axes: Any, panel: Curves, letters: Letters, apart: float) -> No
             letters.write(name), (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=8,
             color=colour, annotation_clip=False,
         )  # fmt: skip
+
+
+def _line(axes: Any, points: Sequence[Point], colour: str, **style: Any) -> None:
+    sizes, values = [p.size for p in points], [p.value for p in points]
+    for p in points:
+        if p.low is not None and p.high is not None:
+            axes.plot([p.size, p.size], [p.low, p.high], color=colour, linewidth=1.2)
+    axes.plot(sizes, values, color=colour, markersize=5, clip_on=False, **style)
 
 
 def _ring(axes: Any, points: Sequence[Point], size: int) -> None:

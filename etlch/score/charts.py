@@ -139,17 +139,18 @@ def _spoken(panels: list[figures.Panel], *, sign: bool = False) -> str:
 
 
 def difference_chart(summary: Summary) -> Chart | None:
-    """Return paired differences to the best baseline of each task, in the metric of its headline."""
+    """Return paired differences to the best baseline that each system met, in the metric of the task's headline."""
     panels = []
     for task in standing.tasks_of(summary):
         metric = standing.headline_metric(summary, task)
-        rival = standing.best(summary, standing.baselines_of(summary, task), metric) if metric else None
-        if rival is None or metric is None:
+        if metric is None:
             continue
-        found = []
+        found, met = [], set()
         for system in standing.ranked(summary, task):
-            held = standing.compared(summary, system, rival[0], metric)
+            rival = standing.best(summary, standing.rivals_of(summary, system), metric)
+            held = standing.compared(summary, system, rival[0], metric) if rival else None
             if held is not None and held.difference is not None:
+                met.add(held.baseline)
                 star = "*" if held.significant else ""
                 text = standing.signed(held.difference) + star
                 found.append(
@@ -159,14 +160,16 @@ def difference_chart(summary: Summary) -> Chart | None:
                     )
                 )  # fmt: skip
         if found:
-            panels.append(figures.Panel(f"{task}, to {rival[0].label}", found))
+            panels.append(
+                figures.Panel(f"{task}, to {met.pop() if len(met) == 1 else 'the best baseline'}", found)
+            )
     if not panels:
         return None
     return Chart(
         "differences",
         figures.dots(panels, "difference to the best baseline", span=None, zero=True),
-        "Paired differences to each task's best baseline, in the metric of the headline, with 95 % "
-        "intervals. An interval that touches the line at 0 settles nothing; a star is p < 0.05 after Holm.",
+        "Paired differences to the best baseline that each model was compared with, in the metric of the "
+        "headline, with 95 % intervals. An interval that touches the line at 0 settles nothing; a star is p < 0.05 after Holm.",
         _spoken(panels, sign=True),
     )
 
@@ -231,14 +234,15 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
         name = standing.named(metric)
         caption = (
             f"{name[0].upper()}{name[1:]} over records per task, on a log scale, with 95 % intervals; where a "
-            "size was trained with several seeds, their mean ± one standard deviation. Grey bands: baselines. "
-            "A ring marks the smallest size from which on every baseline is beaten beyond chance."
+            "size was trained with several seeds, their mean ± one standard deviation. Grey: baselines, a line "
+            "where they grow with the size. A ring marks the smallest size from which on all baselines that "
+            "the model is compared with are beaten beyond chance."
         )
         alt = ". ".join(
             f"{panel.title}: "
             + "; ".join(
                 f"{line} {', '.join(f'{point.value:.2f} at {point.size}' for point in points)}"
-                for line, points in panel.lines.items()
+                for line, points in (*panel.lines.items(), *panel.beside.items())
             )
             for panel in panels
         )
@@ -249,31 +253,40 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
 
 
 def _lows(panel: figures.Curves) -> list[float]:
-    points = [(point.value, point.low) for line in panel.lines.values() for point in line]
+    lines = (*panel.lines.values(), *panel.beside.values())
+    points = [(point.value, point.low) for line in lines for point in line]
     return [
         value if low is None else low for value, low in [*points, *((b.value, b.low) for b in panel.bands)]
     ]
 
 
 def _curves(summary: Summary, task: str, metric: str) -> figures.Curves | None:
-    lines: dict[str, list[figures.Point]] = {}
-    for system in standing.contenders_of(summary, task):
-        point = _point(summary, system, metric)
-        if point is not None and point not in lines.setdefault(system.model, []):
-            lines[system.model].append(point)
-    lines = {model: sorted(points) for model, points in lines.items() if len(points) > 1}
+    lines = _lines(summary, standing.contenders_of(summary, task), metric)
     if not lines:
         return None
-    held = [(s, summary.score(s, metric)) for s in standing.baselines_of(summary, task)]
+    baselines = standing.baselines_of(summary, task)
+    beside = _lines(summary, baselines, metric)
     bands = [
         figures.Band(system.label, score.value, score.low, score.high)
-        for system, score in held
-        if score is not None and score.value is not None
+        for system in baselines
+        if system.model not in beside
+        and (score := summary.score(system, metric)) is not None
+        and score.value is not None
     ]
     lead = standing.best(summary, standing.contenders_of(summary, task), metric)
     model = lead[0].model if lead else ""
-    size = smallest_ahead(summary, task, metric, model) if bands else None
-    return figures.Curves(task, lines, bands, (model, size) if size is not None else None)
+    size = smallest_ahead(summary, task, metric, model) if baselines else None
+    return figures.Curves(task, lines, bands, (model, size) if size is not None else None, beside)
+
+
+def _lines(summary: Summary, systems: list[System], metric: str) -> dict[str, list[figures.Point]]:
+    """Return model → its points by size, of models that have several sizes."""
+    lines: dict[str, list[figures.Point]] = {}
+    for system in systems:
+        point = _point(summary, system, metric)
+        if point is not None and point not in lines.setdefault(system.model, []):
+            lines[system.model].append(point)
+    return {model: sorted(points) for model, points in lines.items() if len(points) > 1}
 
 
 def _point(summary: Summary, system: System, metric: str) -> figures.Point | None:
