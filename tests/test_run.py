@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from etlch.files import Run
 from tests.data.runs import make_run
 from tests.tiny import TEMPLATE, tiny_llama
 
-pytestmark = [pytest.mark.slow, pytest.mark.train]
+pytestmark = [pytest.mark.slow, pytest.mark.train, pytest.mark.usefixtures("interruptible")]
 
 NAME = "tiny-20-s7"
 STEPS = 600
@@ -32,14 +32,6 @@ PRESET = (
     "logging_steps: 1\nreport_to: none\nmax_new_tokens: 100\nper_device_eval_batch_size: 10\nuse_cpu: true\n"
 )
 PATIENCE = 240.0
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """A shell starts what it puts into the background with SIGINT ignored, and so are its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def tiny_run(root: Path, steps: int, every: int) -> Run:

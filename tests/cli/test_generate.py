@@ -18,7 +18,7 @@ from etlch.files import Run
 from etlch.prompts import eject
 from tests.fake_server import KEY, Fault, Server, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("interruptible")]
 IN_FLIGHT = 8
 
 
