@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from etlch.data import machine, provenance, weights
@@ -35,7 +36,11 @@ again: the page faults cost a quarter of its time (6 steps of a 135M model: 22.7
 
 @dataclass
 class Process:
-    """A running job. `rusage` is filled when it ends, where the system tells it."""
+    """A running job.
+
+    `seen`: tokens that a training had seen when it was continued. `rusage` is filled when the job
+    ends, where the system tells it.
+    """
 
     job: Job
     place: str | None
@@ -43,6 +48,7 @@ class Process:
     log: Path
     began: float
     made: Provenance
+    seen: int = 0
     rusage: float | None = None
 
 
@@ -77,7 +83,9 @@ def start(run: Run, job: Job, held: State, place: str | None, machine_: Machine,
     command = [str(machine_.cli), "export" if job.kind == "export" else "train", job.recipe]
     if job.kind == "train":
         command.append("include_num_input_tokens_seen=true")
+    seen = 0
     if held.checkpoint is not None:
+        seen = int(_results(held.checkpoint / "trainer_state.json").get("num_input_tokens_seen", 0))
         inside = held.checkpoint.relative_to(run.folder).as_posix()
         made = Provenance(**{**vars(made), "resumed_from": inside})
         command.append(f"resume_from_checkpoint={inside}")
@@ -98,7 +106,7 @@ def start(run: Run, job: Job, held: State, place: str | None, machine_: Machine,
             start_new_session=True,
             pass_fds=(lock,) if sys.platform != "win32" else (),
         )
-    return Process(job, place, popen, log, time.monotonic(), made)
+    return Process(job, place, popen, log, time.monotonic(), made, seen)
 
 
 def clear(job: Job, checkpoint: Path | None) -> None:
@@ -179,14 +187,40 @@ def _signal(process: Process, number: int) -> None:
 def standing(process: Process) -> Standing:
     """Return where a process is."""
     found = Standing()
-    for entry in log_entries(process.job.result):
+    entries = log_entries(process.job.result)
+    for entry in entries:
         found = Standing(
             step=int(entry.get("current_steps", found.step)),
             steps=int(entry.get("total_steps", found.steps)),
             loss=entry.get("loss", found.loss),
-            left=str(entry.get("remaining_time", "")),
         )
-    return found
+    return replace(found, left=_left(entries))
+
+
+def _left(entries: Sequence[Mapping[str, Json]]) -> str:
+    """Return the time left at the pace of the last entries.
+
+    LlamaFactory's own figure takes the steps before a continuation for steps of this session.
+    """
+    points = [
+        (int(e["current_steps"]), _seconds(e["elapsed_time"]))
+        for e in entries
+        if {"current_steps", "elapsed_time"} <= e.keys()
+    ]
+    if len(points) < 2:
+        return ""
+    (before, since), (step, now) = points[-min(len(points), 10)], points[-1]
+    if step <= before or now <= since:
+        return ""
+    steps_left = int(entries[-1].get("total_steps", step)) - step
+    return str(timedelta(seconds=round((now - since) / (step - before) * steps_left)))
+
+
+def _seconds(elapsed: str) -> int:
+    """Return the seconds of what str() made of a timedelta: "0:02:30", "1 day, 0:02:30"."""
+    days, _, clock = elapsed.rpartition("day")
+    hours, minutes, seconds = (int(part) for part in clock.lstrip("s, ").split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def log_entries(folder: Path) -> list[dict[str, Json]]:
@@ -219,7 +253,7 @@ def finished(process: Process) -> Provenance:
     tokens = max((int(entry.get("total_tokens", 0)) for entry in entries), default=0)
     reserved = max((float(entry.get("vram_reserved", 0)) for entry in entries), default=0.0)
     results = _results(process.job.result / "train_results.json")
-    seconds = results.get("train_runtime")
+    seconds = results.get("train_runtime")  # of this session
     made = Provenance(
         **{
             **vars(process.made),
@@ -228,7 +262,7 @@ def finished(process: Process) -> Provenance:
             # LlamaFactory notes it in GiB
             "peak_gpu_memory_gb": round(reserved * 2**30 / _GIGA, 3) if reserved > 0 else None,
             "tokens": tokens or None,
-            "tokens_per_second": round(tokens / seconds, 1) if tokens and seconds else None,
+            "tokens_per_second": round((tokens - process.seen) / seconds, 1) if tokens and seconds else None,
         }
     )
     provenance.write(process.job.result, made)
