@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
+from etlch.cli.score import main as score
 from etlch.tasks import Task, find_task
 from tests import fake_teacher
 from tests.fake_server import serve
@@ -112,3 +113,29 @@ def test_the_page_s_commands_make_proved_training_data(folder: Path, monkeypatch
     assert checked.returncode == 0, checked.stdout
     rows = json.loads((folder / "run/llamafactory/run_events_train_10.json").read_text(encoding="utf-8"))
     assert len(rows) == 9 and all(json.loads(row["output"])[0]["event"] for row in rows)
+
+
+@pytest.mark.slow
+def test_its_predictions_are_scored_and_shown_by_its_own_facts(folder: Path) -> None:
+    article, label = example()
+    facts = events(folder).parse(label, "en", True).facts
+    short = json.dumps(json.loads(label)[:1])
+    for name, predict in (("base", "[]"), ("tuned", short)):
+        row = {"prompt": article, "label": label, "predict": predict}
+        (folder / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (folder / "score.yaml").write_text(
+        "task_file: events.py\ntask: events\nbaseline: base\n", encoding="utf-8"
+    )
+    ended = CliRunner().invoke(
+        score, ["base.jsonl", "tuned.jsonl", "--settings", "score.yaml", "--out", "scores"]
+    )
+    assert ended.exit_code == 0, ended.output
+    summary = json.loads((folder / "scores/summary.json").read_text(encoding="utf-8"))
+    recall = {item["model"]: item["value"] for item in summary["scores"] if item["metric"] == "facts_recall"}
+    right = len(events(folder).parse(short, "en", True).facts)
+    assert recall == {"base": 0.0, "tuned": right / len(facts)}
+    shown = (folder / "scores/report.html").read_text(encoding="utf-8")
+    assert "missing fact" in shown
+    for more, same in (([], False), (["--settings", "score.yaml"], True)):
+        assert CliRunner().invoke(score, ["report", "scores", "--out", "again", *more]).exit_code == 0
+        assert ((folder / "again/report.html").read_text(encoding="utf-8") == shown) == same

@@ -111,7 +111,7 @@ def score(
         found = run(paths, settings, keys, out, progress=_say, scratch=scratch)
         _show(found.summary, settings.metrics, as_json)
         if found.out is not None and found.kept:
-            _report(found.summary, found.out)
+            _report(found.summary, found.out, settings)
         failures = check(gates, found.summary, found.out, settings)
     for failure in failures:
         click.echo(f"Failed: {failure}", err=True)
@@ -122,17 +122,25 @@ def score(
 @main.command()
 @click.argument("summary", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.  [default: SUMMARY's]")
-def report(summary: Path, out: Path | None) -> None:
+@click.option(
+    "--settings", "file", type=click.Path(path_type=Path), help="YAML file that the scoring was given."
+)
+def report(summary: Path, out: Path | None, file: Path | None) -> None:
     """Render the report of an earlier scoring again: SUMMARY is summary.json or its folder.
+
+    A label_map or a task_file that the scoring was given is named again with --settings: code is
+    executed only where you ask for it.
 
     \b
     Example: etlch-score report outputs/offline-en/scores/summary.json
     """
+    from etlch.config import load_settings
     from etlch.score.report import write_report
     from etlch.score.results import read_samples, read_summary
 
+    settings = load_settings(ScoreSettings, file, {})
     folder = summary if summary.is_dir() else summary.parent
-    click.echo(str(write_report(read_summary(summary), read_samples(folder), out or folder)))
+    click.echo(str(write_report(read_summary(summary), read_samples(folder), out or folder, settings)))
 
 
 def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
@@ -144,12 +152,12 @@ def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
     click.echo(dumps(summary_json(summary), indent=1) if as_json else render(summary, wanted))
 
 
-def _report(summary: Summary, out: Path) -> None:
+def _report(summary: Summary, out: Path, settings: ScoreSettings) -> None:
     from etlch.score.report import write_report
     from etlch.score.results import read_samples
 
     _say("drawing the report")
-    _say(f"report: {write_report(summary, read_samples(out), out)}")
+    _say(f"report: {write_report(summary, read_samples(out), out, settings)}")
 
 
 def _say(message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -36,6 +36,10 @@ NONE = frozenset(
     )
 )
 """Sentences that say that there is nothing to find."""
+
+
+NESTED = frozenset({"json", "ner"})
+"""Tasks whose labels, where somebody else made them, may be nested. All others say what a fact is by `parse`."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def read_both(gold: str, predicted: str, language: str, how: How) -> Both:
     if not how.task.json_label and two.wrong and not two.facts:
         reading = ""
     sides = Sides(
-        facts.comparable(_mapped(one.facts, how)), facts.comparable(_mapped(two.facts, how)), two.wrong
+        facts.comparable(mapped(one.facts, how)), facts.comparable(mapped(two.facts, how)), two.wrong
     )
     keys = _keys(gold, how), _keys(predicted, how)
     return Both(sides, reading, problem, two.facts, keys if how.task.json_label else ((), ()))
@@ -177,9 +181,10 @@ def _unreadable(both: Both) -> bool:
     return bool(both.gold_problem) and not both.sides.gold
 
 
-def _mapped(found: tuple[Fact, ...], how: How) -> tuple[Fact, ...]:
+def mapped(found: Sequence[Fact], how: How) -> tuple[Fact, ...]:
+    """Return facts under the names that the label map compares them under."""
     if not how.label_map:
-        return found
+        return tuple(found)
     part = TYPE_PART.get(how.task.name, 0)
     return tuple(
         (*fact[:part], how.label_map.get(fact[part], fact[part]), *fact[part + 1 :]) for fact in found

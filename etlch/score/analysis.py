@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from etlch import page
+from etlch.config import ScoreSettings
 from etlch.files import digest
 from etlch.grounding import locate
 from etlch.records import Fact, Key, Span
@@ -22,6 +24,8 @@ from etlch.tasks import Task, all_tasks
 
 MOST_SHOWN = 10_000
 """Predictions. A page with more is slow to open and too large to send on."""
+
+DEFAULT = ScoreSettings()
 
 
 class Example(NamedTuple):
@@ -65,15 +69,22 @@ class Analysis:
     shown: int
 
 
-def analyse(samples: Iterable[Sample], total: int, *, most: int = MOST_SHOWN) -> Analysis:
+def analyse(
+    samples: Iterable[Sample],
+    total: int,
+    settings: ScoreSettings = DEFAULT,
+    *,
+    most: int = MOST_SHOWN,
+) -> Analysis:
     """Return the analysis of all samples, read once and one at a time.
 
     Args:
         samples: every sample, in any order.
         total: how many there are, at least roughly: it decides which share is shown.
+        settings: their label map, end markers, and the file of a task of the user's own.
         most: predictions that the page may hold.
     """
-    tasks = all_tasks()
+    tasks = all_tasks(Path(settings.task_file) if settings.task_file else None)
     readings: dict[System, Counter[str]] = defaultdict(Counter)
     errors: dict[System, Counter[str]] = defaultdict(Counter)
     affected: dict[System, Counter[str]] = defaultdict(Counter)
@@ -88,7 +99,7 @@ def analyse(samples: Iterable[Sample], total: int, *, most: int = MOST_SHOWN) ->
         task = tasks.get(system.task)
         if task is None:
             continue
-        finding = find_mistakes(task, key, sample.predicted)
+        finding = find_mistakes(task, key, sample.predicted, settings.label_map, settings.end_markers)
         errors[system].update(finding.kinds)
         affected[system].update(finding.kinds.keys())
         if task.parts[0] == "type":

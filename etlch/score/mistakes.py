@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from etlch.labels import read_json
 from etlch.measure.facts import comparable
 from etlch.measure.form import read_glued
-from etlch.measure.record import How, read_both
+from etlch.measure.record import NESTED, How, mapped, read_both
 from etlch.predictions import END_MARKERS, without_markers
 from etlch.records import Fact, Json, Key
 from etlch.tasks import Task
@@ -107,21 +108,32 @@ class Finding:
         return "partly" if self.matched else "wrong"
 
 
-def find_mistakes(task: Task, key: Key, predicted: str) -> Finding:
+def find_mistakes(
+    task: Task,
+    key: Key,
+    predicted: str,
+    label_map: Mapping[str, str] = MappingProxyType({}),
+    markers: tuple[str, ...] = END_MARKERS,
+) -> Finding:
     """Compare a prediction with its label, fact by fact, read as the scores read them.
 
     Args:
         task: whose facts they are.
         key: the gold side; the `properties` of its schema are the keys that were asked for.
         predicted: the prediction's text.
+        label_map: a type's name → the name it is compared under.
+        markers: removed from the end of both texts.
     """
-    gold, text = without_markers(key.gold, END_MARKERS), without_markers(predicted, END_MARKERS)
-    how = _how(task, gold)
+    gold, text = without_markers(key.gold, markers), without_markers(predicted, markers)
+    how = _how(task, gold, label_map)
     both = read_both(gold, text, key.language, how)
-    given = _as_written(both.sides.predicted, both.raw)
-    wanted = _as_written(both.sides.gold, () if how.nested else task.parse(gold, key.language, True).facts)
+    given = _as_written(both.sides.predicted, both.raw, how)
+    written = () if how.nested else task.parse(gold, key.language, True).facts
+    wanted = _as_written(both.sides.gold, written, how)
     schema = key.schema if task.json_label and not how.nested and isinstance(key.schema, dict) else {}
-    pairs = pair_facts(both.sides.gold, both.sides.predicted, frozenset(schema.get("properties", ())))
+    asked = frozenset(label_map.get(name, name) for name in schema.get("properties", ()))
+    grounded = (1,) if how.nested else task.grounded
+    pairs = pair_facts(both.sides.gold, both.sides.predicted, asked, grounded)
     kinds = Counter(pair.kind for pair in pairs if pair.kind)
     kinds.update(_of_text(task, both.reading, text))
     if max(Counter(both.raw).values(), default=0) >= _LOOP_TIMES:
@@ -131,13 +143,13 @@ def find_mistakes(task: Task, key: Key, predicted: str) -> Finding:
     return Finding(wanted, given, pairs, kinds)
 
 
-def _how(task: Task, gold: str) -> How:
+def _how(task: Task, gold: str, label_map: Mapping[str, str]) -> How:
     """How a label is read: nested ones, and several values after each other, only where the gold is so."""
-    if not task.json_label:
-        return How(task)
+    if task.name not in NESTED:
+        return How(task, label_map=label_map)
     reading = read_json(gold)
     glued = not reading.how and bool(read_glued(gold).how)
-    return How(task, nested=glued or _is_nested(reading.value), glued=glued)
+    return How(task, nested=glued or _is_nested(reading.value), glued=glued, label_map=label_map)
 
 
 def _is_nested(value: Json) -> bool:
@@ -149,11 +161,11 @@ def _is_nested(value: Json) -> bool:
     )
 
 
-def _as_written(forms: Sequence[Fact], written: Sequence[Fact]) -> tuple[Fact, ...]:
+def _as_written(forms: Sequence[Fact], written: Sequence[Fact], how: How) -> tuple[Fact, ...]:
     """Return, for facts in the form of comparison, how the text writes them first."""
     held: dict[Fact, Fact] = {}
-    for fact in written:
-        held.setdefault(_form(fact), fact)
+    for form, fact in zip(written if how.nested else mapped(written, how), written, strict=True):
+        held.setdefault(_form(form), fact)
     return tuple(held.get(form, form) for form in forms)
 
 
@@ -200,19 +212,27 @@ def _last_line_is_short(task: Task, text: str) -> bool:
 # ---------------------------------------------------------------- pairing
 
 
-def pair_facts(gold: Sequence[Fact], predicted: Sequence[Fact], keys: frozenset[str]) -> tuple[Pair, ...]:
+def pair_facts(
+    gold: Sequence[Fact], predicted: Sequence[Fact], keys: frozenset[str], grounded: Sequence[int]
+) -> tuple[Pair, ...]:
     """Pair gold with predicted facts: equal ones first, then the likeliest slip for what is left.
 
     Args:
-        gold: facts in the form of comparison, each once. Triples are (subject, relation, object), all
-            others (type or field, mention or value).
+        gold: facts in the form of comparison, each once: (subject, relation, object), (type or field,
+            mention or value), or what a task of the user's own makes of it.
         predicted: the same of the prediction.
         keys: types or fields that were asked for; empty where any is allowed.
+        grounded: which parts should stand in the article; the others name what they are.
     """
     open_gold: Open = dict(enumerate(gold))
     open_predicted: Open = dict(enumerate(predicted))
-    slips = _TRIPLE_SLIPS if any(len(fact) == 3 for fact in gold) else _PAIR_SLIPS
-    steps = [_equal("", _whole, _whole), _extra_keys(keys), *slips, _boundaries, _rest]
+    steps = [
+        _equal("", _whole, _whole),
+        _extra_keys(keys),
+        *_slips(tuple(grounded)),
+        _boundaries(grounded),
+        _rest,
+    ]
     pairs: list[Pair] = []
     for step in steps:
         found = list(step(open_gold, open_predicted))
@@ -248,11 +268,20 @@ def _equal(kind: str, of_gold: Callable[[Fact], Fact], of_predicted: Callable[[F
     return step
 
 
-_TRIPLE_SLIPS = (
-    _equal("swapped ends", _whole, lambda fact: fact[::-1]),
-    _equal("wrong relation", lambda fact: fact[::2], lambda fact: fact[::2]),
-)
-_PAIR_SLIPS = (_equal("wrong type", lambda fact: fact[1:], lambda fact: fact[1:]),)
+def _slips(grounded: tuple[int, ...]) -> list[Step]:
+    """The right words under another name; of a triple, whose two ends stand in the article, also swapped."""
+
+    def words(fact: Fact) -> Fact:
+        return tuple(fact[part] for part in grounded if part < len(fact))
+
+    if not grounded:
+        return []
+    if grounded == (0, 2):
+        return [
+            _equal("swapped ends", _whole, lambda fact: fact[::-1]),
+            _equal("wrong relation", words, words),
+        ]
+    return [_equal("wrong type", words, words)]
 
 
 def _extra_keys(keys: frozenset[str]) -> Step:
@@ -266,22 +295,25 @@ def _extra_keys(keys: frozenset[str]) -> Step:
     return step
 
 
-def _boundaries(gold: Open, predicted: Open) -> Iterator[Pair]:
-    taken: set[int | None] = set()
-    for place, fact in gold.items():
-        near = next((p for p, other in predicted.items() if p not in taken and _overlap(fact, other)), None)
-        if near is not None:
-            taken.add(near)
-            yield Pair(place, near, "boundary")
+def _boundaries(grounded: Sequence[int]) -> Step:
+    def overlap(gold: Fact, predicted: Fact) -> bool:
+        """Whether grounded parts are equal or contain one another, and all others are equal."""
+        return len(gold) == len(predicted) and all(
+            one == two or (part in grounded and (one in two or two in one))
+            for part, (one, two) in enumerate(zip(gold, predicted, strict=True))
+        )
 
+    def step(gold: Open, predicted: Open) -> Iterator[Pair]:
+        taken: set[int | None] = set()
+        for place, fact in gold.items():
+            near = next(
+                (p for p, other in predicted.items() if p not in taken and overlap(fact, other)), None
+            )
+            if near is not None:
+                taken.add(near)
+                yield Pair(place, near, "boundary")
 
-def _overlap(gold: Fact, predicted: Fact) -> bool:
-    """Whether all parts are equal or contain one another, the kind (type, field, relation) being equal."""
-    named = 1 if len(gold) == 3 else 0
-    return len(gold) == len(predicted) and all(
-        one == two if part == named else one in two or two in one
-        for part, (one, two) in enumerate(zip(gold, predicted, strict=True))
-    )
+    return step
 
 
 def _rest(gold: Open, predicted: Open) -> Iterator[Pair]:

@@ -6,17 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from etlch import __version__, page
+from etlch.config import ScoreSettings
 from etlch.files import load_yaml, write_bytes, write_text
 from etlch.page import Cell, Html, element
 from etlch.records import Json
 from etlch.score import charts, sections, standing, tables
-from etlch.score.analysis import Analysis, analyse
+from etlch.score.analysis import DEFAULT, Analysis, analyse
 from etlch.score.charts import Chart
 from etlch.score.headline import Verdict, headline
 from etlch.score.results import Sample, Summary
 
 
-def write_report(summary: Summary, samples: Iterable[Sample], out: Path) -> Path:
+def write_report(
+    summary: Summary, samples: Iterable[Sample], out: Path, settings: ScoreSettings = DEFAULT
+) -> Path:
     """Write report.html, figures/ (SVG and PNG) and tables/ (Markdown, LaTeX, CSV).
 
     Figures of an earlier report that this one does not have are removed: they would tell old numbers.
@@ -25,6 +28,7 @@ def write_report(summary: Summary, samples: Iterable[Sample], out: Path) -> Path
         summary: all scores, comparisons and win rates.
         samples: every sample; read once, one at a time.
         out: the scores folder. Where it stands in a run folder, run.yaml is quoted as provenance.
+        settings: what facts are read with: label map, end markers, the file of a task of the user's own.
 
     Returns:
         The path of report.html.
@@ -32,7 +36,7 @@ def write_report(summary: Summary, samples: Iterable[Sample], out: Path) -> Path
     Raises:
         EtlchError: a file cannot be written.
     """
-    analysis = analyse(samples, summary.counts.scored)
+    analysis = analyse(samples, summary.counts.scored, settings)
     drawn = _charts(summary, analysis)
     for old in sorted((out / "figures").glob("*.[sp][vn]g")):
         if old.stem not in drawn:

@@ -13,7 +13,7 @@ from etlch.errors import EtlchError
 from etlch.files import load_yaml, shipped
 from etlch.labels import read_json
 from etlch.measure.form import read_glued
-from etlch.measure.record import says_none
+from etlch.measure.record import NESTED, says_none
 from etlch.predictions import Prediction, own_gold, parse_key, parse_row, raw_rows, without_markers
 from etlch.records import Json
 from etlch.score.inputs import Job
@@ -108,7 +108,7 @@ def _shape(task: str, golds: list[_Gold], settings: ScoreSettings) -> Shape:
     texts = [gold.text for gold in golds]
     chinese = any(is_cjk(char) for text in texts[:20] for char in text)
     language = golds[0].language or settings.language or ("zh-TW" if chinese else "en")
-    if task == "kge":
+    if task not in NESTED:
         return Shape(language)
     glued = any(not read_json(text).how and read_glued(text).how for text in texts)
     nested = glued or any(_is_nested(read_json(text).value) for text in texts)

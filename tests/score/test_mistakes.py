@@ -80,7 +80,7 @@ def test_white_space_at_the_end_is_no_loop() -> None:
 def test_every_fact_has_exactly_one_place_in_the_pairs() -> None:
     gold = [("A", "x"), ("A", "y"), ("B", "x"), ("B", "zz")]
     predicted = [("B", "y"), ("A", "x"), ("B", "z"), ("C", "q"), ("A", "zz")]
-    pairs = pair_facts(gold, predicted, frozenset())
+    pairs = pair_facts(gold, predicted, frozenset(), (1,))
     assert sorted(pair.gold for pair in pairs if pair.gold is not None) == [0, 1, 2, 3]
     assert sorted(pair.predicted for pair in pairs if pair.predicted is not None) == [0, 1, 2, 3, 4]
     told = {(pair.gold, pair.predicted): pair.kind for pair in pairs}
@@ -92,6 +92,38 @@ def test_every_fact_has_exactly_one_place_in_the_pairs() -> None:
         (None, 2): "invented fact",
         (None, 3): "invented fact",
     }
+
+
+def test_facts_of_four_parts_slip_in_what_stands_in_the_article() -> None:
+    """(event, trigger, role, value), of which trigger and value stand there."""
+    gold = [("payment", "paid", "payer", "Ann"), ("payment", "paid", "amount", "$3 million")]
+    predicted = [
+        ("payment", "paid", "payee", "Ann"),
+        ("payment", "paid", "amount", "$3"),
+        ("a", "b", "c", "d"),
+    ]
+    told = {
+        (pair.gold, pair.predicted): pair.kind for pair in pair_facts(gold, predicted, frozenset(), (1, 3))
+    }
+    assert told == {(0, 0): "wrong type", (1, 1): "boundary", (None, 2): "invented fact"}
+
+
+def test_a_label_map_compares_under_its_names_and_shows_what_was_written() -> None:
+    predicted, schema = (
+        '{"PER": ["Ann Lee"], "LOC": ["Oslo", "New York"]}',
+        flat_schema(["Person", "Place"], required=False),
+    )
+    names = {"PER": "Person", "LOC": "Place"}
+    found = find_mistakes(find_task("ner"), key("ner", NER, schema), predicted, names)
+    assert found.outcome == "right" and found.predicted[0] == ("PER", "Ann Lee")
+    back = {name: short for short, name in names.items()}
+    assert find_mistakes(find_task("ner"), key("ner", NER, schema), predicted, back).outcome == "right"
+    assert kinds("ner", NER, predicted, schema) == {"extra key": 3, "missing fact": 3}
+
+
+def test_own_end_markers_are_no_part_of_a_prediction() -> None:
+    found = find_mistakes(find_task("ner"), key("ner", NER), NER + "###", {}, ("###",))
+    assert found.outcome == "right"
 
 
 def test_matches_agree_with_the_scorer_in_counting() -> None:
