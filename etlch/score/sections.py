@@ -23,7 +23,7 @@ def scores(summary: Summary) -> Html:
     """Return the tables of scores, one a task, and folded every metric, types and meanings."""
     note = (
         "In brackets: 95 % intervals, over articles. Bold: best of the column. A star marks a value that "
-        "differs from the best baseline's beyond chance (paired test, Holm over the task and metric, 5 %)."
+        "differs beyond chance from that of the best baseline it was compared with (paired, Holm, 5 %)."
     )
     main = map(_score_table, tables.score_tables(summary))
     every = page.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))

@@ -34,8 +34,8 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
 
 
 LEGEND = (
-    "Bold: best. In brackets: 95 % interval. Star: differs from the best baseline beyond chance "
-    "(paired, Holm-corrected, 5 %)."
+    "Bold: best. In brackets: 95 % interval. Star: differs beyond chance from the best baseline that it "
+    "was compared with (paired, Holm-corrected, 5 %)."
 )
 
 
