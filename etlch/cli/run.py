@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--only", callback=split(), help="Recipes or models, with * and ?.  [default: all]")
+@click.option("--only", callback=split(), help="Recipes or models, with * and ?.  [default: all but exports]")
 @click.option("--exports", is_flag=True, help="Merge adapters into whole models too.")
 @click.option("--gpus", callback=split(), help="Their numbers, e.g. 0,1.  [default: all visible]")
 @click.option("--gpus-each", default=1, show_default=True, type=click.IntRange(1), help="GPUs for one run.")
@@ -66,8 +66,11 @@ def run(
       etlch-data run outputs/offline-en --preflight
     """
     from etlch.data import jobs, machine
+    from etlch.errors import EtlchError
     from etlch.files import Run
 
+    if only == ():
+        raise EtlchError("--only names nothing", "Name recipes or models, e.g. --only '*-100-*'.")
     folder = Run(run).require()
     chosen = jobs.chosen(jobs.read_jobs(folder), only or (), exports=exports)
     states = [(job, jobs.state(folder, job)) for job in chosen]

@@ -105,27 +105,25 @@ def read_jobs(run: Run) -> list[Job]:
 def chosen(jobs: Sequence[Job], patterns: Sequence[str], *, exports: bool) -> list[Job]:
     """Return the jobs whose recipe's or model's name fits one of the patterns (`*` and `?`); none takes all.
 
-    Exports are left out unless they are wanted, or a pattern names one.
+    Exports are left out unless they are wanted, or a pattern fits nothing else.
 
     Raises:
         EtlchError: a pattern fits nothing.
     """
+    if not patterns:
+        return [job for job in jobs if exports or job.kind != "export"]
     kept: set[str] = set()
     for pattern in patterns:
-        fits = {job.stem for job in jobs if fnmatchcase(job.stem, pattern) or fnmatchcase(job.model, pattern)}
+        fits = [job for job in jobs if fnmatchcase(job.stem, pattern) or fnmatchcase(job.model, pattern)]
         if not fits:
             known = [job.stem for job in jobs] + [job.model for job in jobs]
             raise EtlchError(
                 f"no recipe and no model is named '{pattern}'.{nearest(pattern, known)}",
                 "Name recipes or models, e.g. --only '*-100-*'.",
             )
-        kept |= fits
-    said = {job.stem for job in jobs if job.stem in patterns}
-    return [
-        job
-        for job in jobs
-        if (not patterns or job.stem in kept) and (exports or job.kind != "export" or job.stem in said)
-    ]
+        others = [job for job in fits if job.kind != "export"]
+        kept |= {job.stem for job in (fits if exports else others or fits)}
+    return [job for job in jobs if job.stem in kept]
 
 
 def origin(run: Run, job: Job, device: str = "cpu") -> Provenance:

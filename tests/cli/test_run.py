@@ -44,6 +44,9 @@ def test_a_folder_that_is_no_run_and_a_name_that_fits_nothing(run: Run, tmp_path
     done = CliRunner().invoke(main, ["run", str(run.folder), "--only", "smoke-20-s43"])
     assert done.exit_code == 2
     assert "Did you mean 'smoke-20-s42'?" in done.stderr
+    empty = CliRunner().invoke(main, ["run", str(run.folder), "--only", ""])
+    assert empty.exit_code == 2
+    assert "--only names nothing" in empty.stderr
 
 
 @pytest.mark.train

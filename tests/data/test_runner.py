@@ -248,6 +248,8 @@ def test_what_only_takes(run: Run) -> None:
 
     assert stems("*-5-*") == ["train_smoke-5-s42", "predict_smoke-5-s42_ner"]
     assert stems("base", "export_smoke-5-s42") == ["predict_base_ner", "export_smoke-5-s42"]
+    assert stems("export_*") == ["export_smoke-5-s42", "export_smoke-20-s42"]
+    assert stems("*") == stems()
     assert len(stems()) == len(stems(exports=True)) - 2
-    with pytest.raises(EtlchError, match="no model is named 'smoke-5-s4'"):
+    with pytest.raises(EtlchError, match=r"no model is named 'smoke-5-s4'.*Did you mean 'smoke-5-s42'"):
         stems("smoke-5-s4")
