@@ -170,6 +170,7 @@ _HTTP: dict[str, tuple[int, str, str | None, str | None]] = {
     "500": (500, "The server had an error", None, None),
     "503": (503, "The engine is currently overloaded", None, None),
     "400": (400, "Your input was flagged", "content_policy_violation", None),
+    "413": (413, "Your input is too large", None, None),
     "401": (401, "Incorrect API key provided", "invalid_api_key", None),
     "403": (403, "Country not supported", "unsupported_country", None),
     "404": (404, "The model does not exist", "model_not_found", None),

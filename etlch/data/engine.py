@@ -148,7 +148,7 @@ class Engine:
             purpose: what it is for, e.g. "ner/label"; kept for estimates, no part of the key.
 
         Raises:
-            BadContent: the endpoint refuses this one request (HTTP 400).
+            BadContent: the endpoint refuses this one request (HTTP 400, 413, 422).
             EtlchError: the run cannot go on: wrong key, spent quota or budget, endpoint out of reach.
         """
         self._count["asked"] += 1
@@ -197,7 +197,7 @@ class Engine:
                 self._slow_down(refusal)
                 self._settle(ticket, 0.0)
                 problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
-                if refusal.status in (400, 422):
+                if refusal.status in (400, 413, 422):
                     gentler = self._gentler(request, manners, refusal, own=gentler is not None)
                     continue
                 final = ending(refusal, self._endpoint.url, self._settings.teacher)
@@ -335,7 +335,8 @@ class Engine:
             BadContent: the record itself is refused.
         """
         proven = self._manners.proven
-        gentler = wire.relaxed(manners, request, refusal.fault, proven)
+        too_long = refusal.status == 413
+        gentler = None if too_long else wire.relaxed(manners, request, refusal.fault, proven)
         if gentler is None:
             if refusal.fault.param == "temperature":
                 self._stop(

@@ -159,11 +159,12 @@ def test_what_no_waiting_mends_stops_the_run_at_once(kind: str, word: str, hint:
         assert server.stats()["posts"] <= 2
 
 
-def test_a_400_rejects_its_record_and_the_run_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "word"), [("400", "flagged"), ("413", "too large")])
+def test_a_400_rejects_its_record_and_the_run_goes_on(status: str, word: str, tmp_path: Path) -> None:
     poison = typed(7)
-    with serve(Fault("400", match="born (7)")) as server:
+    with serve(Fault(status, match="born (7)")) as server:
         done = ask(settings(server, concurrency=1), tmp_path, [typed(1), poison, typed(2)])
-        assert isinstance(done.results[1], BadContent) and "flagged" in done.results[1].reasons[0]
+        assert isinstance(done.results[1], BadContent) and word in done.results[1].reasons[0]
         assert done.results[0] == done.results[2] == {"birthplace": ["Lisbon"]}
         assert server.stats()["posts"] == 3  # not sent again, and the ladder is not left for it
 
