@@ -39,9 +39,10 @@ def find_price(settings: Settings) -> Price | None:
     if settings.price is not None:
         return settings.price
     models = price_table()["models"]
-    name = re.sub(r"-\d{4}-\d{2}-\d{2}$", "", settings.teacher)
-    if name in models:
-        return Price(**models[name])
+    undated = re.sub(r"-\d{4}-\d{2}-\d{2}$", "", settings.teacher)
+    for name in (settings.teacher, undated):
+        if name in models:
+            return Price(**models[name])
     if settings.budget is not None:
         raise EtlchError(
             f"no price is known for the teacher '{settings.teacher}', so its budget cannot be kept",

@@ -20,6 +20,7 @@ def test_the_table_is_dated_and_names_its_source() -> None:
 
 def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
     assert find_price(Settings(teacher="gpt-4o-mini-2024-07-18")) == MINI
+    assert find_price(Settings(teacher="gpt-4o-2024-05-13")) == Price(5.0, 15.0), "dearer than gpt-4o"
 
 
 def test_the_settings_price_outranks_the_table() -> None:
