@@ -133,7 +133,7 @@ class Settings:
         """
         if self.teacher != "offline" and nearest(self.teacher.lower(), ["offline"], cutoff=0.8):
             raise EtlchError(
-                f"teacher: there is no '{self.teacher}'. Did you mean 'offline'?", "It is written so."
+                f"teacher: there is no '{self.teacher}'. Did you mean 'offline'?", "Write --teacher offline."
             )
         _positive("sizes", self.sizes)
         _positive("concurrency", (self.concurrency,))
@@ -144,10 +144,13 @@ class Settings:
             raise EtlchError("tasks: none chosen", "Name at least one, e.g. --tasks json,kge,ner.")
         if not self.sizes:
             raise EtlchError("sizes: none chosen", "Name at least one, e.g. --sizes 100.")
-        if self.test < 0:
-            raise EtlchError(f"test: {self.test} articles cannot be kept", "Name 0 or more.")
-        if self.shots < 0:
-            raise EtlchError(f"shots: {self.shots} examples cannot be shown", "Name 0 or more.")
+        for name in ("timeout", "candidates", "requests_per_minute", "tokens_per_minute"):
+            _at_least(name, getattr(self, name), 0, open_end=True)
+        for name in ("test", "shots", "budget", "chunk", "min_chars", "max_chars", "temperature"):
+            _at_least(name, getattr(self, name), 0)
+        if self.price is not None:
+            _at_least("price: input", self.price.input, 0)
+            _at_least("price: output", self.price.output, 0)
         _known_policies(self.policies)
         for name in ("tasks", "sizes", "seeds"):
             values = getattr(self, name)
@@ -245,9 +248,7 @@ def parse_settings(kind: type[Kind], values: dict[str, Json], where: str) -> Kin
     known = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            raise EtlchError(
-                f"{where}: unknown setting '{name}'.{nearest(str(name), known)}", "See docs/settings.md."
-            )
+            raise _unknown(kind, str(name), where, known)
     try:
         read: Kind = _adapter(kind).validate_python(values)  # type: ignore[arg-type]
         return read
@@ -257,6 +258,20 @@ def parse_settings(kind: type[Kind], values: dict[str, Json], where: str) -> Kin
             f"{where}: {name}: {_shown(values[name])} is not {_wanted(kind, name)}",
             f"Write it so: {name}: {_shown(_example(kind, name))}",
         ) from error
+
+
+def _unknown(kind: type[Any], name: str, where: str, known: list[str]) -> EtlchError:
+    """Return the error about a key that this command does not know; the other command may."""
+    command, page = ("etlch-score", "docs/settings.md")
+    if kind is ScoreSettings:
+        command, page = ("etlch-data", "docs/metrics.md, section Settings")
+    elsewhere = dataclasses.fields(Settings if kind is ScoreSettings else ScoreSettings)
+    if name in (item.name for item in elsewhere):
+        return EtlchError(
+            f"{where}: '{name}' is a setting of {command}",
+            "Each of the two commands has a settings file of its own.",
+        )
+    return EtlchError(f"{where}: unknown setting '{name}'.{nearest(name, known)}", f"See {page}.")
 
 
 @cache
@@ -346,6 +361,14 @@ def _positive(name: str, values: tuple[int, ...]) -> None:
     for value in values:
         if value < 1:
             raise EtlchError(f"{name}: {value} is not a positive number", "Name 1 or more.")
+
+
+def _at_least(name: str, value: float | None, least: float, *, open_end: bool = False) -> None:
+    if value is not None and (value < least or (open_end and value == least)):
+        raise EtlchError(
+            f"{name}: {value} is too little",
+            f"Name {'more than ' if open_end else ''}{least}{'' if open_end else ' or more'}.",
+        )
 
 
 def _known_policies(policies: dict[str, str | list[str]]) -> None:

@@ -28,6 +28,9 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) ->
     ("text", "told"),
     [
         ("langauge: en", "unknown setting 'langauge'. Did you mean 'language'?"),
+        ("resamples: 10", "'resamples' is a setting of etlch-score"),
+        ("price: {input: -1, output: 2}", "price: input: -1.0 is too little"),
+        ("timeout: 0", "timeout: 0.0 is too little\nName more than 0."),
         ("language: fr", "etlch.yaml: language: fr is not one of zh-TW, zh-CN, en"),
         ("sizes: 100", "sizes: 100 is not a list of whole numbers\nWrite it so: sizes: [100]"),
         ("domains: law", "a list of texts\nWrite it so: domains: [finance, medicine]"),
@@ -40,7 +43,7 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) ->
         ("sizes: [5, 5]", "sizes: 5, 5 names one twice"),
         ("teacher: ofline", "Did you mean 'offline'?"),
         ("tasks: []", "tasks: none chosen"),
-        ("test: -1", "test: -1 articles cannot be kept"),
+        ("test: -1", "test: -1 is too little"),
         ("test: [", "line 2: not YAML"),
         ("- test", "settings are `key: value` lines"),
         ("policies: {person: loose}", "there is no policy 'loose'"),

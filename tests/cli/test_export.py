@@ -70,7 +70,7 @@ def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
         ([str(run.folder), "--preset", "smok"], "Did you mean 'smoke'?"),
         ([str(run.folder), "--sizes", "11"], "13 articles are too few"),
         ([str(run.folder), "--shots", "10"], "size 10 trains on 9 articles"),
-        ([str(run.folder), "--shots", "-1"], "-1 examples cannot be shown"),
+        ([str(run.folder), "--shots", "-1"], "shots: -1 is too little"),
         ([str(run.folder), "--sizes", "many"], "is not a list of numbers"),
     ):
         done = CliRunner().invoke(main, ["export", *arguments])
