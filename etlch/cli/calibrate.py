@@ -14,7 +14,11 @@ from etlch.records import LANGUAGES
 
 @click.command()
 @click.option("--teacher", help=f"A model's name, or `offline`.  [default: {Settings.teacher}]")
-@click.option("--base-url", help="An OpenAI-compatible endpoint.  [default: OpenAI's own]")
+@click.option(
+    "--base-url",
+    envvar="OPENAI_BASE_URL",
+    help="An OpenAI-compatible endpoint.  [default: OpenAI's own]",
+)
 @click.option("--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(Settings.tasks)}]")
 @click.option(
     "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {Settings.language}]"

@@ -11,7 +11,13 @@ from etlch.cli.common import counted
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--limit", default=50, show_default=True, help="Show at most so many problems; 0 shows all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    help="Show at most so many problems; 0 shows all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all problems as JSON.")
 def check(run: Path, limit: int, as_json: bool) -> None:
     """Read again what was written for LlamaFactory and prove every row of RUN.

@@ -13,7 +13,9 @@ from etlch.records import LANGUAGES
 
 
 @click.command()
-@click.option("--topic", default=0, show_default=True, help="Place in the plan, from 0.")
+@click.option(
+    "--topic", type=click.IntRange(0), default=0, show_default=True, help="Place in the plan, from 0."
+)
 @click.option("--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(Settings.tasks)}]")
 @click.option(
     "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {Settings.language}]"
