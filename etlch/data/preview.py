@@ -17,10 +17,10 @@ from etlch.data.engine import Engine
 from etlch.data.generate import chosen_prompts, chosen_tasks, planned
 from etlch.data.make import Candidate, Outcome, Workshop
 from etlch.data.model_teacher import ModelTeacher
-from etlch.data.offline import OfflineTeacher
 from etlch.data.own_texts import candidates
 from etlch.data.replies import Reply, Request
 from etlch.data.teacher import Teacher
+from etlch.data.teachers import offline_teacher
 from etlch.errors import EtlchError
 from etlch.tasks.json_extraction import BRIEF_SCHEMA
 
@@ -77,13 +77,7 @@ async def written(settings: Settings, place: int) -> Outcome:
     Raises:
         EtlchError: no such domain or genre, or phrase data that are wrong.
     """
-    teacher = OfflineTeacher(
-        settings.seed,
-        chosen_prompts(settings),
-        settings.language,
-        domains=settings.domains,
-        genres=settings.genres,
-    )
+    teacher = offline_teacher(settings, chosen_prompts(settings))
     return await _workshop(settings, teacher).make(_take(planned(teacher), place))
 
 
