@@ -74,7 +74,7 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
     if not jobs:
         raise EtlchError(
             f"no predictions in {', '.join(map(str, paths))}",
-            "Run `llamafactory-cli train recipes/predict_….yaml` in the run folder first.",
+            "Train and predict first: `etlch-data run RUN`, or `llamafactory-cli train recipes/predict_….yaml` there.",
         )
     return Inputs(tuple(jobs), runs[0] if len(runs) == 1 and not loose else None, tuple(notes))
 
