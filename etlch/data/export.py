@@ -58,6 +58,11 @@ def export(run: Run, settings: Settings) -> Exported:
     Raises:
         EtlchError: no records, too few for a size, an unknown preset, or no base model or template.
     """
+    if not run.records.exists():
+        raise EtlchError(
+            f"{run.records} is missing",
+            "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
+        )
     records = read_nouns(run.records, Record)
     if not records:
         raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")

@@ -72,17 +72,19 @@ def works(
     needed: int,
     held: Known,
     changed: Collection[str] = (),
+    article_bytes: int = 0,
 ) -> list[Work]:
     """Return what is left to ask, by purpose.
 
     What is on file counts as done, so a grown run is charged for the difference; but a prompt
     that has `changed` since (and what builds on its answers) is asked anew. Candidates are refused,
-    and answers asked again, as often as they were so far.
+    and answers asked again, as often as they were so far. `article_bytes` is the length of an article
+    where it is known, in UTF-8.
     """
     sample = list(islice(topics, 50))
     language = settings.language
     units = sum(topic.length or _OPEN_LENGTH[language] for topic in sample) / max(len(sample), 1)
-    article = "x" * int(units * _BYTES[language])
+    article = "x" * (article_bytes or int(units * _BYTES[language]))
     first = sample[0] if sample else Topic(0, "", "", language)
     about = {"subject": first.subject, "domain": first.domain, "genre": first.genre, "length": first.length}
 
@@ -131,9 +133,10 @@ def forecast(
     needed: int,
     held: Known,
     changed: Collection[str] = (),
+    article_bytes: int = 0,
 ) -> Estimate:
     """Return what is still to be paid for `needed` articles and their records."""
-    asked = works(settings, prompts, tasks, topics, needed, held, changed)
+    asked = works(settings, prompts, tasks, topics, needed, held, changed, article_bytes)
     return estimate(asked, held.usage, find_price(settings))
 
 

@@ -61,7 +61,7 @@ def chosen_prompts(settings: Settings) -> Prompts:
 
 
 def resume(run: Run, settings: Settings) -> Settings:
-    """Return the settings for a run folder that may exist: earlier sizes and tasks stay.
+    """Return the settings for a run folder that may exist: earlier tasks stay, and sizes that were finished.
 
     Raises:
         EtlchError: what the folder was made with does not fit what is asked for now.
@@ -70,8 +70,11 @@ def resume(run: Run, settings: Settings) -> Settings:
         if run.folder.is_file():
             raise EtlchError(f"{run.folder} is a file", "Name a folder with --out.")
         return settings
-    before = manifest.read(run).settings
+    held = manifest.read(run)
+    before = held.settings
     for name in ("teacher", "language", "seed", "test", "articles", "ner_types", "split_by", "label_first"):
+        if name == "test" and not held.counts:
+            continue  # no test set stands yet
         was, now = getattr(before, name), getattr(settings, name)
         if was != now:
             option = f"--{name} {was}" if name in _OPTIONS else f"{name}: {was} in the settings file"
@@ -79,7 +82,7 @@ def resume(run: Run, settings: Settings) -> Settings:
                 f"{run.folder} was made with {name} {was}, not {now}",
                 f"Repeat it ({option}), or name another folder with --out.",
             )
-    sizes = tuple(sorted({*before.sizes, *settings.sizes}))
+    sizes = tuple(sorted({*settings.sizes, *(before.sizes if held.counts else ())}))
     tasks = tuple(dict.fromkeys((*before.tasks, *settings.tasks)))
     return dataclasses.replace(settings, sizes=sizes, tasks=tasks)
 
@@ -235,20 +238,12 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     settings = resume(run, settings)
     prompts, tasks = chosen_prompts(settings), chosen_tasks(settings)
     needed = settings.test + max(settings.sizes)
-    if settings.articles and settings.teacher == "offline":
-        raise EtlchError(
-            "the offline teacher cannot label foreign text",
-            "Use a model for --articles, e.g. --teacher gpt-4o-mini, or leave --articles out.",
-        )
-    if settings.articles and settings.label_first:
-        raise EtlchError(
-            "label_first writes an article around drawn facts, and --articles brings articles",
-            "Leave one of them out.",
-        )
+    _refuse(settings)
+    article_bytes = own_texts.mean_bytes(settings, needed) if settings.articles else 0
     for line in doubts(settings):
         say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
-        for line in bill.forecast(needed, tasks, changed_prompts(run, prompts, settings)):
+        for line in bill.forecast(needed, tasks, changed(run, prompts, settings), article_bytes):
             say(line)
         start(run, settings, prompts)
         watcher = show(needed, bill.in_words)
@@ -273,6 +268,26 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
 
     card.write(run, quality_page.write(run))
     return Generated(run, settings, counts(collected), cost, exported.recipes)
+
+
+def _refuse(settings: Settings) -> None:
+    """Stop before anything is written on what no teacher can do."""
+    if settings.articles and settings.teacher == "offline":
+        raise EtlchError(
+            "the offline teacher cannot label foreign text",
+            "Use a model for --articles, e.g. --teacher gpt-4o-mini, or leave --articles out.",
+        )
+    if settings.articles and settings.label_first:
+        raise EtlchError(
+            "label_first writes an article around drawn facts, and --articles brings articles",
+            "Leave one of them out.",
+        )
+    own = [name for name in settings.tasks if name not in TASKS]
+    if own and settings.teacher == "offline":
+        raise EtlchError(
+            f"the offline teacher knows the tasks {', '.join(TASKS)}, not '{own[0]}'",
+            "Use a model for a task of your own, e.g. --teacher gpt-4o-mini.",
+        )
 
 
 def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None = None) -> list[str]:
@@ -302,14 +317,22 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
             store.close()
     tree = read_tree(prompts, settings.language, settings.domains, settings.genres, settings.lengths)
     topics = tree_topics(tree, settings.language, settings.seed)
-    changed = changed_prompts(run, prompts, settings)
-    return in_words(forecast(settings, prompts, tasks, topics, needed, held, changed), settings)
+    article_bytes = own_texts.mean_bytes(settings, needed) if settings.articles else 0
+    anew = changed(run, prompts, settings)
+    return in_words(forecast(settings, prompts, tasks, topics, needed, held, anew, article_bytes), settings)
 
 
-def changed_prompts(run: Run, prompts: Prompts, settings: Settings) -> list[str]:
-    """Return the prompt files whose text is not that of the run's replies on file."""
+def changed(run: Run, prompts: Prompts, settings: Settings) -> list[str]:
+    """Return the prompt files whose requests are not those of the run's replies on file.
+
+    They are those with another text; all of them where every request has another key.
+    """
     if not run.settings.exists():
         return []
-    before = manifest.read(run).prompts
+    before = manifest.read(run)
     now = used_prompts(prompts, settings)
-    return [name for name, mark in now.items() if name in before and before[name] != mark]
+    if any(
+        getattr(before.settings, name) != getattr(settings, name) for name in ("max_tokens", "temperature")
+    ):
+        return list(now)
+    return [name for name, mark in now.items() if name in before.prompts and before.prompts[name] != mark]

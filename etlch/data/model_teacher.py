@@ -174,20 +174,25 @@ class ModelBill:
         self._engine = engine
         self._priced = find_price(settings) is not None
 
-    def forecast(self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = ()) -> list[str]:
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
         """Return the estimate of what is still to be paid, in words, a line each.
 
         Args:
             needed: accepted articles in the end.
             tasks: by name.
             changed: prompt files that are not those of the replies on file.
+            article_bytes: UTF-8 bytes of an article, where that is known; else 0.
 
         Raises:
             EtlchError: it is high and no budget was named.
         """
         held = estimates.known(self._engine.store)
         topics = self._teacher.topics()
-        found = estimates.forecast(self._settings, self._prompts, tasks, topics, needed, held, changed)
+        found = estimates.forecast(
+            self._settings, self._prompts, tasks, topics, needed, held, changed, article_bytes
+        )
         estimates.refuse_if_dear(found, self._settings)
         spent = self._engine.store.spent()
         return [

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 
 from etlch.config import Settings
@@ -73,6 +74,23 @@ def candidates(settings: Settings) -> Iterator[Candidate]:
                 document.text[low:high],
             )
             position += 1
+
+
+def mean_bytes(settings: Settings, needed: int) -> int:
+    """Return how many UTF-8 bytes a text has on average, of as many as are needed.
+
+    Raises:
+        EtlchError: there are fewer than needed, or as candidates says.
+    """
+    held = [len((candidate.text or "").encode()) for candidate in islice(candidates(settings), needed)]
+    if len(held) < needed:
+        cut = f", cut at {settings.chunk:,} characters" if settings.chunk else ""
+        raise EtlchError(
+            f"{settings.articles} holds {len(held):,} texts{cut}, and test {settings.test} + size "
+            f"{max(settings.sizes)} need {needed:,}",
+            "Ask for less with --test and --sizes, or bring more texts.",
+        )
+    return sum(held) // needed
 
 
 def read_documents(place: str, text_column: str | None = None) -> list[Document]:

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 class Bill(Protocol):
     """What a teacher costs, before, while and after it works."""
 
-    def forecast(self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = ()) -> list[str]:
-        """Return the estimate in words, a line each. `changed` prompts are asked anew.
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
+        """Return the estimate in words, a line each.
+
+        Args:
+            needed: accepted articles in the end.
+            tasks: by name.
+            changed: prompt files that are not those of the replies on file.
+            article_bytes: UTF-8 bytes of an article, where that is known; else 0.
 
         Raises:
             EtlchError: it is over the limit and no budget was named.
@@ -52,7 +60,9 @@ class Opened(NamedTuple):
 class Free:
     """The bill of the offline teacher."""
 
-    def forecast(self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = ()) -> list[str]:
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
         """Say that nothing is paid."""
         return [f"{needed} articles, {len(tasks) * needed} records; the offline teacher costs nothing"]
 

@@ -16,7 +16,7 @@ from etlch.cli.data import main
 from etlch.config import Settings
 from etlch.data.chunks import chunk, sentence_ends
 from etlch.data.make import Candidate
-from etlch.data.own_texts import candidates, read_documents
+from etlch.data.own_texts import candidates, mean_bytes, read_documents
 from etlch.data.proof import prove
 from etlch.errors import EtlchError
 from etlch.files import Run, read_nouns
@@ -181,3 +181,23 @@ def test_real_posts_become_proved_training_data(tmp_path: Path, monkeypatch: pyt
             text = stream.read()
         assert text[int(start) : int(end)] == article.text and len(article.text) <= 900
         assert not article.text.startswith("---") and "layout: post" not in article.text
+
+
+def test_too_few_texts_are_told_before_one_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(f"Text {number} tells of Ann Lee in Oslo.", encoding="utf-8")
+    with serve() as server:
+        shared = ["--articles", str(tmp_path), "--language", "en", "--base-url", server.url]
+        for command in ("estimate", "generate"):
+            options = [command, *shared, "--sizes", "10", "--test", "5", "--out", str(tmp_path / "run")]
+            ended = CliRunner().invoke(main, options)
+            assert ended.exit_code == 2
+            assert "holds 4 texts, cut at 1,500 characters, and test 5 + size 10 need 15" in ended.output
+        assert server.stats()["posts"] == 0
+
+
+def test_the_estimate_knows_how_long_the_texts_are(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("é" * 100, encoding="utf-8")
+    (tmp_path / "b.txt").write_text("e" * 100, encoding="utf-8")
+    assert mean_bytes(Settings(articles=str(tmp_path), sizes=(1,), test=1), 2) == 150
