@@ -186,7 +186,9 @@ def _lite() -> Embedder:
 
 def _sentence_transformer(source: str, name: str, *, local: bool) -> Embedder:
     if not _has("sentence_transformers"):
-        raise EtlchError(f"cosine: {name} needs the extra `embed`", "In etlch's folder: pip install -e '.[embed]'")
+        raise EtlchError(
+            f"cosine: {name} needs the extra `embed`", "In etlch's folder: pip install -e '.[embed]'"
+        )
     from sentence_transformers import SentenceTransformer
 
     try:
