@@ -44,8 +44,9 @@ class Settings:
         seed: of the plan and of the offline teacher.
         concurrency: requests in flight.
         key_file: a file that holds the API key; otherwise OPENAI_API_KEY.
-        temperature: sent with every request; None leaves it to the endpoint.
-        max_tokens: sent with every request for an article or a label.
+        temperature: sent with every request; None leaves it to the endpoint. Another one asks, and pays for,
+            everything again.
+        max_tokens: sent with every request. Another one asks, and pays for, everything again.
         timeout: seconds for one request.
         tries: sends of one request before transport trouble stops the run.
         requests_per_minute, tokens_per_minute: limits; None reads them from response headers.
