@@ -174,6 +174,7 @@ _HTTP: dict[str, tuple[int, str, str | None, str | None]] = {
     "401": (401, "Incorrect API key provided", "invalid_api_key", None),
     "403": (403, "Country not supported", "unsupported_country", None),
     "404": (404, "The model does not exist", "model_not_found", None),
+    "405": (405, "Method Not Allowed", None, None),
     "temperature": (400, "Unsupported value: 'temperature'", "unsupported_value", "temperature"),
 }
 _FORMATS = {

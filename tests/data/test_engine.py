@@ -147,6 +147,7 @@ def test_a_wait_of_hours_stops_the_run(tmp_path: Path) -> None:
         ("403", "refuses the key", "key_file"),
         ("quota", "quota", "Add credit"),
         ("404", "does not know the model", "--base-url"),
+        ("405", "refuses the request (HTTP 405)", "Check --base-url"),
         ("temperature", "refuses temperature", "Remove the setting"),
     ],
 )
@@ -183,6 +184,14 @@ def test_the_ladder_is_left_at_the_first_refusal_and_the_rung_remembered(
         ask(chosen, tmp_path, [typed(n) for n in range(4, 6)])  # another process would read the same store
         sent = [(seen.body.get("response_format") or {}).get("type") for seen in server.seen]
         assert sent == [*formats, *[formats[-1]] * 5]
+
+
+def test_after_an_answer_a_refused_format_costs_only_its_own_request_a_rung(tmp_path: Path) -> None:
+    with serve(Fault("no_schema", match="born (7)")) as server:
+        done = ask(settings(server, concurrency=1), tmp_path, [typed(1), typed(7), typed(2)])
+        assert done.results == [{"birthplace": ["Lisbon"]}] * 3
+        sent = [seen.body["response_format"]["type"] for seen in server.seen]
+        assert sorted(sent) == ["json_object", "json_schema", "json_schema", "json_schema"]
 
 
 def test_a_schema_is_sent_strict_and_named_in_the_prompt_below_the_first_rung(tmp_path: Path) -> None:
