@@ -47,7 +47,7 @@ def events(folder: Path) -> Task:
 def test_the_page_holds_every_file(folder: Path) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     prompts = {f"my_prompts/events/{name}" for name in ("instruction.en.j2", "label.en.j2", "types.yaml")}
-    assert names == {"events.py", "settings.yaml", *prompts}
+    assert names == {"events.py", "settings.yaml", "score.yaml", *prompts}
 
 
 def test_the_label_of_the_page_reads_back_and_stands_in_its_article(folder: Path) -> None:
@@ -123,12 +123,8 @@ def test_its_predictions_are_scored_and_shown_by_its_own_facts(folder: Path) -> 
     for name, predict in (("base", "[]"), ("tuned", short)):
         row = {"prompt": article, "label": label, "predict": predict}
         (folder / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    (folder / "score.yaml").write_text(
-        "task_file: events.py\ntask: events\nbaseline: base\n", encoding="utf-8"
-    )
-    ended = CliRunner().invoke(
-        score, ["base.jsonl", "tuned.jsonl", "--settings", "score.yaml", "--out", "scores"]
-    )
+    named = ["--settings", "score.yaml", "--task", "events", "--baseline", "base"]
+    ended = CliRunner().invoke(score, ["base.jsonl", "tuned.jsonl", *named, "--out", "scores"])
     assert ended.exit_code == 0, ended.output
     summary = json.loads((folder / "scores/summary.json").read_text(encoding="utf-8"))
     recall = {item["model"]: item["value"] for item in summary["scores"] if item["metric"] == "facts_recall"}
