@@ -6,15 +6,9 @@ Formulas, sources and edge cases are told in docs/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from etlch.measure.resampling import Floats
+from etlch.measure.ratio import Ratio
 
 ROW = ("hits", "predicted", "gold")
 
@@ -27,7 +21,7 @@ class Metric:
         name: as in summary.json and in --metrics.
         title: as in tables.
         columns: of a record's table: one for a mean, three for a function of summed rows.
-        score: sums (..., 3) → scores (...); None for the mean of the one column.
+        score: of summed rows; None for the mean of the one column.
         yes_no: whether each record says 1 or 0.
         tasks: where it applies; empty for every task. "*json" stands for tasks with a JSON label.
         about: one line.
@@ -37,7 +31,7 @@ class Metric:
     title: str
     columns: tuple[str, ...]
     about: str
-    score: Callable[[Floats], Floats] | None = None
+    score: Ratio | None = None
     yes_no: bool = False
     tasks: tuple[str, ...] = ()
 
@@ -46,33 +40,17 @@ class Metric:
         return not self.tasks or task in self.tasks or (json_label and "*json" in self.tasks)
 
 
-def precision(sums: Floats) -> Floats:
-    """Hits over predicted; 0 where nothing was predicted of something, NaN where there was nothing."""
-    return _ratio(sums[..., 0], sums[..., 1], (sums[..., 1] + sums[..., 2]) > 0)
+precision = Ratio(above=(1, 0, 0), below=(0, 1, 0), zero=(0, 1, 1))
+"""Hits over predicted; 0 where nothing was predicted of something, undefined where there was nothing."""
 
+recall = Ratio(above=(1, 0, 0), below=(0, 0, 1))
+"""Hits over gold; undefined where there is no gold."""
 
-def recall(sums: Floats) -> Floats:
-    """Hits over gold; NaN where there is no gold."""
-    return _ratio(sums[..., 0], sums[..., 2], sums[..., 2] > 0)
+f1 = Ratio(above=(2, 0, 0), below=(0, 1, 1))
+"""2 · hits / (predicted + gold), the harmonic mean of precision and recall; undefined for 0/0."""
 
-
-def f1(sums: Floats) -> Floats:
-    """2 · hits / (predicted + gold), the harmonic mean of precision and recall; NaN for 0/0."""
-    total = sums[..., 1] + sums[..., 2]
-    return _ratio(2 * sums[..., 0], total, total > 0)
-
-
-def share(sums: Floats) -> Floats:
-    """Hits over predicted; NaN where nothing was predicted."""
-    return _ratio(sums[..., 0], sums[..., 1], sums[..., 1] > 0)
-
-
-def _ratio(above: Floats, below: Floats, defined: NDArray[np.bool_]) -> Floats:
-    import numpy as np
-
-    zero_over_zero = np.where(defined, 0.0, np.nan)
-    ratio: Floats = np.divide(above, below, out=zero_over_zero, where=np.asarray(below) > 0)
-    return ratio
+share = Ratio(above=(1, 0, 0), below=(0, 1, 0))
+"""Hits over predicted; undefined where nothing was predicted."""
 
 
 def record_f1(hits: float, predicted: float, gold: float) -> float:

@@ -2,7 +2,7 @@
 
 A cluster is one article with all its records. Records of one article share its wording and
 its facts, so they are never drawn apart: the bootstrap draws whole articles with replacement,
-and the permutation test swaps whole articles between two systems. Both are one matrix product
+and the paired test flips the sign of whole articles' differences. Both are one matrix product
 per block of resamples, for all metrics and models together, so that every metric sees the
 same draws and no text is read again.
 """
@@ -63,17 +63,17 @@ def weights(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield counts.reshape(size, clusters).astype(np.float64)
 
 
-def swaps(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Draw which clusters the two systems exchange in each permutation.
+def flips(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Draw which clusters' differences change their sign.
 
-    Where all 2^clusters exchanges are no more than `resamples`, each of them comes exactly
-    once and nothing is random.
+    Where all 2^clusters patterns are no more than `resamples`, each of them comes exactly once
+    and nothing is random.
 
     Yields:
-        Blocks (some permutations, clusters) of 0 (kept) and 1 (exchanged), drawn alike for
-        blocks of any size.
+        Blocks (some patterns, clusters) of 0 (kept) and 1 (flipped), drawn alike for blocks of
+        any size.
     """
-    if swaps_are_exact(clusters, resamples):
+    if flips_are_exact(clusters, resamples):
         patterns = np.arange(2**clusters)[:, None] >> np.arange(clusters)
         yield (patterns & 1).astype(np.float64)
         return
@@ -84,8 +84,8 @@ def swaps(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield np.unpackbits(drawn.view(np.uint8), axis=1, count=clusters).astype(np.float64)
 
 
-def swaps_are_exact(clusters: int, resamples: int) -> bool:
-    """Whether `swaps` lists every exchange instead of drawing some."""
+def flips_are_exact(clusters: int, resamples: int) -> bool:
+    """Whether `flips` lists every pattern instead of drawing some."""
     return clusters < 40 and 2**clusters <= resamples
 
 
@@ -142,30 +142,20 @@ def bootstrap_scores(
     return found
 
 
-def swapped_differences(
-    pairs: Sequence[tuple[Floats, Floats]], scores: Sequence[tuple[int, Score]], resamples: int, seed: int
-) -> Floats:
-    """Score both systems of every pair after every exchange of whole clusters.
+def flipped_sums(differences: Floats, resamples: int, seed: int) -> Floats:
+    """Add up differences again and again, the signs of some clusters flipped.
 
     Args:
-        pairs: the two systems' tables, each (clusters, columns), the same clusters in all.
-        scores: each metric as (index of its pair, its score function).
-        resamples: how many exchanges; fewer come back where they can all be listed.
+        differences: (clusters, comparisons), each cluster's part in each difference.
+        resamples: how many patterns of signs; fewer come back where they can all be listed.
         seed: of the draws.
 
     Returns:
-        (metrics, exchanges): score of the first minus score of the second system.
+        (comparisons, patterns).
     """
-    gains, spans = _side_by_side([second - first for first, second in pairs])
-    firsts, seconds = (np.concatenate([pair[side].sum(axis=0) for pair in pairs]) for side in (0, 1))
-    found = []
-    for block in swaps(len(gains), resamples, seed):
-        moved = block @ gains
-        one, two = firsts + moved, seconds - moved
-        found.append(
-            np.stack([score(one[:, spans[pair]]) - score(two[:, spans[pair]]) for pair, score in scores])
-        )
-    return np.concatenate(found, axis=1)
+    whole = differences.sum(axis=0)
+    found = [whole - 2 * (block @ differences) for block in flips(len(differences), resamples, seed)]
+    return np.concatenate(found).T
 
 
 def _side_by_side(tables: Sequence[Floats]) -> tuple[Floats, list[slice]]:

@@ -28,17 +28,17 @@ from etlch.measure.effects import (
     standardised_mean_difference,
 )
 from etlch.measure.intervals import LEVEL, Interval, newcombe_paired, percentile, wilson
+from etlch.measure.ratio import Ratio, pulls
 from etlch.measure.resampling import (
     GROUPS,
     Floats,
     Ints,
-    Score,
     bootstrap_scores,
+    flipped_sums,
+    flips_are_exact,
     pooled,
     resamples_for,
     sum_by_cluster,
-    swapped_differences,
-    swaps_are_exact,
 )
 
 
@@ -51,13 +51,13 @@ class Measured:
             this array (precision, recall and F1 of the same counts: dataclasses.replace) are
             resampled together.
         records: (clusters,), how many records of each article are in `rows`.
-        score: sums (..., columns) → scores (...), NaN where undefined.
+        score: of sums (..., columns).
         yes_no: whether every record says yes or no, so that rows are (yes, records).
     """
 
     rows: Floats
     records: NDArray[np.int32]
-    score: Score
+    score: Ratio
     yes_no: bool
 
 
@@ -88,7 +88,7 @@ class Comparison:
         difference: first score minus second score.
         interval: of the difference.
         p: two-sided, uncorrected.
-        test: "mcnemar-mid-p", "permutation" or "permutation-exact".
+        test: "mcnemar-mid-p", "sign-flip" or "sign-flip-exact".
         effect: Cohen's h for yes/no metrics, else the standardised mean difference.
         effect_name: "cohen_h" or "smd".
         detectable: the smallest true difference found with power 80 % at alpha 5 % here.
@@ -116,7 +116,7 @@ class Analysis:
     Attributes:
         estimates: one per measured metric, in order.
         comparisons: one per pair, in order.
-        resamples: of the bootstrap, and at most as many permutations.
+        resamples: of the bootstrap, and at most as many patterns of signs.
         groups: what was drawn: as many as articles, or 5,000 random groups where they are more.
         seed: of the draws.
     """
@@ -128,15 +128,12 @@ class Analysis:
     seed: int
 
 
-def mean(sums: Floats) -> Floats:
-    """The score of rows (value, 1): the mean over records; NaN without records."""
-    value, n = sums[..., 0], sums[..., 1]
-    found: Floats = np.divide(value, n, out=np.full(np.shape(value), np.nan), where=n > 0)
-    return found
+mean = Ratio(above=(1, 0), below=(0, 1))
+"""The score of rows (value, 1): the mean over records; undefined without records."""
 
 
 def measured(
-    rows: Floats, cluster: Ints, clusters: int, score: Score | None = None, yes_no: bool = False
+    rows: Floats, cluster: Ints, clusters: int, score: Ratio | None = None, yes_no: bool = False
 ) -> Measured:
     """Make the table of one metric of one system.
 
@@ -181,7 +178,7 @@ def analyse(
     clusters = len(metrics[0].records)
     resamples = resamples_for(clusters) if resamples is None else resamples
     drawn = _drawn(metrics, resamples, seed)
-    ps = _permutation_ps(metrics, pairs, resamples, seed)
+    ps = _sign_flip_ps(metrics, pairs, resamples, seed)
     estimates = tuple(_estimate(one, drawn[index], level) for index, one in enumerate(metrics))
     comparisons = tuple(
         _compare(metrics[a], metrics[b], drawn[a] - drawn[b], ps[index], level)
@@ -239,10 +236,10 @@ def _drawn(metrics: Sequence[Measured], resamples: int, seed: int) -> Floats:
     return drawn
 
 
-def _permutation_ps(
+def _sign_flip_ps(
     metrics: Sequence[Measured], pairs: Sequence[tuple[int, int]], resamples: int, seed: int
 ) -> list[float | None]:
-    """Two-sided permutation p of each pair, None for pairs that McNemar's test takes."""
+    """Two-sided sign-flip p of each pair; None for pairs that McNemar's test takes or nothing can test."""
     ps: list[float | None] = [None] * len(pairs)
     wanted = [index for index, (a, _) in enumerate(pairs) if not _single_yes_no(metrics[a])]
     if not wanted or not len(metrics[0].records):
@@ -252,31 +249,26 @@ def _permutation_ps(
         for side in pairs[index]:
             tables[id(metrics[side].rows)] = metrics[side].rows
     tables = dict(zip(tables, pooled(list(tables.values()), seed), strict=True))
-    both = {_rows_of(metrics, pairs[index]): index for index in wanted}
-    place = {key: at for at, key in enumerate(both)}
-    scores = [(place[_rows_of(metrics, pairs[index])], metrics[pairs[index][0]].score) for index in wanted]
-    swapped = swapped_differences([(tables[a], tables[b]) for a, b in both], scores, resamples, seed)
-    exact = swaps_are_exact(len(next(iter(tables.values()))), resamples)
-    for index, values in zip(wanted, swapped, strict=True):
-        ps[index] = _share_as_far(values, metrics, pairs[index], exact)
+    parts = []
+    for index in wanted:
+        first, second = (metrics[side] for side in pairs[index])
+        parts.append(pulls(tables[id(first.rows)], tables[id(second.rows)], first.score))
+    flipped = flipped_sums(np.stack(parts, axis=1), resamples, seed)
+    exact = flips_are_exact(len(parts[0]), resamples)
+    for index, part, sums in zip(wanted, parts, flipped, strict=True):
+        if all(_value(metrics[side]) is not None for side in pairs[index]):
+            ps[index] = _share_as_far(sums, part, exact)
     return ps
 
 
-def _rows_of(metrics: Sequence[Measured], pair: tuple[int, int]) -> tuple[int, int]:
-    return id(metrics[pair[0]].rows), id(metrics[pair[1]].rows)
-
-
-def _share_as_far(
-    values: Floats, metrics: Sequence[Measured], pair: tuple[int, int], exact: bool
-) -> float | None:
-    """(c + 1)/(n + 1) of drawn exchanges at least as far from 0 as the data; c/n of all of them."""
-    first, second = _value(metrics[pair[0]]), _value(metrics[pair[1]])
-    if first is None or second is None:
+def _share_as_far(flipped: Floats, part: Floats, exact: bool) -> float | None:
+    """(c + 1)/(n + 1) of drawn patterns at least as far from 0 as the data; c/n of all of them."""
+    if np.isnan(part).any():
         return None
-    # Sums in another order differ in the last digits; an exchange that only mirrors the data is a tie.
-    slack = 1e-9 * max(abs(first), abs(second))
-    far = int(np.count_nonzero(~(np.abs(values) < abs(first - second) - slack)))
-    return far / len(values) if exact else (far + 1) / (len(values) + 1)
+    # Sums in another order differ in the last digits; a pattern that only mirrors the data is a tie.
+    slack = 1e-9 * float(np.abs(part).sum())
+    far = int(np.count_nonzero(np.abs(flipped) >= abs(float(part.sum())) - slack))
+    return far / len(flipped) if exact else (far + 1) / (len(flipped) + 1)
 
 
 def _value(one: Measured) -> float | None:
@@ -341,24 +333,26 @@ def _compare(first: Measured, second: Measured, drawn: Floats, p: float | None, 
     parts = [pseudo_values(side.rows[side.records > 0], side.score) for side in (first, second)]
     effect = cohen_h(one, two) if first.yes_no else standardised_mean_difference(*parts)
     spread = float(np.std(parts[0] - parts[1], ddof=1)) if clusters > 1 else 0.0
-    exact = swaps_are_exact(len(first.records), len(drawn))
+    exact = flips_are_exact(len(first.records), len(drawn))
     return Comparison(
         difference=one - two,
         interval=interval,
         p=p,
-        test="permutation-exact" if exact else "permutation",
+        test=("sign-flip-exact" if exact else "sign-flip") if p is not None else "",
         effect=0.0 if identical else effect,
         effect_name=name,
         detectable=detectable_difference(spread, clusters),
         n=n,
         clusters=clusters,
-        reason=_why(identical, clusters, effect),
+        reason=_why(identical, clusters, p, effect),
     )
 
 
-def _why(identical: bool, clusters: int, effect: float | None) -> str:
+def _why(identical: bool, clusters: int, p: float | None, effect: float | None) -> str:
     if identical:
         return "both systems score the same on every article"
+    if p is None:
+        return "one system predicted nothing: its score is 0 by definition, which no test can judge"
     if clusters < 2:
         return "one article can show no difference"
     return "" if effect is not None else "no spread between articles: no standardised difference"

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from etlch.measure.resampling import Floats, Ints, Score
+from etlch.measure.ratio import Ratio
+from etlch.measure.resampling import Floats, Ints
 from etlch.measure.stats import Comparison, analyse, measured
-
-
-def f1(sums: Floats) -> Floats:
-    """Corpus F1 of (true positives, predicted, gold); undefined where both sides are empty."""
-    whole = sums[..., 1] + sums[..., 2]
-    found: Floats = np.divide(2 * sums[..., 0], whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
-    return found
 
 
 def compare(
@@ -20,7 +14,7 @@ def compare(
     second: Floats,
     cluster: Ints | None = None,
     *,
-    score: Score | None = None,
+    score: Ratio | None = None,
     yes_no: bool = False,
     seed: int = 0,
     resamples: int | None = None,

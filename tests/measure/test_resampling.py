@@ -14,11 +14,11 @@ from etlch.measure.resampling import (
     GROUPS,
     Floats,
     bootstrap_scores,
+    flipped_sums,
+    flips,
     pooled,
     resamples_for,
     sum_by_cluster,
-    swapped_differences,
-    swaps,
     weights,
 )
 
@@ -55,23 +55,23 @@ def test_weights_are_draws_with_replacement() -> None:
 
 
 def test_draws_depend_on_the_seed_and_not_on_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [np.concatenate(list(draw(30, 500, 7))) for draw in (weights, swaps)]
+    whole = [np.concatenate(list(draw(30, 500, 7))) for draw in (weights, flips)]
     monkeypatch.setattr(resampling, "_CELLS", 1000)
-    blocks = [list(draw(30, 500, 7)) for draw in (weights, swaps)]
+    blocks = [list(draw(30, 500, 7)) for draw in (weights, flips)]
     assert all(len(found) == 16 for found in blocks)
     assert all(np.array_equal(np.concatenate(a), b) for a, b in zip(blocks, whole, strict=True))
     assert not np.array_equal(np.concatenate(list(weights(30, 500, 8))), whole[0])
 
 
-def test_all_exchanges_are_listed_where_they_are_few() -> None:
-    found = np.concatenate(list(swaps(4, 16, seed=0)))
+def test_all_patterns_are_listed_where_they_are_few() -> None:
+    found = np.concatenate(list(flips(4, 16, seed=0)))
     assert sorted(map(tuple, found.tolist())) == sorted(itertools.product([0.0, 1.0], repeat=4))
-    drawn = np.concatenate(list(swaps(5, 31, seed=0)))
+    drawn = np.concatenate(list(flips(5, 31, seed=0)))
     assert drawn.shape == (31, 5)
 
 
-def test_drawn_exchanges_are_fair_coins() -> None:
-    drawn = np.concatenate(list(swaps(100, 10_000, seed=0)))
+def test_drawn_flips_are_fair_coins() -> None:
+    drawn = np.concatenate(list(flips(100, 10_000, seed=0)))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     assert drawn.mean() == pytest.approx(0.5, abs=0.002)
     assert np.corrcoef(drawn.T)[~np.eye(100, dtype=bool)].std() == pytest.approx(0.01, abs=0.002)
@@ -94,15 +94,13 @@ def test_scores_of_resamples_are_those_of_resampled_rows() -> None:
         assert score == pytest.approx(again[:, 0].mean() / again[:, 1].mean())
 
 
-def test_exchanged_systems_are_scored_again() -> None:
-    first, second = np.random.default_rng(5).random((2, 6, 2)) + 0.5
-    found = swapped_differences([(first, second)], [(0, ratio)], 10_000, seed=0)[0]
-    by_hand = []
-    for pattern in next(swaps(6, 10_000, seed=0)) > 0:
-        one, two = (np.where(pattern[:, None], b, a) for a, b in ((first, second), (second, first)))
-        by_hand.append(one[:, 0].sum() / one[:, 1].sum() - two[:, 0].sum() / two[:, 1].sum())
-    assert found == pytest.approx(np.array(by_hand))
-    assert len(found) == 64
+def test_flipped_sums_are_the_sums_of_flipped_differences() -> None:
+    differences = np.random.default_rng(5).normal(size=(6, 2))
+    found = flipped_sums(differences, 10_000, seed=0)
+    assert found.shape == (2, 64)
+    for column, sums in zip(differences.T, found, strict=True):
+        by_hand = [np.dot(signs, column) for signs in itertools.product((1, -1), repeat=6)]
+        assert sorted(sums) == pytest.approx(sorted(by_hand))
 
 
 def test_resamples_become_fewer_above_twenty_thousand_articles() -> None:

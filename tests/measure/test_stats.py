@@ -16,9 +16,10 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 
 from etlch.measure.effects import detectable_rate_difference
 from etlch.measure.intervals import wilson
+from etlch.measure.metrics import f1, precision
 from etlch.measure.resampling import Floats
 from etlch.measure.stats import analyse, mcnemar, measured
-from tests.measure.paired import compare, f1, fact_rows
+from tests.measure.paired import compare, fact_rows
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 7), (6, 16), (0, 5), (4, 4), (35, 12), (0, 1)])
@@ -64,7 +65,7 @@ def test_sign_flips_are_exact_on_few_articles_as_in_scipy() -> None:
     generator = np.random.default_rng(11)
     first, second = generator.random(9) + 0.2, generator.random(9)
     found = compare(first, second)
-    assert found.test == "permutation-exact"
+    assert found.test == "sign-flip-exact"
     assert found.p == pytest.approx(theirs((first, second), mean_difference, 10_000))
 
 
@@ -80,7 +81,7 @@ def test_sign_flips_agree_with_scipy_on_many_articles() -> None:
     first = generator.random(80)
     second = first + generator.normal(-0.02, 0.1, 80)
     found = compare(first, second)
-    assert found.test == "permutation"
+    assert found.test == "sign-flip"
     assert found.p == pytest.approx(theirs((first, second), mean_difference, 9_999), abs=0.012)
 
 
@@ -89,24 +90,24 @@ def test_the_smallest_p_of_drawn_flips_is_one_in_n_plus_one() -> None:
     assert found.p == pytest.approx(1 / 10_001)
 
 
-def test_corpus_f1_is_tested_by_swapping_whole_articles_as_in_scipy() -> None:
+def test_corpus_f1_is_tested_by_flipping_what_each_article_adds_as_in_scipy() -> None:
     generator = np.random.default_rng(13)
-    first, second = fact_rows(generator, 8, 0.8), fact_rows(generator, 8, 0.4)
+    rows = fact_rows(generator, 8, 0.8), fact_rows(generator, 8, 0.4) * [1, 3, 1]
+    common = 2 * sum(side[:, 0].sum() for side in rows) / sum(side[:, 1:].sum() for side in rows)
 
-    def statistic(*columns: Floats) -> float:
-        a, b = np.stack(columns[:3], axis=-1), np.stack(columns[3:], axis=-1)
-        return float(f1(a.sum(axis=0)) - f1(b.sum(axis=0)))
+    def added(side: Floats) -> Floats:
+        """Each article's weight times its own F1's distance from that of both systems together."""
+        hits, predicted, gold = side.T
+        size = predicted + gold
+        found: Floats = size / size.sum() * (2 * hits / size - common)
+        return found
 
-    # SciPy flips each sample of its own; packing (tp, predicted, gold) into one number keeps a
-    # record's three counts together, as whole rows are swapped here.
-    packed = [rows @ np.array([10_000.0, 100.0, 1.0]) for rows in (first, second)]
+    def summed(first: Floats, second: Floats) -> float:
+        return float(np.sum(first - second))
 
-    def unpacked(a: Floats, b: Floats) -> float:
-        return statistic(*(side // unit % 100 for side in (a, b) for unit in (10_000, 100, 1)))
-
-    found = compare(first, second, score=f1)
-    assert found.test == "permutation-exact"
-    assert found.p == pytest.approx(theirs((packed[0], packed[1]), unpacked, 10_000))
+    found = compare(*rows, score=f1)
+    assert found.test == "sign-flip-exact"
+    assert found.p == pytest.approx(theirs((added(rows[0]), added(rows[1])), summed, 10_000))
 
 
 def test_articles_are_flipped_whole() -> None:
@@ -128,7 +129,7 @@ def test_yes_no_with_several_records_an_article_is_not_mcnemars() -> None:
     first = np.repeat([1.0] * 6 + [0.0] * 6, 5)
     second = np.zeros(60)
     found = compare(first, second, cluster, yes_no=True)
-    assert found.test == "permutation-exact"
+    assert found.test == "sign-flip-exact"
     assert found.p == pytest.approx(2 / 2**6)  # six articles differ: all one way, or all the other
     assert mcnemar(30, 0) < 1e-8  # what 30 records would claim
 
@@ -213,14 +214,13 @@ def test_articles_without_a_record_change_nothing() -> None:
     generator = np.random.default_rng(18)
     first, second = generator.random(9), generator.random(9)
     assert compare(first, second, 3 * np.arange(9)) == compare(first, second)
-    assert compare(first, second).test == "permutation-exact"
+    assert compare(first, second).test == "sign-flip-exact"
 
 
 def test_metrics_that_share_rows_share_the_table() -> None:
     rows = fact_rows(np.random.default_rng(19), 60, 0.7)
     whole = measured(rows, np.arange(60), 60, f1)
-    precision = dataclasses.replace(whole, score=lambda sums: sums[..., 0] / sums[..., 1])
-    found = analyse([whole, precision], [], seed=0)
+    found = analyse([whole, dataclasses.replace(whole, score=precision)], [], seed=0)
     tp, predicted, gold = rows.sum(axis=0)
     assert found.estimates[0].value == pytest.approx(2 * tp / (predicted + gold))
     assert found.estimates[1].value == pytest.approx(tp / predicted)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etlch.measure.intervals import wilson
-from etlch.measure.resampling import Ints, Score
+from etlch.measure.metrics import f1, precision, share
+from etlch.measure.ratio import Ratio
+from etlch.measure.resampling import Ints
 from etlch.measure.stats import Comparison, Estimate, Measured, analyse, mean, measured
-from tests.measure.paired import compare, f1, fact_rows
+from tests.measure.paired import compare, fact_rows
 
 
 def test_three_hundred_of_three_hundred_twice() -> None:
@@ -47,7 +49,7 @@ def test_clustered_perfection_twice_is_as_uncertain_as_its_articles() -> None:
 
 
 @pytest.mark.parametrize("score", [None, f1])
-def test_identical_systems(score: Score | None) -> None:
+def test_identical_systems(score: Ratio | None) -> None:
     generator = np.random.default_rng(22)
     rows = fact_rows(generator, 30, 0.7) if score else generator.random(30)
     found = compare(rows, rows, score=score)
@@ -107,6 +109,40 @@ def test_undefined_metric() -> None:
     assert found.reason == "the metric is undefined on these records"
 
 
+def test_hits_that_only_one_system_has_are_worth_their_articles() -> None:
+    """Recall: 4 of 10 articles have hits of the first system. All signs alike or all opposite: 2/2⁴."""
+    rows = np.array([[2.0, 4, 4]] * 4 + [[0.0, 4, 4]] * 6)
+    found = compare(rows, rows * [0, 1, 1], score=Ratio((1, 0, 0), (0, 0, 1)))
+    assert found.difference == pytest.approx(0.2)
+    assert found.p == pytest.approx(2 / 2**4)
+
+
+@pytest.mark.parametrize("score", [f1, precision])
+def test_neither_system_has_a_hit(score: Ratio) -> None:
+    rows = np.array([[0.0, 3, 4]] * 12)
+    found = compare(rows, rows * [1, 2, 1], score=score)
+    assert (found.difference, found.p, found.detectable) == (0.0, 1.0, None)
+    assert found.reason
+
+
+def test_articles_without_facts_add_nothing() -> None:
+    rows = fact_rows(np.random.default_rng(31), 6, 0.7), fact_rows(np.random.default_rng(32), 6, 0.3)
+    padded = [np.concatenate([side, np.zeros((5, 3))]) for side in rows]
+    alone, beside = compare(*rows, score=f1), compare(*padded, score=f1)
+    assert (beside.clusters, beside.test) == (11, "sign-flip-exact")
+    assert beside.p == alone.p
+
+
+def test_a_score_that_is_0_by_definition_is_not_tested() -> None:
+    rows = np.array([[2.0, 3, 4]] * 20)
+    found = compare(rows, rows * [0, 0, 1], score=precision)
+    assert found.difference == pytest.approx(2 / 3)
+    assert (found.p, found.test) == (None, "") and "predicted nothing" in found.reason
+    silent = compare(rows * [0, 0, 1], rows * [0, 0, 1], score=precision)
+    assert (silent.difference, silent.p) == (0.0, 1.0)
+    assert compare(rows, rows * [0, 0, 1], score=share).reason == "the metric is undefined on these records"
+
+
 def test_a_metric_that_few_articles_define() -> None:
     rows = np.zeros((40, 3))
     rows[0] = (1, 2, 2)
@@ -143,8 +179,9 @@ def test_no_number_is_ever_nan(table: list[tuple[int, int, int, int, bool, bool]
     for side in (0, 1):
         metrics.append(measured(flags[:, side], cluster, 5, yes_no=True))
         metrics.append(measured((facts, other)[side], cluster, 5, f1))
+        metrics.append(dataclasses.replace(metrics[-1], score=precision))
         metrics.append(measured((facts, other)[side][:, 0] / 3, cluster, 5))
-    found = analyse(metrics, [(0, 3), (1, 4), (2, 5)], seed, resamples=50)
+    found = analyse(metrics, [(0, 4), (1, 5), (2, 6), (3, 7)], seed, resamples=50)
     everything: list[Estimate | Comparison] = [*found.estimates, *found.comparisons]
     for one in everything:
         flat = [*dataclasses.asdict(one).values(), one.interval.low, one.interval.high]

@@ -10,9 +10,11 @@ import scipy.stats
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportions_ztest
 
+from etlch.measure.metrics import f1, precision
+from etlch.measure.ratio import Ratio
 from etlch.measure.resampling import Floats, Ints, bootstrap_scores
 from etlch.measure.stats import analyse, mcnemar, measured
-from tests.measure.paired import compare, f1, fact_rows
+from tests.measure.paired import compare, fact_rows
 
 Flags = NDArray[np.bool_]
 
@@ -22,16 +24,39 @@ def rejections(trial: Callable[[np.random.Generator], float | None], trials: int
     return float(np.mean([p is not None and p <= 0.05 for p in ps]))
 
 
-def test_permutation_keeps_alpha_under_the_null() -> None:
+def alike(generator: np.random.Generator) -> tuple[Floats, Floats]:
+    hardness = generator.normal(0, 0.2, 40)
+    return fact_rows(generator, 40, 0.6, hardness), fact_rows(generator, 40, 0.6, hardness)
+
+
+def chatty_and_terse(generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """F1 3/7 twice: of 5 gold facts 30/7 among 15 predicted (60/7 of 20), 1.5 among 2 (3 of 7)."""
+    chatty = generator.binomial(5, 6 / 7, 60), np.full(60, 15), np.full(60, 5)
+    terse = generator.binomial(2, 0.75, 60), np.full(60, 2), np.full(60, 5)
+    return np.stack(chatty, axis=1).astype(np.float64), np.stack(terse, axis=1).astype(np.float64)
+
+
+def seldom_parsed(generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """Precision .6 twice, on articles of one difficulty; one system's answers are read 1 time in 5."""
+    right, parsed = generator.beta(3, 2, 60), generator.random(60) < 0.2
+    always = np.stack([generator.binomial(5, right), np.full(60, 5), np.full(60, 5)], axis=1)
+    seldom = np.stack([generator.binomial(5, right) * parsed, 5 * parsed, np.full(60, 5)], axis=1)
+    return always.astype(np.float64), seldom.astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("generate", "score"), [(alike, f1), (chatty_and_terse, f1), (seldom_parsed, precision)]
+)
+def test_sign_flips_keep_alpha_where_scores_are_equal(
+    generate: Callable[[np.random.Generator], tuple[Floats, Floats]], score: Ratio
+) -> None:
     def trial(generator: np.random.Generator) -> float | None:
-        hardness = generator.normal(0, 0.2, 40)
-        first, second = (fact_rows(generator, 40, 0.6, hardness) for _ in range(2))
-        return compare(first, second, score=f1, resamples=499).p
+        return compare(*generate(generator), score=score, resamples=499).p
 
     assert rejections(trial, 600) == pytest.approx(0.05, abs=0.025)  # ± 2.8 standard errors
 
 
-def test_clustered_permutation_keeps_alpha_where_records_alone_do_not() -> None:
+def test_clustered_sign_flips_keep_alpha_where_records_alone_do_not() -> None:
     cluster = np.repeat(np.arange(25), 6)
 
     def trial(generator: np.random.Generator, known: Ints | None) -> float | None:
