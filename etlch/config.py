@@ -183,7 +183,7 @@ class ScoreSettings:
         cosine: "auto" takes the best model that is on this machine, "off" none; otherwise the name
             or folder of a sentence-transformers model, or the name of a `lite` package.
         test: "paired", or the paper's: "fisher" (one-sided, unpaired) and "ztest" (unpaired).
-        resamples: of bootstrap and permutation; by default 10,000, and 1,000 above 20,000 articles.
+        resamples: of bootstrap and sign flips; by default 10,000, and 1,000 above 20,000 articles.
         seed: of the resampling.
         type_support: types with fewer gold facts get counts, but no precision, recall and F1.
         workers: processes; 0 takes one a core.

@@ -56,6 +56,17 @@ def test_sign_flips_keep_alpha_where_scores_are_equal(
     assert rejections(trial, 600) == pytest.approx(0.05, abs=0.025)  # ± 2.8 standard errors
 
 
+def test_exchanging_outputs_would_take_many_predictions_for_a_difference() -> None:
+    def trial(generator: np.random.Generator) -> float:
+        first, second = chatty_and_terse(generator)
+        moved = generator.integers(0, 2, (499, 60)) @ (second - first)
+        exchanged = f1(first.sum(axis=0) + moved) - f1(second.sum(axis=0) - moved)
+        found = abs(float(f1(first.sum(axis=0)) - f1(second.sum(axis=0))))
+        return float(np.count_nonzero(np.abs(exchanged) >= found - 1e-9) + 1) / 500
+
+    assert rejections(trial, 600) > 0.1
+
+
 def test_clustered_sign_flips_keep_alpha_where_records_alone_do_not() -> None:
     cluster = np.repeat(np.arange(25), 6)
 
