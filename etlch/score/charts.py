@@ -169,7 +169,8 @@ def difference_chart(summary: Summary) -> Chart | None:
         "differences",
         figures.dots(panels, "difference to the best baseline", span=None, zero=True),
         "Paired differences to the best baseline that each model was compared with, in the metric of the "
-        "headline, with 95 % intervals. An interval that touches the line at 0 settles nothing; a star is p < 0.05 after Holm.",
+        "headline, with 95 % intervals. An interval that touches the line at 0 settles nothing; a star is one that does "
+        "not, with p < 0.05 after Holm.",
         _spoken(panels, sign=True),
     )
 

@@ -128,8 +128,10 @@ class Comparison:
 
     @property
     def significant(self) -> bool:
-        """Whether the adjusted p is below 0.05."""
-        return self.p_adjusted is not None and self.p_adjusted < 0.05
+        """Whether the adjusted p is below 0.05 and the interval excludes 0."""
+        if self.p_adjusted is None or self.low is None or self.high is None:
+            return False
+        return self.p_adjusted < 0.05 and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Tables for a paper: a summary walks in; Markdown, LaTeX (booktabs) and CSV walk out.
 
 Best values are bold. A star marks a value that differs by more than chance from that of the best
-baseline it is compared with (paired test, Holm within the task and metric, 5 %).
+baseline it is compared with (paired test, Holm within the task and metric, 5 %, and an interval
+of the difference that excludes 0).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
 
 LEGEND = (
     "Bold: best. In brackets: 95 % interval. Star: differs beyond chance from the best baseline that it "
-    "was compared with (paired, Holm-corrected, 5 %)."
+    "was compared with (paired, Holm-corrected, 5 %; the interval of the difference excludes 0)."
 )
 
 

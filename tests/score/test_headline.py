@@ -54,6 +54,15 @@ def test_what_chance_may_explain_is_not_settled_and_says_what_could_be_seen() ->
     assert any(v.lead == "Not settled: 1 of 1 comparisons." for v in verdicts)
 
 
+def test_a_p_and_an_interval_that_disagree_settle_nothing() -> None:
+    summary = duel(0.04, 0.02)  # [-0.01, +0.09]
+    assert headline(summary)[0].kind == OPEN
+    assert smallest_ahead(summary, "ner", "facts_f1", "etlch") is None
+    assert not any(entry.star for row in score_tables(summary)[0].entries for entry in row)
+    unbounded = dataclasses.replace(summary.comparisons[0], low=None, high=None)
+    assert not unbounded.significant
+
+
 def test_no_test_no_claim() -> None:
     summary = dataclasses.replace(duel(0.1, 0.001), comparisons=())
     first = headline(summary)[0]
