@@ -65,7 +65,7 @@ class OfflineTeacher:
         return load_world(self.prompts, self.language)
 
     def topics(self) -> Iterator[Topic]:
-        """Yield the plan: domains by turns, each with all its genres and lengths before one repeats."""
+        """Yield the plan: domains in turn, each with all its genres and lengths before one repeats."""
         files = [held for held in self.world.domains if not self.domains or held.domain in self.domains]
         _known("domain", self.domains, [held.domain for held in self.world.domains])
         _known("genre", self.genres, list(self.world.genres))
