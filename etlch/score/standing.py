@@ -110,8 +110,8 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 2, *, sign: bool = False) -> str:
-    """Return [0.10, 0.14], or nothing where a bound is missing."""
-    if low is None or high is None:
+    """Return [0.10, 0.14], or nothing where a bound is missing or all resamples agree: no width is no certainty."""
+    if low is None or high is None or low == high:
         return ""
     if sign:
         return f"[{signed(low, digits)}, {signed(high, digits)}]"

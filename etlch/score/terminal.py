@@ -89,7 +89,8 @@ def _difference(item: Comparison) -> str:
     name = _fit(f"{_fit(model, 18).rstrip()} - {item.baseline}", 33)
     if item.difference is None:
         return f"{name}{item.metric:<16} {item.reason}"[:WIDTH]
-    bounds = "–" if item.low is None or item.high is None else f"{item.low:+.3f} {item.high:+.3f}"
+    low, high = item.low, item.high
+    bounds = "–" if low is None or high is None or low == high else f"{low:+.3f} {high:+.3f}"
     p = "–" if item.p_adjusted is None else _p(item.p_adjusted)
     return f"{name}{item.metric:<15}{item.difference:>+7.3f}  {bounds:<13} {p:>7}{'*' if item.significant else ' '}"
 

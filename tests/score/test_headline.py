@@ -6,7 +6,8 @@ import dataclasses
 
 from etlch.score.headline import AGAINST, OPEN, SETTLED, headline, smallest_ahead
 from etlch.score.results import Comparison, Counts, Score, SeedScore, Source, Summary
-from etlch.score.tables import score_tables
+from etlch.score.tables import markdown, score_tables
+from etlch.score.terminal import render
 from tests.score import report_case
 
 
@@ -61,6 +62,17 @@ def test_a_p_and_an_interval_that_disagree_settle_nothing() -> None:
     assert not any(entry.star for row in score_tables(summary)[0].entries for entry in row)
     unbounded = dataclasses.replace(summary.comparisons[0], low=None, high=None)
     assert not unbounded.significant
+
+
+def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
+    summary = duel(0.8, 0.001, baseline=0.0)
+    flat = dataclasses.replace(summary.scores[1], low=0.0, high=0.0)
+    even = dataclasses.replace(summary.comparisons[0], low=0.8, high=0.8)
+    summary = dataclasses.replace(summary, scores=(summary.scores[0], flat), comparisons=(even,))
+    text = headline(summary)[0].text
+    assert "[0.78, 0.82] against 0.00 for qwen" in text and "Paired difference +0.80, p" in text
+    assert "0.800**\\* [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
+    assert "+0.800  –" in render(summary)
 
 
 def test_no_test_no_claim() -> None:
