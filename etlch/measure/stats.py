@@ -91,7 +91,8 @@ class Comparison:
         test: "mcnemar-mid-p", "sign-flip" or "sign-flip-exact".
         effect: Cohen's h for yes/no metrics, else the standardised mean difference.
         effect_name: "cohen_h" or "smd".
-        detectable: the smallest true difference found with power 80 % at alpha 5 % here.
+        detectable: the smallest true difference found with power 80 % at alpha 5 % here, in one
+            test alone.
         n: records.
         clusters: articles.
         reason: why a number is missing or can say little.

@@ -38,6 +38,7 @@ def headline(summary: Summary) -> list[Verdict]:
         *by_task,
         *_parsing(summary),
         *_unsettled(summary),
+        *_choice(summary),
         *_training_chance(summary),
     ]
 
@@ -117,9 +118,10 @@ def _chance(comparison: Comparison) -> str:
 def _resolution(comparison: Comparison) -> str:
     if comparison.detectable is None:
         return ""
+    alone = " in one test alone, and after correction a larger one only" if comparison.family > 1 else ""
     return (
-        f" With this many records, four of five tries find a true difference of {comparison.detectable:.2f}; "
-        "smaller ones mostly go unseen."
+        f" With this many records, four of five tries find a true difference of {comparison.detectable:.2f}"
+        f"{alone}; smaller ones mostly go unseen."
     )
 
 
@@ -183,8 +185,29 @@ def _unsettled(summary: Summary) -> list[Verdict]:
     ]
 
 
+def _choice(summary: Summary) -> list[Verdict]:
+    """Say that a best of several was chosen by looking at the very records that tell how good it is."""
+    said = []
+    for task in standing.tasks_of(summary):
+        metric = standing.headline_metric(summary, task)
+        scores = [summary.score(system, metric or "") for system in standing.contenders_of(summary, task)]
+        held = [score for score in scores if score is not None and score.value is not None]
+        if len(held) > 1:
+            said.append(f"{task} {len(held)}")
+    if not said:
+        return []
+    lead = "The best of several models was chosen on these same test records."
+    return [
+        Verdict("", lead, f"So its value is a little flattered. Models to choose from: {', '.join(said)}.")
+    ]
+
+
 def _training_chance(summary: Summary) -> list[Verdict]:
-    several = [item for item in summary.seeds if item.seeds > 1]
+    several = [
+        item
+        for item in summary.seeds
+        if item.seeds > 1 and item.metric == standing.headline_metric(summary, item.task)
+    ]
     if several:
         widest = max(several, key=lambda item: item.sd)
         what = f"{standing.named(widest.metric)}, {widest.task}, {widest.seeds} seeds"

@@ -102,7 +102,8 @@ class Comparison:
         family: number of tests that Holm adjusted together.
         q: Benjamini-Hochberg over the whole grid of tests.
         effect: size of the effect, of the kind named in `effect_name`.
-        detectable: the smallest true difference that this n finds in four of five tries.
+        detectable: the smallest true difference that this n finds in four of five tries, in one test
+            alone, before correction.
     """
 
     model: str

@@ -51,7 +51,8 @@ def test_a_loss_is_told_as_plainly() -> None:
 def test_what_chance_may_explain_is_not_settled_and_says_what_could_be_seen() -> None:
     verdicts = headline(duel(0.03, 0.21))
     assert verdicts[0].kind == OPEN and "not settled between etlch-100 and qwen" in verdicts[0].lead
-    assert "p = 0.21" in verdicts[0].text and "a true difference of 0.04" in verdicts[0].text
+    assert "p = 0.21" in verdicts[0].text
+    assert "a true difference of 0.04 in one test alone, and after correction a" in verdicts[0].text
     assert any(v.lead == "Not settled: 1 of 1 comparisons." for v in verdicts)
 
 
@@ -73,6 +74,13 @@ def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
     assert "[0.78, 0.82] against 0.00 for qwen" in text and "Paired difference +0.80, p" in text
     assert "0.800**\\* [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
     assert "+0.800  –" in render(summary)
+
+
+def test_the_best_of_several_was_chosen_on_the_test_set() -> None:
+    """report_case trains three sizes a task; duel has one model to choose from."""
+    said = [v for v in headline(report_case.summary(300)) if v.lead.startswith("The best of several")]
+    assert [v.kind for v in said] == [""] and "json 3, kge 3, ner 3" in said[0].text
+    assert not any(v.lead.startswith("The best of") for v in headline(duel(0.1, 0.0004)))
 
 
 def test_no_test_no_claim() -> None:
@@ -128,6 +136,9 @@ def test_parsed_counts_and_the_chance_of_training_are_told() -> None:
     texts = [f"{v.lead} {v.text}" for v in verdicts]
     assert any("on json 300 of 300 predictions of etlch-1000" in text for text in texts)
     assert any(text.startswith("Each size was trained once.") for text in texts)
-    seeds = (SeedScore("etlch", "ner", 100, "facts_f1", 0.8, 0.0123, 3),)
+    seeds = (
+        SeedScore("etlch", "ner", 100, "facts_f1", 0.8, 0.0123, 3),
+        SeedScore("etlch", "ner", 100, "rouge_l", 0.8, 0.0456, 3),  # of no headline
+    )
     told = headline(dataclasses.replace(report_case.summary(300), seeds=seeds))
     assert any("a standard deviation of up to 0.012" in v.lead for v in told)
