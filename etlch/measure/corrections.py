@@ -49,8 +49,8 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
     """Benjamini and Hochberg's adjustment: bounds the share of false claims among the claims.
 
-    Benjamini and Hochberg, JRSS B 57 (1995) 289–300; holds under positive dependence (Benjamini
-    and Yekutieli 2001), which metrics of one system on one test set have.
+    Benjamini and Hochberg, JRSS B 57 (1995) 289–300; proved for independent tests and some kinds
+    of positive dependence (Benjamini and Yekutieli 2001), and usually good beyond them.
 
     Args:
         ps: p-values of the whole grid.

@@ -37,8 +37,9 @@ def cohen_h(p: float, q: float) -> float:
 def standardised_mean_difference(first: Floats, second: Floats) -> float | None:
     """The difference of means in standard deviations: (m₁ − m₂) / √((s₁² + s₂²)/2).
 
-    The paired form that stays comparable between studies (d_av: Lakens, Frontiers in Psychology
-    4 (2013) 863); None where neither side varies or there is one value.
+    Divided by the root mean square of the two standard deviations (Cumming, Understanding the New
+    Statistics, 2012), so that pairing does not change it; None where neither side varies or there
+    is one value.
 
     Args:
         first: (n,), values of the first system.
