@@ -67,7 +67,9 @@ def main() -> None:
     "--fail-under", multiple=True, metavar="METRIC=X", help="Exit 1 if a tuned model's score is lower."
 )
 @click.option("--against", type=click.Path(path_type=Path), help="An earlier summary.json to compare with.")
-@click.option("--max-drop", type=float, help="With --against: exit 1 if a drop beyond X is certain.")
+@click.option(
+    "--max-drop", type=float, help="With --against: exit 1 if a drop is larger than X beyond chance."
+)
 @click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of rarer settings.")
 @version_option
 def score(

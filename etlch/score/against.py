@@ -74,7 +74,7 @@ def _columns(value: dict[str, Json]) -> list[tuple[str, float]]:
 def drops(
     old: Earlier, new: Earlier, systems: Sequence[System], most: float, settings: ScoreSettings
 ) -> list[str]:
-    """Return the drops that are certainly larger than allowed.
+    """Return the drops that are larger than allowed, beyond chance.
 
     A metric has dropped too far when the whole 95 % interval of the paired difference, new minus
     old on the records that both hold, lies below −most.
@@ -141,5 +141,5 @@ def _said(system: System, metric: Metric, found: stats.Comparison, most: float) 
     assert found.difference is not None
     return (
         f"{system.label} {system.task} {metric.name} changed by {found.difference:+.4f} "
-        f"[{found.interval.low:+.4f}, {found.interval.high:+.4f}], certainly more than -{most:g}"
+        f"[{found.interval.low:+.4f}, {found.interval.high:+.4f}], beyond chance more than -{most:g}"
     )

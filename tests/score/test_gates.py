@@ -60,7 +60,7 @@ def damaged(tmp_path: Path, share: float) -> Path:
 
 
 def test_a_drop_fails_only_where_the_interval_excludes_smaller_ones(tmp_path: Path) -> None:
-    """16 of 40 records lost: -0.4, certainly beyond 0.01; not certainly beyond 0.39. None lost: no drop."""
+    """16 of 40 records lost: -0.4, beyond 0.01 not by chance; beyond 0.39 perhaps. None lost: no drop."""
     old = score([make_run(tmp_path / "run", 40, ["ner"])], FAST, out=tmp_path / "old").out
     assert old is not None
     worse = damaged(tmp_path, 0.4)
