@@ -22,10 +22,9 @@ def moved(folder: Path) -> float:
 
 
 def allowed(folder: Path) -> float:
-    """Return the sum of the learning rates, from those that LlamaFactory logged at every few steps."""
-    lines = (folder / "trainer_log.jsonl").read_text(encoding="utf-8").splitlines()
-    logged = [json.loads(line) for line in lines]
-    points = [(entry["current_steps"], entry["lr"]) for entry in logged if "lr" in entry]
+    """Return the sum of the learning rates, from those that the trainer noted at every few steps."""
+    noted = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    points = [(entry["step"], entry["learning_rate"]) for entry in noted if "learning_rate" in entry]
     steps = [0, *(step for step, _ in points)]
     return float(sum((step - before) * rate for before, (step, rate) in zip(steps, points, strict=False)))
 
