@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etlch import __version__
 from etlch.config import ScoreSettings
+from etlch.errors import EtlchError
 from etlch.measure import resampling
 from etlch.score.collect import Collected, Table, collect
 from etlch.score.compare import (
@@ -71,7 +72,11 @@ def score(
     Raises:
         EtlchError: an input that cannot be used. Nothing is written then.
     """
-    wanted = known_metrics(settings.metrics)
+    wanted = [
+        name for name in known_metrics(settings.metrics) if name != "cosine" or settings.cosine != "off"
+    ]
+    if not wanted:
+        raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
     inputs = find_inputs(paths, keys, settings)
     if out is None and inputs.run is not None:
         if is_filtered(settings):

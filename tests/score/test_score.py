@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from etlch.config import ScoreSettings
 from etlch.errors import EtlchError
 from etlch.measure.paper import paper_tests
 from etlch.records import Json, to_dict
-from etlch.score.collect import collect
+from etlch.score.collect import Collected, collect
 from etlch.score.compare import opponents
 from etlch.score.inputs import find_inputs
 from etlch.score.results import Summary, System, read_samples, read_summary, summary_json
@@ -410,3 +411,19 @@ def test_texts_are_forgotten_once_measured(tmp_path: Path) -> None:
     found = collect(inputs.jobs, FAST, frozenset(GROUPS) - {"cosine"}, None, None, lambda message: None)
     assert found.texts == ()
     assert all(table.texts.size == 0 for table in found.tables)
+
+
+def test_no_text_is_kept_where_cosine_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million predictions fit into memory because only their numbers stay."""
+    kept = []
+
+    def watched(*given: Any) -> Collected:
+        found = collect(*given)
+        kept.append(len(found.texts))
+        return found
+
+    monkeypatch.setattr("etlch.score.score.collect", watched)
+    score([make_run(tmp_path / "run")], FAST)
+    assert kept == [0]
+    with pytest.raises(EtlchError, match="cosine is asked for alone"):
+        score([tmp_path / "run"], replace(FAST, metrics=("cosine",)))
