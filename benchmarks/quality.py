@@ -56,7 +56,9 @@ def main() -> None:
 
 def check(language: str, records: int, length: int) -> None:
     """Write runs of growing size and prove each in a process of its own, for honest memory figures."""
-    settings = Settings(teacher="offline", language=language, test=TEST, base_model="some/model")
+    settings = Settings(
+        teacher="offline", language=language, test=TEST, base_model="some/model", template="llama3"
+    )
     outcomes = list(outcomes_of(settings, records // len(TASKS), length))
     with tempfile.TemporaryDirectory() as folder:
         for count in (records // 4, records // 2, records):
