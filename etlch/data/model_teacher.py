@@ -177,17 +177,7 @@ class ModelBill:
     def forecast(
         self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
     ) -> list[str]:
-        """Return the estimate of what is still to be paid, in words, a line each.
-
-        Args:
-            needed: accepted articles in the end.
-            tasks: by name.
-            changed: prompt files that are not those of the replies on file.
-            article_bytes: UTF-8 bytes of an article, where that is known; else 0.
-
-        Raises:
-            EtlchError: it is high and no budget was named.
-        """
+        """Return the estimate of what is still to be paid, as `Bill` says."""
         held = estimates.known(self._engine.store)
         topics = self._teacher.topics()
         found = estimates.forecast(
