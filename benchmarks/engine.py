@@ -96,23 +96,23 @@ def cpu() -> float:
 
 def bodies(count: int) -> list[dict[str, Any]]:
     """What the model teacher sends for a label, rendered beforehand."""
-    from etlch.data import wire
-    from etlch.data.replies import Message, Request
-    from etlch.prompts import Prompts
+    from etlch.core.prompts import Prompts
+    from etlch.llm import chat_completions
+    from etlch.llm.store import Message, Request
     from etlch.tasks import find_task
 
     prompts = Prompts()
     types = prompts.data("ner/types.yaml")["en"]
     schema = find_task("ner").answer_schema(list(types))
     return [
-        wire.body(
+        chat_completions.body(
             Request(
                 "gpt-4o-mini",
                 (Message("user", prompts.render("ner/label", "en", article=article(n), types=types)),),
                 4096,
                 schema=schema,
             ),
-            wire.Manners(),
+            chat_completions.Manners(),
         )
         for n in range(count)
     ]
@@ -163,14 +163,14 @@ async def everyone(work: Callable[[Iterator[str]], Any], texts: list[str]) -> No
 
 async def engine(url: str, count: int, warm_up: int = WARM_UP) -> dict[str, float]:
     """The model teacher on the engine: render, book, send, store, commit, parse, check the schema."""
-    from etlch.config import Settings
-    from etlch.data.engine import open_engine
-    from etlch.data.model_teacher import ModelTeacher
-    from etlch.data.teacher import Ask, Brief
-    from etlch.files import Run
-    from etlch.prompts import Prompts
-    from etlch.records import Topic
+    from etlch.core.config import Settings
+    from etlch.core.prompts import Prompts
+    from etlch.core.records import Topic
+    from etlch.core.run_folder import Run
+    from etlch.llm.client import open_engine
     from etlch.tasks import find_task
+    from etlch.teachers.base import Ask, Brief
+    from etlch.teachers.llm import ModelTeacher
 
     prompts = Prompts()
     keys = tuple(prompts.data("ner/types.yaml")["en"])
@@ -209,12 +209,12 @@ async def first_bare(url: str) -> dict[str, float]:
 
 async def first_engine(url: str) -> dict[str, float]:
     """Open an engine and a teacher, and have one article written."""
-    from etlch.config import Settings
-    from etlch.data.engine import open_engine
-    from etlch.data.model_teacher import ModelTeacher
-    from etlch.data.teacher import Ask
-    from etlch.files import Run
-    from etlch.prompts import Prompts
+    from etlch.core.config import Settings
+    from etlch.core.prompts import Prompts
+    from etlch.core.run_folder import Run
+    from etlch.llm.client import open_engine
+    from etlch.teachers.base import Ask
+    from etlch.teachers.llm import ModelTeacher
 
     settings = Settings(base_url=url, language="en")
     with tempfile.TemporaryDirectory() as folder:
@@ -341,7 +341,7 @@ def _generate(url: str, out: str, size: int) -> tuple[float, int]:
 BIG_STORE = """
 import json, resource, sys, time
 from pathlib import Path
-from etlch.data.replies import Reply, Store
+from etlch.llm.store import Reply, Store
 from etlch.files import digest
 
 keys = [digest(str(number)) for number in range(100_000)]

@@ -13,12 +13,12 @@ from itertools import islice
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from etlch.data.offline import OfflineTeacher
-from etlch.data.teacher import Ask, Brief
-from etlch.prompts import Prompts
-from etlch.records import LANGUAGES
+from etlch.core.prompts import Prompts
+from etlch.core.records import LANGUAGES
 from etlch.tasks import all_tasks
-from etlch.text import fact_form
+from etlch.teachers.base import Ask, Brief
+from etlch.teachers.offline.teacher import OfflineTeacher
+from etlch.text.normalize import fact_form
 
 LONG = {"en": 900, "zh-TW": 1300, "zh-CN": 1300}
 ROWS = 250

@@ -19,19 +19,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from etlch.config import Settings
-from etlch.data import manifest
-from etlch.data.copies import Copies
-from etlch.data.export import export
-from etlch.data.generate import chosen_prompts, chosen_tasks, planned
-from etlch.data.make import Outcome, Workshop
-from etlch.data.manifest import Manifest
-from etlch.data.offline import OfflineTeacher
-from etlch.data.proof import prove
-from etlch.files import Run, write_nouns, write_text
-from etlch.grounding import locate
-from etlch.records import LANGUAGES, TASKS
-from tests.data.planted import KINDS, known_truth, other_forms, planted
+from etlch.core import manifest
+from etlch.core.config import Settings
+from etlch.core.files import write_nouns, write_text
+from etlch.core.manifest import Manifest
+from etlch.core.records import LANGUAGES, TASKS
+from etlch.core.run_folder import Run
+from etlch.dataset.build_record import Outcome, Workshop
+from etlch.dataset.dedup import Copies
+from etlch.export.write import export
+from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned
+from etlch.quality.check import prove
+from etlch.teachers.offline.teacher import OfflineTeacher
+from etlch.text.locate import locate
+from tests.quality.planted import KINDS, known_truth, other_forms, planted
 
 TEST = 100
 

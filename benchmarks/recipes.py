@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from etlch.config import Settings
-from etlch.data.export import export
-from tests.data.runs import make_run
+from etlch.core.config import Settings
+from etlch.export.write import export
+from tests.runs import make_run
 
 if __name__ == "__main__":
     settings = Settings(

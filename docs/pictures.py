@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from etlch.files import write_bytes
-from etlch.measure.intervals import wilson
-from etlch.measure.paper import PARSED, PARSED_BASELINES, RECORDS
-from etlch.score.charts import efficiency_charts, parsing_charts
-from etlch.score.results import Counts, Score, Source, Summary
+from etlch.core.files import write_bytes
+from etlch.report.charts import efficiency_charts, parsing_charts
+from etlch.scoring.summary import Counts, Score, Source, Summary
+from etlch.stats.intervals import wilson
+from etlch.stats.paper import PARSED, PARSED_BASELINES, RECORDS
 
 IMAGES = Path(__file__).parent / "images"
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from etlch.records import Json
+from etlch.core.records import Json
 from tests import fake_teacher
 
 KEY = "sk-test-0123456789abcdef"

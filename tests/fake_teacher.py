@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from etlch.records import Json
+from etlch.core.records import Json
 from etlch.tasks import find_task
 
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -13,8 +13,8 @@ import pytest
 
 from etlch.cli.data import main as data
 from etlch.cli.score import main as score
-from etlch.prompts import Prompts, eject
-from etlch.records import LANGUAGES
+from etlch.core.prompts import Prompts, eject
+from etlch.core.records import LANGUAGES
 from etlch.tasks import all_tasks
 
 ROOT = Path(__file__).parent.parent

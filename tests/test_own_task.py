@@ -51,8 +51,8 @@ def test_the_page_holds_every_file(folder: Path) -> None:
 
 
 def test_the_label_of_the_page_reads_back_and_stands_in_its_article(folder: Path) -> None:
-    from etlch.data.ground import ground
-    from etlch.labels import schema_problems
+    from etlch.dataset.grounding import ground
+    from etlch.text.json_text import schema_problems
 
     task, (article, label) = events(folder), example()
     parsed = task.parse(label, "en", True)

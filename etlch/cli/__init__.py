@@ -1,1 +1,1 @@
-"""The two commands: options walk in, calls go out, results are printed. Nothing is decided here."""
+"""The commands: options in, calls out, results printed."""

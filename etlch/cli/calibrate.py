@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.config import Settings
-from etlch.records import LANGUAGES
+from etlch.core.config import Settings
+from etlch.core.records import LANGUAGES
 
 
 @click.command()
@@ -48,10 +48,11 @@ def calibrate(count: int, out: Path | None, file: Path | None, as_json: bool, **
     import asyncio
     import dataclasses
 
-    from etlch.config import load_settings
-    from etlch.data import calibrate as room
-    from etlch.errors import EtlchError
-    from etlch.files import Run, dumps
+    from etlch.core.config import load_settings
+    from etlch.core.errors import EtlchError
+    from etlch.core.files import dumps
+    from etlch.core.run_folder import Run
+    from etlch.pipeline import calibrate as room
 
     if count < 1:
         raise EtlchError(f"--articles {count}: at least one is needed", "Name 1 or more.")

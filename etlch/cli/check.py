@@ -29,10 +29,11 @@ def check(run: Path, limit: int, as_json: bool) -> None:
     """
     import dataclasses
 
-    from etlch.data.manifest import read_finished
-    from etlch.data.proof import prove
-    from etlch.errors import EtlchError
-    from etlch.files import Run, dumps
+    from etlch.core.errors import EtlchError
+    from etlch.core.files import dumps
+    from etlch.core.manifest import read_finished
+    from etlch.core.run_folder import Run
+    from etlch.quality.check import prove
 
     read_finished(Run(run))
     proof = prove(Run(run))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from etlch import __version__
-from etlch.errors import EtlchError
+from etlch.core.errors import EtlchError
 
 
 class Group(click.Group):

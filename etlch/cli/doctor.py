@@ -33,9 +33,9 @@ def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
     """
     import dataclasses
 
-    from etlch.data.doctor import examine
-    from etlch.errors import EtlchError
-    from etlch.files import dumps
+    from etlch.core.errors import EtlchError
+    from etlch.core.files import dumps
+    from etlch.training.doctor import examine
 
     click.echo("Importing each package in a process of its own …", err=True)
     findings = []

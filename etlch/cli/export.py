@@ -33,9 +33,9 @@ def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **option
     \b
     Example: etlch-data export outputs/offline-en --preset efficient
     """
-    from etlch.data import export as room
-    from etlch.data.preflight_tokens import at_export
-    from etlch.files import Run
+    from etlch.core.run_folder import Run
+    from etlch.export import write as room
+    from etlch.export.preflight.tokens import at_export
 
     done = room.again(Run(run), file, sizes, dict(options))
     click.echo(f"{len(done.data_sets)} data sets in {run / 'llamafactory'}")

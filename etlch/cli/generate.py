@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.config import Settings
-from etlch.records import LANGUAGES
+from etlch.core.config import Settings
+from etlch.core.records import LANGUAGES
 
 
 def shown(name: str) -> str:
@@ -91,9 +91,10 @@ def generate(out: Path | None, settings_file: Path | None, as_json: bool, **opti
     import asyncio
 
     from etlch.cli.progress import Progress
-    from etlch.config import load_settings
-    from etlch.data.generate import generate as run_it
-    from etlch.files import Run, dumps
+    from etlch.core.config import load_settings
+    from etlch.core.files import dumps
+    from etlch.core.run_folder import Run
+    from etlch.pipeline.generate import generate as run_it
 
     settings = load_settings(Settings, settings_file, options)
     run = Run(out or settings.default_out)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.config import Settings
+from etlch.core.config import Settings
 
 
 @click.command()
@@ -55,11 +55,12 @@ def predict(
     import asyncio
     import dataclasses
 
-    from etlch.config import load_settings
-    from etlch.data import dictionary
-    from etlch.data import predict as room
-    from etlch.errors import EtlchError
-    from etlch.files import Run, dumps
+    from etlch.core.config import load_settings
+    from etlch.core.errors import EtlchError
+    from etlch.core.files import dumps
+    from etlch.core.run_folder import Run
+    from etlch.pipeline import dictionary
+    from etlch.pipeline import predict as room
 
     found = Run(run)
     if model == dictionary.NAME:

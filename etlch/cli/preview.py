@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.config import Settings
-from etlch.records import LANGUAGES
+from etlch.core.config import Settings
+from etlch.core.records import LANGUAGES
 
 
 @click.command()
@@ -38,9 +38,9 @@ def preview(topic: int, file: Path | None, schemas: bool, **options: Any) -> Non
     """
     import asyncio
 
-    from etlch.config import load_settings
-    from etlch.data import preview as room
-    from etlch.files import dumps
+    from etlch.core.config import load_settings
+    from etlch.core.files import dumps
+    from etlch.pipeline import preview as room
 
     settings = load_settings(Settings, file, options)
     if settings.teacher == "offline":

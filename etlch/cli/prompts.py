@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from etlch.cli.common import Group
-from etlch.config import Settings
-from etlch.records import LANGUAGES
+from etlch.core.config import Settings
+from etlch.core.records import LANGUAGES
 
 FOLDER = click.option(
     "--prompts", "folder", type=click.Path(path_type=Path), help="Your folder of overrides."
@@ -28,7 +28,7 @@ def list_prompts(folder: Path | None) -> None:
     \b
     Example: etlch-data prompts list --prompts my_prompts
     """
-    from etlch.prompts import Prompts
+    from etlch.core.prompts import Prompts
 
     for entry in Prompts(folder).listing():
         click.echo(f"{entry.hash}  {'yours  ' if entry.own else 'shipped'}  {entry.name}")
@@ -44,8 +44,8 @@ def show(name: str, language: str, folder: Path | None) -> None:
     \b
     Example: etlch-data prompts show ner/label --language en
     """
-    from etlch.files import read_text
-    from etlch.prompts import Prompts
+    from etlch.core.files import read_text
+    from etlch.core.prompts import Prompts
 
     click.echo(read_text(Prompts(folder).path(name, language)), nl=False)
 
@@ -61,7 +61,7 @@ def eject(folder: Path, task: str | None, language: str | None, force: bool) -> 
     \b
     Example: etlch-data prompts eject my_prompts --task kge --language en
     """
-    from etlch import prompts as room
+    from etlch.core import prompts as room
 
     for path in room.eject(folder, task, language, force=force):
         click.echo(str(path))

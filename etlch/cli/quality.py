@@ -23,9 +23,11 @@ def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | N
       etlch-data quality outputs/offline-en
       etlch-data quality outputs/offline-en --parquet share/offline-en
     """
-    from etlch.data import card, quality_page
-    from etlch.data.quality import plain
-    from etlch.files import Run, dumps
+    from etlch.core.files import dumps
+    from etlch.core.run_folder import Run
+    from etlch.quality import card
+    from etlch.quality import page as quality_page
+    from etlch.quality.measure import plain
 
     found = Run(run).require()
     numbers = quality_page.write(found)
@@ -37,7 +39,7 @@ def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | N
             click.echo(f"{what:<15} {number:<28} {meaning}")
         click.echo(f"Page: {found.folder / 'quality.html'}")
     if parquet or push_to_hub:
-        from etlch.data import publish
+        from etlch.quality import publish
 
         if parquet:
             for path in publish.write_parquet(found, parquet):

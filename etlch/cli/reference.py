@@ -63,7 +63,7 @@ def _plain(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    from etlch.config import Settings, settings_schema
-    from etlch.files import dumps
+    from etlch.core.config import Settings, settings_schema
+    from etlch.core.files import dumps
 
     click.echo(dumps(settings_schema(Settings), indent=2))

@@ -11,12 +11,12 @@ import click
 from etlch.cli.common import counted, split
 
 if TYPE_CHECKING:
-    from etlch.data.checkpoints import Best
-    from etlch.data.jobs import Job
-    from etlch.data.machine import Machine
-    from etlch.data.preflight_tokens import Piece
-    from etlch.data.runner import Outcome
-    from etlch.files import Run
+    from etlch.core.run_folder import Run
+    from etlch.export.jobs import Job
+    from etlch.export.preflight.tokens import Piece
+    from etlch.training.best_checkpoint import Best
+    from etlch.training.hardware import Machine
+    from etlch.training.queue import Outcome
 
 
 @click.command()
@@ -65,20 +65,22 @@ def run(
       etlch-data run outputs/offline-en --only 'base,*-100-*' --plan
       etlch-data run outputs/offline-en --preflight
     """
-    from etlch.data import jobs, machine
-    from etlch.errors import EtlchError
-    from etlch.files import Run
+    from etlch.core.errors import EtlchError
+    from etlch.core.run_folder import Run
+    from etlch.export import jobs
+    from etlch.training import hardware
+    from etlch.training import state as training_state
 
     if only == ():
         raise EtlchError("--only names nothing", "Name recipes or models, e.g. --only '*-100-*'.")
     folder = Run(run).require()
     chosen = jobs.chosen(jobs.read_jobs(folder), only or (), exports=exports)
-    states = [(job, jobs.state(folder, job)) for job in chosen]
+    states = [(job, training_state.state(folder, job)) for job in chosen]
     if plan:
         for job, held in states:
             click.echo(f"{held.name:6} {job.stem}" + (f"  ({held.why})" if held.why else ""))
         return
-    here = machine.look(gpus, gpus_each, predicting)
+    here = hardware.look(gpus, gpus_each, predicting)
     if preflight:
         _preflight(folder, chosen, here, show=True)
         return
@@ -97,10 +99,11 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
     Raises:
         EtlchError: errors are refused, and there are some.
     """
-    from etlch.data import preflight, preflight_tokens
-    from etlch.errors import EtlchError
+    from etlch.core.errors import EtlchError
+    from etlch.export.preflight import findings
+    from etlch.export.preflight import tokens as preflight_tokens
 
-    found = preflight.quick(run, jobs, gpus=len(here.gpus), world=here.gpus_each)
+    found = findings.quick(run, jobs, gpus=len(here.gpus), world=here.gpus_each)
     sample: tuple[Piece, ...] = ()
     # Where LlamaFactory would not even start, counting tokens is no help.
     if not any(finding.level == "error" for finding in found):
@@ -124,26 +127,26 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
 
 
 def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]:
-    from etlch.cli.board import Board
-    from etlch.data import checkpoints, runner
+    from etlch.cli.progress import Board
+    from etlch.training import best_checkpoint, queue
 
     after = None
     if best:
-        for line in checkpoints.few(jobs):
+        for line in best_checkpoint.few(jobs):
             click.echo(line, err=True)
-        after = runner.After(
-            jobs=lambda training: checkpoints.validations(run, training, jobs),
-            settle=lambda training: _settled(checkpoints.settle(run, training)),
+        after = queue.After(
+            jobs=lambda training: best_checkpoint.validations(run, training, jobs),
+            settle=lambda training: _settled(best_checkpoint.settle(run, training)),
         )
     board = Board(sys.stderr.isatty())
     try:
-        return runner.work(run, jobs, here, board.show, after)
+        return queue.work(run, jobs, here, board.show, after)
     finally:
         board.close()
 
 
 def _mend_chat_templates(run: Run, outcomes: list[Outcome]) -> None:
-    from etlch.data import chat_templates
+    from etlch.export import chat_templates
 
     whole = [o.job for o in outcomes if o.job.kind == "export" and o.state in ("done", "there")]
     for line in chat_templates.write(run, whole):
@@ -159,7 +162,7 @@ def _settled(best: Best | None) -> None:
 
 
 def _report_failures(run: Run, outcomes: list[Outcome]) -> None:
-    from etlch.errors import EtlchError
+    from etlch.core.errors import EtlchError
 
     failed = [outcome.job.stem for outcome in outcomes if outcome.state == "failed"]
     if failed:
@@ -198,7 +201,7 @@ def _table(outcomes: list[Outcome]) -> str:
 def _json(outcomes: list[Outcome]) -> str:
     from dataclasses import asdict
 
-    from etlch.files import dumps
+    from etlch.core.files import dumps
 
     return dumps(
         [

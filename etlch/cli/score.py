@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from etlch.cli.common import CONTEXT, Group, split, version_option
-from etlch.config import ScoreSettings
+from etlch.core.config import ScoreSettings
 
 if TYPE_CHECKING:
-    from etlch.score.results import Summary
+    from etlch.scoring.summary import Summary
 
 
 class WithDefault(Group):
@@ -27,7 +27,7 @@ class WithDefault(Group):
 
     def _refuse_misspelt(self, ctx: click.Context, word: str) -> None:
         """Stop at a word that is nearly a command, and no path."""
-        from etlch.errors import nearest
+        from etlch.core.errors import nearest
 
         near = nearest(word, list(self.commands), cutoff=0.75)
         if near and not Path(word).exists():
@@ -101,9 +101,9 @@ def score(
     """
     from tempfile import TemporaryDirectory
 
-    from etlch.config import load_settings
-    from etlch.score.gates import check, parse_gates
-    from etlch.score.score import score as run
+    from etlch.core.config import load_settings
+    from etlch.scoring.gates import check, parse_gates
+    from etlch.scoring.score import score as run
 
     options = {"task": task, "model": model, "baseline": baseline, "metrics": metrics, "tokenizer": tokenizer}
     settings = load_settings(ScoreSettings, file, options)
@@ -136,9 +136,9 @@ def report(summary: Path, out: Path | None, file: Path | None) -> None:
     \b
     Example: etlch-score report outputs/offline-en/scores/summary.json
     """
-    from etlch.config import load_settings
-    from etlch.score.report import write_report
-    from etlch.score.results import read_samples, read_summary
+    from etlch.core.config import load_settings
+    from etlch.report.write import write_report
+    from etlch.scoring.summary import read_samples, read_summary
 
     settings = load_settings(ScoreSettings, file, {})
     folder = summary if summary.is_dir() else summary.parent
@@ -147,16 +147,16 @@ def report(summary: Path, out: Path | None, file: Path | None) -> None:
 
 def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
     """Print the result: the table, or JSON."""
-    from etlch.files import dumps
-    from etlch.score.results import summary_json
-    from etlch.score.terminal import render
+    from etlch.core.files import dumps
+    from etlch.report.terminal import render
+    from etlch.scoring.summary import summary_json
 
     click.echo(dumps(summary_json(summary), indent=1) if as_json else render(summary, wanted))
 
 
 def _report(summary: Summary, out: Path, settings: ScoreSettings) -> None:
-    from etlch.score.report import write_report
-    from etlch.score.results import read_samples
+    from etlch.report.write import write_report
+    from etlch.scoring.summary import read_samples
 
     _say("drawing the report")
     _say(f"report: {write_report(summary, read_samples(out), out, settings)}")

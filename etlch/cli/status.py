@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from etlch.cli.generate import data_options
-from etlch.config import Settings
+from etlch.core.config import Settings
 
 
 @click.command()
@@ -20,8 +20,9 @@ def status(run: Path, as_json: bool) -> None:
     \b
     Example: etlch-data status outputs/gpt-4o-mini-zh-TW
     """
-    from etlch.data.status import in_words, read, to_json
-    from etlch.files import Run, dumps
+    from etlch.core.files import dumps
+    from etlch.core.run_folder import Run
+    from etlch.pipeline.status import in_words, read, to_json
 
     found = Run(run)
     state = read(found)
@@ -42,9 +43,9 @@ def estimate(run: Path | None, out: Path | None, settings_file: Path | None, **o
       etlch-data estimate --sizes 100,300,500,1000
       etlch-data estimate outputs/gpt-4o-mini-zh-TW --sizes 1000
     """
-    from etlch.config import load_settings
-    from etlch.data.generate import forecast_lines
-    from etlch.files import Run
+    from etlch.core.config import load_settings
+    from etlch.core.run_folder import Run
+    from etlch.pipeline.estimate import forecast_lines
 
     settings = load_settings(Settings, settings_file, options)
     folder = Run(run or out or settings.default_out)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.config import Settings
-from etlch.records import LANGUAGES
+from etlch.core.config import Settings
+from etlch.core.records import LANGUAGES
 
 
 @click.command()
@@ -42,8 +42,8 @@ def topics(folder: Path, parts: int, subjects: int, file: Path | None, **options
     """
     import asyncio
 
-    from etlch.config import load_settings
-    from etlch.data.topics import grow
+    from etlch.core.config import load_settings
+    from etlch.pipeline.topics import grow
 
     settings = load_settings(Settings, file, options)
     grown = asyncio.run(grow(settings, folder, parts, subjects, lambda line: click.echo(line, err=True)))

@@ -7,7 +7,7 @@ import importlib.util
 import pkgutil
 from pathlib import Path
 
-from etlch.errors import EtlchError, nearest
+from etlch.core.errors import EtlchError, nearest
 from etlch.tasks.base import Task
 
 __all__ = ["Task", "all_tasks", "find_task"]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from etlch.labels import read_json
-from etlch.records import Fact, Json
+from etlch.core.records import Fact, Json
+from etlch.text.json_text import read_json
 
 
 class Parsed(NamedTuple):

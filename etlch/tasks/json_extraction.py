@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etlch.records import Fact, Json
+from etlch.core.records import Fact, Json
 from etlch.tasks.base import Task, flat_facts, flat_label, flat_parse, flat_schema
 
 BRIEF_SCHEMA: Json = {

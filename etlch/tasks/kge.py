@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from etlch.records import Fact, Json
+from etlch.core.records import Fact, Json
 from etlch.tasks.base import Parsed, Task
 
 HEADERS = {

@@ -10,8 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.config import Settings
-from tests.data.runs import make_run
+from etlch.core.config import Settings
+from tests.runs import make_run
 
 SETTINGS = Settings(teacher="offline", language="en", sizes=(10,), test=3, preset="smoke")
 

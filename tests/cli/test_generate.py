@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from etlch.data.replies import Store
-from etlch.files import Run
-from etlch.prompts import eject
+from etlch.core.prompts import eject
+from etlch.core.run_folder import Run
+from etlch.llm.store import Store
 from tests.fake_server import KEY, Fault, Server, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("interruptible")]

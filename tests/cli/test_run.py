@@ -8,15 +8,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from etlch.cli.board import Board, ended, lines
 from etlch.cli.data import main
-from etlch.config import Settings
-from etlch.data import jobs
-from etlch.data.export import export
-from etlch.data.process import Standing
-from etlch.data.runner import Outcome, View
-from etlch.files import Run
-from tests.data.runs import make_run
+from etlch.cli.progress import Board, ended, lines
+from etlch.core.config import Settings
+from etlch.core.run_folder import Run
+from etlch.export import jobs
+from etlch.export.write import export
+from etlch.training.process import Standing
+from etlch.training.queue import Outcome, View
+from tests.runs import make_run
 
 SETTINGS = Settings(teacher="offline", language="en", sizes=(20,), test=3, preset="smoke", tasks=("ner",))
 

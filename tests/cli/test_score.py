@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from etlch.cli.score import main
-from tests.score.scoring_case import key, make_run, rows, write_lines
+from tests.scoring.scoring_case import key, make_run, rows, write_lines
 
 FEW = ("--metrics", "facts_f1,json_parse_ok,rouge_l")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from etlch.labels import read_json, schema_problems
 from etlch.tasks import all_tasks, find_task
 from etlch.tasks.kge import HEADERS
-from etlch.text import fact_form, hybrid, squash
+from etlch.text.json_text import read_json, schema_problems
+from etlch.text.normalize import fact_form, hybrid, squash
 
 
 def test_the_folder_is_the_registry() -> None:

@@ -1,0 +1,1 @@
+"""Settings, records, errors, prompts and the files of a run."""

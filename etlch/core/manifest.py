@@ -1,0 +1,94 @@
+"""run.yaml: what a run was asked for and what came out. Settings and counts walk in, and out again."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+from etlch import __version__
+from etlch.core.config import Settings, parse_settings, plain
+from etlch.core.errors import EtlchError
+from etlch.core.files import dump_yaml, load_yaml, write_text
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.core.urls import public_url
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of run.yaml.
+
+    Attributes:
+        settings: resolved; `sizes` is the union of all sizes ever asked for.
+        prompts: prompt file → 12 hex digits of its hash.
+        counts: what came out: articles, records by task, rejected by reason.
+        cost: requests, tokens and US dollars (zero for the offline teacher).
+    """
+
+    settings: Settings
+    prompts: dict[str, str]
+    counts: dict[str, Json]
+    cost: dict[str, Json]
+
+
+def write(run: Run, manifest: Manifest) -> None:
+    """Write run.yaml, last of all files: its existence makes the folder a run.
+
+    The endpoint is written without user info, so it holds no password.
+    """
+    settings = manifest.settings
+    if settings.base_url is not None:
+        settings = replace(settings, base_url=public_url(settings.base_url))
+    content = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "settings": plain(settings),
+        "prompts": manifest.prompts,
+        "counts": manifest.counts,
+        "cost": manifest.cost,
+    }
+    write_text(run.settings, dump_yaml(content))
+
+
+def _versions() -> dict[str, str]:
+    """Return what decides the bytes of a run besides its settings: names come from Faker's tables."""
+    packages = {name: version(name) for name in ("faker", "jinja2", "openai")}
+    return {"etlch": __version__, "python": platform.python_version(), **packages}
+
+
+def read(run: Run) -> Manifest:
+    """Return what run.yaml says.
+
+    Raises:
+        EtlchError: no run.yaml, a format of another release, or a setting that no longer exists.
+    """
+    content = load_yaml(run.require().settings)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise EtlchError(
+            f"{run.settings} is not of format {FORMAT}", "Was it written by another release of etlch?"
+        )
+    return Manifest(
+        settings=parse_settings(Settings, content["settings"], str(run.settings)),
+        prompts=content.get("prompts", {}),
+        counts=content.get("counts", {}),
+        cost=content.get("cost", {}),
+    )
+
+
+def read_finished(run: Run) -> Manifest:
+    """Return what run.yaml says of a run that was brought to its end.
+
+    Raises:
+        EtlchError: as read says, or generate was stopped before its end.
+    """
+    held = read(run)
+    if not held.counts and not run.records.exists():
+        raise EtlchError(
+            f"{run.folder} is not finished: generate was stopped before its end",
+            "Repeat its `etlch-data generate` command to go on; what is answered is not paid again.",
+            code=1,
+        )
+    return held

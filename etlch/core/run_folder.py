@@ -1,0 +1,109 @@
+"""Name every file of a run by its path below the run's folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from etlch.core.errors import EtlchError
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where everything of one run stands, below one folder (see the README's tree)."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, reduced to what LlamaFactory takes as part of a data set's name."""
+        return re.sub(r"[^\w.-]+", "-", self.folder.resolve().name)
+
+    @property
+    def settings(self) -> Path:
+        """run.yaml: resolved settings, versions, prompt hashes, counts, cost. Makes a folder a run."""
+        return self.folder / "run.yaml"
+
+    @property
+    def replies(self) -> Path:
+        """replies.sqlite3: every answer ever paid for."""
+        return self.folder / "replies.sqlite3"
+
+    @property
+    def articles(self) -> Path:
+        """articles.jsonl."""
+        return self.folder / "articles.jsonl"
+
+    @property
+    def records(self) -> Path:
+        """records.jsonl."""
+        return self.folder / "records.jsonl"
+
+    @property
+    def rejected(self) -> Path:
+        """rejected.jsonl."""
+        return self.folder / "rejected.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """README.md, the data set card."""
+        return self.folder / "README.md"
+
+    @property
+    def llamafactory(self) -> Path:
+        """The folder that recipes name as `dataset_dir`."""
+        return self.folder / "llamafactory"
+
+    @property
+    def recipes(self) -> Path:
+        """Files for `llamafactory-cli train` and `export`, nothing else."""
+        return self.folder / "recipes"
+
+    @property
+    def models(self) -> Path:
+        """Adapters and exports, a folder per model."""
+        return self.folder / "models"
+
+    @property
+    def predictions(self) -> Path:
+        """predictions/<model>/<task>/generated_predictions.jsonl."""
+        return self.folder / "predictions"
+
+    @property
+    def scores(self) -> Path:
+        """What etlch-score writes."""
+        return self.folder / "scores"
+
+    def stem(self, task: str, split: str, size: int | None = None) -> str:
+        """Name of a data set in dataset_info.json and of its file: split is train, val or test."""
+        return f"{self.name}_{task}_{split}" + ("" if size is None else f"_{size}")
+
+    def data(self, stem: str) -> Path:
+        """The data file of a data set."""
+        return self.llamafactory / f"{stem}.json"
+
+    def keys(self, stem: str) -> Path:
+        """The keys beside a val or test file."""
+        return self.llamafactory / f"{stem}.keys.jsonl"
+
+    def prediction_file(self, model: str, task: str) -> Path:
+        """Where LlamaFactory writes a model's predictions on a task's test set."""
+        return self.predictions / model / task / "generated_predictions.jsonl"
+
+    def model_card(self, model: str) -> Path:
+        """model.json: who a model folder is."""
+        return self.predictions / model / "model.json"
+
+    def require(self) -> Run:
+        """Return self if the folder is a run.
+
+        Raises:
+            EtlchError: there is no run.yaml in it.
+        """
+        if not self.settings.is_file():
+            raise EtlchError(
+                f"{self.folder} is not a run folder: it has no run.yaml",
+                "Name a folder that `etlch-data generate` wrote, such as outputs/offline-en.",
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Documents and candidates to records: chunking, grounding, near copies, splits."""

@@ -1,0 +1,281 @@
+"""One candidate walks in; an accepted article with its records walks out, or what was rejected and why.
+
+Every answer is checked by code: bad content is asked for again with the reasons, at most
+`asks` times, then rejected with its raw text. Transport trouble is not caught here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from etlch.core.config import Settings
+from etlch.core.prompts import Prompts
+from etlch.core.records import Article, Fact, Json, Record, Rejected, Topic
+from etlch.dataset.grounding import Grounded, ground
+from etlch.llm.errors import BadContent
+from etlch.tasks import Task
+from etlch.teachers.base import Ask, Brief, Teacher
+from etlch.text.normalize import fact_form, special_tokens
+
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+MOST_FIELDS = 20
+CHECKS = "1"
+"""Version of the checks below; verdicts of another version are not read. Raise it with a check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place of the plan on its way to an article. Texts of the user's own bring their text along."""
+
+    id: str
+    topic: Topic
+    source: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a candidate. `article` is None when something was rejected.
+
+    `grounded` and `stated` count the facts that stand in the article and all facts answered,
+    over the last answer of each task.
+    """
+
+    candidate: Candidate
+    article: Article | None
+    records: tuple[Record, ...]
+    rejected: tuple[Rejected, ...]
+    grounded: int = 0
+    stated: int = 0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What is needed to make records: the teacher, the prompts, the tasks, the settings."""
+
+    teacher: Teacher
+    prompts: Prompts
+    tasks: Mapping[str, Task]
+    settings: Settings
+    note: Callable[[str, str], None]
+    """Called with (stage, event) as things happen, for the progress line; event: asked, again, done, rejected."""
+    judge: Callable[[str, bool, tuple[str, ...]], None]
+    """Called with (candidate id, accepted, reasons) when a candidate is done."""
+
+    async def make(self, candidate: Candidate) -> Outcome:
+        """Return the outcome of one candidate: its article and one record per task, or what was rejected."""
+        outcome = await self._make(candidate)
+        why = tuple(
+            f"{item.task or 'article'}: {reason}" for item in outcome.rejected for reason in item.reasons
+        )
+        self.judge(candidate.id, outcome.article is not None, why)
+        return outcome
+
+    async def _make(self, candidate: Candidate) -> Outcome:
+        try:
+            text = await self._article(candidate)
+        except BadContent as bad:
+            return Outcome(
+                candidate, None, (), (Rejected(candidate.id, "", "article", bad.reasons, bad.text),)
+            )
+        topic = candidate.topic
+        article = Article(candidate.id, topic.subject, topic.domain, topic.language, candidate.source, text)
+        made = await asyncio.gather(*(self._record(topic, article, task) for task in self.tasks.values()))
+        rejected = tuple(item for part in made for item in part.rejected)
+        records = tuple(part.record for part in made if part.record is not None)
+        return Outcome(
+            candidate,
+            article if len(records) == len(self.tasks) else None,
+            records,
+            rejected,
+            sum(part.grounded for part in made),
+            sum(part.stated for part in made),
+        )
+
+    async def _article(self, candidate: Candidate) -> str:
+        def check(text: str, last: bool) -> str:
+            problems = article_problems(text, self.settings)
+            if problems:
+                raise BadContent(tuple(problems), text)
+            return text
+
+        if candidate.text is not None:
+            return check(candidate.text, last=True)
+        first = candidate.topic.edition * self.settings.asks
+        return await self._until_good(
+            "articles", lambda ask: self.teacher.article(candidate.topic, ask), check, first
+        )
+
+    async def _record(self, topic: Topic, article: Article, task: Task) -> _Made:
+        stage = "instruction"
+        try:
+            brief = await self._brief(topic, article, task)
+            stage = "label"
+            return await self._label(topic, article, task, brief)
+        except BadContent as bad:
+            return _Made(None, (Rejected(article.id, task.name, stage, bad.reasons, bad.text),))
+
+    async def _brief(self, topic: Topic, article: Article, task: Task) -> Brief:
+        language = topic.language
+        if not self.prompts.has(f"{task.name}/ask", language):
+            keys = fixed_keys(self.prompts, task.name, language, self.settings)
+            return Brief(self.prompts.render(f"{task.name}/instruction", language), keys)
+
+        def check(answer: Json, last: bool) -> Brief:
+            problems = brief_problems(answer)
+            if problems:
+                raise BadContent(tuple(problems), json.dumps(answer, ensure_ascii=False))
+            fields = tuple(str(field).strip() for field in answer["fields"])
+            told = self.prompts.render(
+                f"{task.name}/instruction",
+                language,
+                instruction=answer["instruction"].strip(),
+                fields=list(fields),
+            )
+            return Brief(told, fields)
+
+        return await self._until_good(
+            f"{task.name} instructions", lambda ask: self.teacher.brief(topic, article.text, task, ask), check
+        )
+
+    async def _label(self, topic: Topic, article: Article, task: Task, brief: Brief) -> _Made:
+        def check(answer: Json, last: bool) -> _Made:
+            return self._judge(article, task, brief, answer, last=last)
+
+        return await self._until_good(
+            f"{task.name} labels",
+            lambda ask: self.teacher.label(topic, article.text, task, brief, ask),
+            check,
+        )
+
+    def _judge(self, article: Article, task: Task, brief: Brief, answer: Json, *, last: bool) -> _Made:
+        """Return the record of an answer that passes every check.
+
+        Raises:
+            BadContent: it does not; the reasons name each fact.
+        """
+        facts = _stripped(task.facts(answer))
+        raw = json.dumps(answer, ensure_ascii=False)
+        problems = task.problems(facts, article.language)
+        grounded = ground(facts, task, article.text, self.settings.policies)
+        lost = [_not_there(fact, task) for fact in grounded.ungrounded]
+        keep_rest = last and self.settings.ungrounded == "drop"
+        if not grounded.located:
+            lost.append(
+                "no fact of the answer stands in the article" if facts else "the answer holds no facts"
+            )
+            keep_rest = False
+        if problems or (lost and not keep_rest):
+            raise BadContent((*problems, *lost), raw)
+        record = _render(article, task, brief, grounded, raw)
+        dropped = (Rejected(article.id, task.name, "grounding", tuple(lost), raw),) if lost else ()
+        return _Made(record, dropped, len(grounded.located), len(grounded.located) + len(grounded.ungrounded))
+
+    async def _until_good(
+        self,
+        stage: str,
+        call: Callable[[Ask], Awaitable[Answer]],
+        check: Callable[[Answer, bool], Result],
+        first: int = 0,
+    ) -> Result:
+        """Ask until an answer passes, telling the reasons each time.
+
+        Raises:
+            BadContent: the last answer was refused too.
+        """
+        ask = Ask(first)
+        for number in range(self.settings.asks):
+            last = number == self.settings.asks - 1
+            self.note(stage, "asked" if number == 0 else "again")
+            try:
+                result = check(await call(ask), last)
+            except BadContent as bad:
+                if last:
+                    self.note(stage, "rejected")
+                    raise
+                ask = Ask(first + number + 1, bad.text, bad.reasons)
+            else:
+                self.note(stage, "done")
+                return result
+        raise AssertionError("settings.asks is at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    record: Record | None
+    rejected: tuple[Rejected, ...] = ()
+    grounded: int = 0
+    stated: int = 0
+
+
+def article_problems(text: str, settings: Settings) -> list[str]:
+    """Return why a text cannot be an article; empty if it can."""
+    problems = []
+    if not text.strip():
+        problems.append("the article is empty")
+    if settings.min_chars and len(text) < settings.min_chars:
+        problems.append(f"the article has {len(text)} characters; at least {settings.min_chars} are needed")
+    if settings.max_chars and len(text) > settings.max_chars:
+        problems.append(f"the article has {len(text)} characters; at most {settings.max_chars} are allowed")
+    for token in dict.fromkeys(
+        [*special_tokens(text), *(tag for tag in ("<article>", "</article>") if tag in text)]
+    ):
+        problems.append(f"the article contains the control text {token}")
+    return problems
+
+
+def brief_problems(answer: Json) -> list[str]:
+    """Return why {"instruction", "fields"} cannot be used; empty if it can."""
+    problems = []
+    if not answer["instruction"].strip():
+        problems.append("the instruction is empty")
+    fields = [str(field).strip() for field in answer["fields"]]
+    if not 1 <= len(fields) <= MOST_FIELDS or not all(fields):
+        problems.append(f"between 1 and {MOST_FIELDS} field names are needed, none of them empty")
+    if len({fact_form(field).casefold() for field in fields}) < len(fields):
+        problems.append("a field name occurs twice")
+    for token in dict.fromkeys(special_tokens(answer["instruction"] + " ".join(fields))):
+        problems.append(f"the instruction contains the control text {token}")
+    return problems
+
+
+def fixed_keys(prompts: Prompts, task: str, language: str, settings: Settings) -> tuple[str, ...]:
+    """Return the keys of a task whose types are data (prompts/<task>/types.yaml), else nothing."""
+    if not prompts.has(f"{task}/types.yaml") or (task == "ner" and settings.ner_types == "open"):
+        return ()
+    return tuple(prompts.data(f"{task}/types.yaml")[language])
+
+
+def _stripped(facts: list[Fact]) -> list[Fact]:
+    return [tuple(part.strip() for part in fact) for fact in facts]
+
+
+def _not_there(fact: Fact, task: Task) -> str:
+    values = ", ".join(f"{task.parts[place]} '{fact[place]}'" for place in task.grounded)
+    return f"not word for word in the article: {values}"
+
+
+def _render(article: Article, task: Task, brief: Brief, grounded: Grounded, raw: str) -> Record:
+    """Write the label, read it back, and refuse it if it does not say the same."""
+    facts = [item.fact for item in grounded.located]
+    label = task.render(facts, brief.keys, article.language)
+    parsed = task.parse(label, article.language, True)
+    if parsed.how != "strict" or parsed.wrong or set(parsed.facts) != set(facts):
+        raise BadContent(("the label does not read back as the facts it was written from",), raw)
+    return Record(
+        id=f"{article.id}-{task.name}",
+        article_id=article.id,
+        task=task.name,
+        language=article.language,
+        instruction=brief.instruction,
+        input=article.text,
+        output=label,
+        schema=task.label_schema(brief.keys) if task.json_label else None,
+        facts=grounded.located,
+    )

@@ -1,0 +1,237 @@
+"""A path or a data set's name walks in; candidates with the user's own texts walk out.
+
+Read are .txt, .md, .jsonl, .csv, .tsv and .parquet files, folders of them, folders that
+`datasets` saved, and names that `datasets.load_dataset` knows. Long texts are cut at sentence
+ends. A candidate's source says where its text stands: `posts/x.md#120-1620` are characters 120
+to 1620 of that file, `news.jsonl#row7:0-900` of the text in its seventh row.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.files import digest, read_lines, read_text
+from etlch.core.records import Json, Topic
+from etlch.dataset.build_record import Candidate
+from etlch.dataset.chunking import chunk
+
+COLUMNS = ("text", "content", "article", "body", "context", "document", "passage", "input")
+"""Where the text of a row is looked for unless `text_column` names it."""
+
+_TITLES = ("title", "topic", "subject", "headline")
+_DOMAINS = ("domain", "category", "section")
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text before it is cut.
+
+    Attributes:
+        source: file or data set, with the row where there are rows.
+        text: all of it.
+        start: where the article begins in `text`, past any front matter.
+        title: what it is about; the file's name where nothing says.
+        domain: its category, or the folder it stands in.
+    """
+
+    source: str
+    text: str
+    start: int
+    title: str
+    domain: str
+
+
+def candidates(settings: Settings) -> Iterator[Candidate]:
+    """Yield the user's texts as candidates, the documents in an order drawn with the seed.
+
+    The chunks of one document follow each other, so that at most one document can stand on
+    both sides of the test set's end; `split_by: topic` keeps even that one apart.
+
+    Raises:
+        EtlchError: nothing there, nothing readable, or no text column; names what there is.
+    """
+    documents = read_documents(str(settings.articles), settings.text_column)
+    order = sorted(documents, key=lambda held: digest(f"{settings.seed}|{held.source}"))
+    position = 0
+    for document in order:
+        for start, end in chunk(document.text[document.start :], settings.chunk):
+            low, high = document.start + start, document.start + end
+            mark = ":" if "#" in document.source else "#"
+            yield Candidate(
+                f"t{position:05d}",
+                Topic(position, document.domain, document.title, settings.language),
+                f"{document.source}{mark}{low}-{high}",
+                document.text[low:high],
+            )
+            position += 1
+
+
+def mean_bytes(settings: Settings, needed: int) -> int:
+    """Return how many UTF-8 bytes a text has on average, of as many as are needed.
+
+    Raises:
+        EtlchError: there are fewer than needed, or as candidates says.
+    """
+    held = [len((candidate.text or "").encode()) for candidate in islice(candidates(settings), needed)]
+    if len(held) < needed:
+        cut = f", cut at {settings.chunk:,} characters" if settings.chunk else ""
+        raise EtlchError(
+            f"{settings.articles} holds {len(held):,} texts{cut}, and test {settings.test} + size "
+            f"{max(settings.sizes)} need {needed:,}",
+            "Ask for less with --test and --sizes, or bring more texts.",
+        )
+    return sum(held) // needed
+
+
+def read_documents(place: str, text_column: str | None = None) -> list[Document]:
+    """Return every text at a path or in a data set, in the order of files and rows.
+
+    Raises:
+        EtlchError: as candidates says.
+    """
+    path = Path(place)
+    if path.is_file():
+        found = list(_read_file(path, path.name, text_column))
+    elif path.is_dir() and (path / "state.json").is_file():
+        found = list(_read_rows(_saved(path), path.name, text_column))
+    elif path.is_dir():
+        found = [
+            document
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and file.suffix.lower() in _READERS and not _hidden(file.relative_to(path))
+            for document in _read_file(file, file.relative_to(path).as_posix(), text_column)
+        ]
+    elif path.suffix.lower() in _READERS or place.startswith((".", "/", "~")):
+        raise EtlchError(f"--articles {place}: there is no such file or folder", "Check the path.")
+    else:
+        found = list(_read_rows(_named(place), place, text_column))
+    found = [document for document in found if document.text[document.start :].strip()]
+    if not found:
+        raise EtlchError(
+            f"--articles {place} holds no text", f"Files read are {', '.join(sorted(_READERS))}, as UTF-8."
+        )
+    return found
+
+
+def _read_file(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise EtlchError(
+            f"--articles {path}: files of this kind are not read",
+            f"Use one of {', '.join(sorted(_READERS))}.",
+        )
+    return reader(path, name, text_column)
+
+
+def _read_plain(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    yield Document(name, read_text(path), 0, path.stem, _folder(name))
+
+
+def _read_markdown(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    """Read Markdown without its front matter, whose title and category are kept as topic and domain."""
+    import yaml
+
+    text = read_text(path)
+    matter = _FRONT_MATTER.match(text)
+    told: Json = {}
+    if matter:
+        try:
+            told = yaml.safe_load(matter.group(1))
+        except yaml.YAMLError:
+            told = {}  # it is dropped either way; only a title is lost
+    told = told if isinstance(told, dict) else {}
+    heading = _HEADING.search(text, matter.end() if matter else 0)
+    title = _first(told, _TITLES) or (heading.group(1) if heading else path.stem)
+    yield Document(name, text, matter.end() if matter else 0, title, _first(told, _DOMAINS) or _folder(name))
+
+
+def _read_jsonl(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    return _read_rows((line.value for line in read_lines(path)), name, text_column)
+
+
+def _read_csv(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    mark = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.field_size_limit(2**31 - 1)
+    return _read_rows(
+        csv.DictReader(StringIO(read_text(path), newline=""), delimiter=mark), name, text_column
+    )
+
+
+def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+    import pandas as pd
+
+    try:
+        rows: list[Mapping[str, Json]] = list(pd.read_parquet(path).to_dict("records"))  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise EtlchError(f"--articles {path} is not Parquet ({error})", "Check the file.") from error
+    return _read_rows(rows, name, text_column)
+
+
+_READERS: dict[str, Callable[[Path, str, str | None], Iterator[Document]]] = {
+    ".txt": _read_plain,
+    ".md": _read_markdown,
+    ".markdown": _read_markdown,
+    ".jsonl": _read_jsonl,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".parquet": _read_parquet,
+}
+
+
+def _read_rows(rows: Iterable[Mapping[str, Json]], name: str, text_column: str | None) -> Iterator[Document]:
+    for number, row in enumerate(rows, start=1):
+        column = text_column or next((column for column in COLUMNS if column in row), None)
+        if column is None or column not in row:
+            raise EtlchError(
+                f"--articles {name}: no column '{text_column or 'text'}' among {', '.join(map(str, row))}",
+                "Name the column of the text with the setting text_column.",
+            )
+        text = row[column]
+        if isinstance(text, str):
+            title = _first(row, _TITLES) or f"{name} {number}"
+            yield Document(f"{name}#row{number}", text, 0, title, _first(row, _DOMAINS) or _folder(name))
+
+
+def _saved(path: Path) -> Iterable[Mapping[str, Json]]:
+    from datasets import load_from_disk
+
+    held: Iterable[Mapping[str, Json]] = load_from_disk(str(path))
+    return held
+
+
+def _named(place: str) -> Iterable[Mapping[str, Json]]:
+    """Return the rows of a data set: NAME or NAME:CONFIGURATION, its training split."""
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+
+    name, _, configuration = place.partition(":")
+    try:
+        held: Iterable[Mapping[str, Json]] = load_dataset(name, configuration or None, split="train")
+    except (DatasetsError, OSError, ValueError) as error:
+        raise EtlchError(
+            f"--articles {place}: neither a file, a folder nor a data set that loads ({error})",
+            "Check the path, or the data set's name and the network.",
+        ) from error
+    return held
+
+
+def _first(row: Mapping[str, Json], names: Iterable[str]) -> str:
+    return next((str(row[name]).strip() for name in names if row.get(name)), "")
+
+
+def _folder(name: str) -> str:
+    return Path(name).parent.name or "own texts"
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,1 @@
+"""Records to LlamaFactory data files, recipes and jobs."""

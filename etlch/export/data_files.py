@@ -1,0 +1,149 @@
+"""Records and splits walk in; LlamaFactory's data files, their keys and dataset_info.json walk out.
+
+A data file holds strings only, in the alpaca form: LlamaFactory drops a row whose output is
+not a string with no more than a log line, and fails on columns of mixed types. Everything
+else that scoring needs stands in the keys beside it. A few-shot test file is the test file with
+solved examples in a fourth column, as earlier turns of the chat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from etlch.core.errors import EtlchError
+from etlch.core.files import dumps, read_text, write_nouns, write_text
+from etlch.core.records import Json, Key, Record
+from etlch.core.run_folder import Run
+from etlch.dataset.splits import Splits, few_shot
+from etlch.text.json_text import loads
+
+INFO = "dataset_info.json"
+COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
+"""All three are named: once `columns` is there, LlamaFactory ignores every column it does not name."""
+SHOT_COLUMNS = {**COLUMNS, "history": "history"}
+"""Those of a few-shot test file. A history is a list of [prompt, response]."""
+
+
+class DataSet(NamedTuple):
+    """One data set: its name, its rows, whether keys stand beside it, and the examples before each row."""
+
+    stem: str
+    records: tuple[Record, ...]
+    with_keys: bool
+    examples: tuple[Record, ...] = ()
+
+
+def write_data(
+    run: Run, records: Sequence[Record], splits: Splits, tasks: Sequence[str], shots: int = 0
+) -> list[str]:
+    """Write every data set of a run and remove those that an earlier export left behind.
+
+    Args:
+        run: where to write.
+        records: all records; several tasks per article.
+        splits: article ids by use.
+        tasks: which tasks to write.
+        shots: solved examples before each row of a further test file; 0 writes none.
+
+    Returns:
+        The names of the data sets, as in dataset_info.json.
+
+    Raises:
+        EtlchError: an article has no record for one of the tasks, or there are too few examples.
+    """
+    held = {(record.article_id, record.task): record for record in records}
+
+    def chosen(task: str, ids: Iterable[str]) -> tuple[Record, ...]:
+        return tuple(_record(held, article_id, task) for article_id in ids)
+
+    sets = [
+        DataSet(stem, chosen(task, ids), with_keys, chosen(task, examples))
+        for task in tasks
+        for stem, ids, with_keys, examples in _sets(run, splits, task, shots)
+        if ids
+    ]
+    before = _listed(run)
+    for made in sets:
+        write_text(run.data(made.stem), data_text(made.records, made.examples))
+        if made.with_keys:
+            write_nouns(run.keys(made.stem), map(key, made.records))
+    write_text(run.llamafactory / INFO, info_text(sets))
+    stems = [made.stem for made in sets]
+    for stem in before.difference(stems):
+        run.data(stem).unlink(missing_ok=True)
+        run.keys(stem).unlink(missing_ok=True)
+    return stems
+
+
+def data_text(records: Iterable[Record], examples: Iterable[Record] = ()) -> str:
+    """Return a data file's text: a JSON array of {instruction, input, output}, one row a line.
+
+    With examples each row has a `history` too.
+    """
+    turns = [[turn(example.instruction, example.input), example.output] for example in examples]
+    history: dict[str, Json] = {"history": turns} if turns else {}
+    rows = (dumps({name: getattr(record, name) for name in COLUMNS.values()} | history) for record in records)
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def turn(instruction: str, article: str) -> str:
+    """Return what a user would say: instruction, line break, article, as LlamaFactory joins them."""
+    return f"{instruction}\n{article}"
+
+
+def info_text(sets: Iterable[DataSet]) -> str:
+    """Return dataset_info.json. ASCII only: LlamaFactory opens it in the machine's own encoding."""
+    entries = {
+        made.stem: {
+            "file_name": f"{made.stem}.json",
+            "formatting": "alpaca",
+            "columns": SHOT_COLUMNS if made.examples else COLUMNS,
+        }
+        for made in sets
+    }
+    return json.dumps(entries, ensure_ascii=True, indent=2) + "\n"
+
+
+def key(record: Record) -> Key:
+    """Return the gold side of one row."""
+    return Key(
+        id=record.id,
+        article_id=record.article_id,
+        task=record.task,
+        language=record.language,
+        instruction=record.instruction,
+        input=record.input,
+        gold=record.output,
+        schema=record.schema,
+    )
+
+
+def _sets(
+    run: Run, splits: Splits, task: str, shots: int
+) -> Iterator[tuple[str, tuple[str, ...], bool, tuple[str, ...]]]:
+    """Yield (stem, article ids, has keys, article ids of examples) of each data set of a task."""
+    yield run.stem(task, "test"), splits.test, True, ()
+    if shots:
+        yield run.stem(task, few_shot(shots)), splits.test, True, splits.examples(shots)
+    for size in splits.train:
+        yield run.stem(task, "train", size), splits.train[size], False, ()
+        yield run.stem(task, "val", size), splits.val[size], True, ()
+
+
+def _record(held: dict[tuple[str, str], Record], article_id: str, task: str) -> Record:
+    record = held.get((article_id, task))
+    if record is None:
+        raise EtlchError(
+            f"article {article_id} has no record for the task '{task}'",
+            "Run `etlch-data generate` on this folder again; it writes only what is missing.",
+        )
+    return record
+
+
+def _listed(run: Run) -> set[str]:
+    """Return the data sets of the last export whose names are plain file names."""
+    path = run.llamafactory / INFO
+    value, _ = loads(read_text(path)) if path.is_file() else ({}, "")
+    return {stem for stem in value if "/" not in stem} if isinstance(value, dict) else set()

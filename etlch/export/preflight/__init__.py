@@ -1,0 +1,1 @@
+"""Check data files and recipes against what LlamaFactory will do with them."""

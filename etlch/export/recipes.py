@@ -1,0 +1,211 @@
+"""A preset and the models of a run walk in; recipes walk out: YAML for `llamafactory-cli`.
+
+A recipe is the preset with what a run must say laid over it: model, template, data and output
+folder. Recipes run from the run folder, and all their paths are relative to it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etlch.core.errors import EtlchError, nearest
+from etlch.core.files import dump_yaml, load_yaml, shipped
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.dataset.splits import FOLD
+from etlch.export.models import Planned
+
+_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+_EVALUATION = re.compile(r"eval_|do_eval|load_best_model|metric_for_best|greater_is_better|early_stopping")
+_TRAINING_ONLY = re.compile(
+    _EVALUATION.pattern
+    + r"|lora|lr_|learning_rate|warmup|weight_decay|max_grad|adam|optim|num_train|max_steps|per_device_train"
+    r"|gradient|disable_gradient|use_reentrant|save_|logging_|plot_loss|overwrite_output|packing|neat_packing"
+    r"|train_|mask_history|label_smoothing|neftune|use_dora|use_rslora|pissa|freeze_|data_seed|compute_accuracy"
+    r"|include_(effective|num_input)|mix_strategy|interleave|resume|pure_bf16|use_liger|enable_liger"
+)
+"""Preset keys that mean nothing to a model that only predicts. Others are kept: they may matter."""
+_MODEL_KEYS = (
+    *("trust_remote_code", "model_revision", "cache_dir", "rope_scaling", "resize_vocab"),
+    *("default_system", "enable_thinking"),  # the templates that an export carries write them
+)
+"""What an export takes over from the preset."""
+RUN_SH = """\
+#!/usr/bin/env bash
+# Everything in recipes/ as one queue that can be stopped and gone on with; options as of `etlch-data run`.
+cd "$(dirname "$0")/../.." && exec etlch-data run . "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset, read.
+
+    Attributes:
+        name: the file's name without .yaml; tuned models carry it.
+        values: LlamaFactory's arguments.
+    """
+
+    name: str
+    values: dict[str, Json]
+
+    @property
+    def lora(self) -> bool:
+        """Whether training leaves an adapter beside the base model."""
+        return bool(self.values.get("finetuning_type", "lora") == "lora")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One file in recipes/.
+
+    Attributes:
+        stem: its name without .yaml.
+        about: what it does, one line.
+        values: LlamaFactory's arguments.
+    """
+
+    stem: str
+    about: str
+    values: dict[str, Json]
+
+    def text(self, folder: str) -> str:
+        """Return the file's text. `folder` is the run folder, named as the user named it."""
+        command = "export" if "export_dir" in self.values else "train"
+        return (
+            f"# cd {shlex.quote(folder)} && llamafactory-cli {command} recipes/{self.stem}.yaml\n"
+            f"# {self.about}\n"
+            f"{dump_yaml(self.values)}"
+        )
+
+
+def load_preset(name: str) -> Preset:
+    """Return a shipped preset by name, or the one in a YAML file.
+
+    Numbers such as `1e-7`, which YAML 1.1 reads as text, are read as LlamaFactory reads them.
+
+    Raises:
+        EtlchError: there is no such preset, or the file is not a YAML mapping.
+    """
+    path = (
+        Path(name) if name.endswith((".yaml", ".yml")) else shipped("llamafactory_configs") / f"{name}.yaml"
+    )
+    if not path.is_file():
+        known = sorted(preset.stem for preset in shipped("llamafactory_configs").glob("*.yaml"))
+        raise EtlchError(
+            f"there is no preset '{name}'.{nearest(name, known)}",
+            f"Presets: {', '.join(known)}; or name a YAML file of your own.",
+        )
+    values = load_yaml(path)
+    if not isinstance(values, dict):
+        raise EtlchError(f"{path}: a preset is `key: value` lines", "Start from one that ships with etlch.")
+    return Preset(
+        name=re.sub(r"[^\w.-]+", "-", path.stem), values={key: _number(held) for key, held in values.items()}
+    )
+
+
+def recipes(run: Run, preset: Preset, models: Sequence[Planned], tasks: Sequence[str]) -> list[Recipe]:
+    """Return every recipe of a run: trainings, predictions per model and tested task, exports."""
+    made = []
+    for model in models:
+        if model.tasks:
+            made.append(train(run, preset, model))
+            if preset.lora:
+                made.append(merge(preset, model))
+        made += [predict(run, preset, model, task) for task in tasks]
+    return sorted(made, key=lambda recipe: recipe.stem)
+
+
+def train(run: Run, preset: Preset, model: Planned) -> Recipe:
+    """Return the recipe that trains a model on one size of its tasks.
+
+    A size too small for a validation set gets a recipe without evaluation.
+    """
+    card = model.card
+    size = card.size or 0
+    data: dict[str, Json] = {"dataset": _stems(run, model, "train")}
+    kept = preset.values
+    if size >= FOLD:
+        data["eval_dataset"] = _stems(run, model, "val")
+    else:
+        kept = {key: value for key, value in kept.items() if not _EVALUATION.match(key)}
+    said = {
+        "stage": "sft",
+        "do_train": True,
+        "model_name_or_path": model.weights,
+        "template": model.template,
+        "dataset_dir": "llamafactory",
+        **data,
+        "output_dir": f"models/{card.folder}",
+        "seed": card.seed,
+    }
+    about = f"Train {card.folder}: preset {preset.name}, {', '.join(model.tasks)}, {size} records a task."
+    return Recipe(f"train_{card.folder}", about, _over(kept, said))
+
+
+def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
+    """Return the recipe that predicts one task's test set with one model, greedily.
+
+    One task a recipe: LlamaFactory joins several test sets into one file without a mark. Each
+    solved example gets the room that a question with its label has, so that none is cut.
+    """
+    card = model.card
+    said: dict[str, Json] = {
+        "stage": "sft",
+        "do_predict": True,
+        "predict_with_generate": True,
+        **_weights(preset, model),
+        "template": model.template,
+        "dataset_dir": "llamafactory",
+        "eval_dataset": run.stem(task, model.split),
+        "output_dir": f"predictions/{card.folder}/{task}",
+        "do_sample": False,
+    }
+    if model.shots:
+        said["cutoff_len"] = (model.shots + 1) * int(preset.values.get("cutoff_len", 2048))
+    kept = {key: value for key, value in preset.values.items() if not _TRAINING_ONLY.match(key)}
+    return Recipe(
+        f"predict_{card.folder}_{task}", f"Predict the {task} test set with {card.folder}.", _over(kept, said)
+    )
+
+
+def merge(preset: Preset, model: Planned) -> Recipe:
+    """Return the recipe that merges a model's adapter into its base, for serving. Never quantised."""
+    name = model.card.folder
+    said: dict[str, Json] = {
+        **_weights(preset, model),
+        "template": model.template,
+        "export_dir": f"models/{name}/merged",
+        "export_size": 5,
+        "export_device": "cpu",
+        "export_legacy_format": False,
+    }
+    kept = {key: value for key, value in preset.values.items() if key in _MODEL_KEYS}
+    return Recipe(f"export_{name}", f"Merge the adapter of {name} into its base model.", _over(kept, said))
+
+
+def _weights(preset: Preset, model: Planned) -> dict[str, Json]:
+    """Return where a model that is not being trained stands: base, base and adapter, or whole."""
+    if not model.tasks:
+        return {"model_name_or_path": model.weights}
+    trained = f"models/{model.card.folder}"
+    if not preset.lora:
+        return {"model_name_or_path": trained}
+    return {"model_name_or_path": model.weights, "adapter_name_or_path": trained, "finetuning_type": "lora"}
+
+
+def _stems(run: Run, model: Planned, split: str) -> str:
+    return ",".join(run.stem(task, split, model.card.size) for task in model.tasks)
+
+
+def _over(preset: dict[str, Json], said: dict[str, Json]) -> dict[str, Json]:
+    """Return what a run says, followed by what the preset adds."""
+    return {**said, **{key: value for key, value in preset.items() if key not in said}}
+
+
+def _number(value: Json) -> Json:
+    return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value) else value

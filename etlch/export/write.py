@@ -1,0 +1,193 @@
+"""A run's records walk in; LlamaFactory's data files, recipes and model cards walk out.
+
+Nothing is asked of a teacher here, and no model is loaded: the same records can be exported
+again for another preset, base model or matrix at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from etlch.core import manifest
+from etlch.core.config import Settings, parse_settings, plain
+from etlch.core.errors import EtlchError, nearest
+from etlch.core.files import dumps, load_yaml, read_nouns, write_text
+from etlch.core.records import Json, Record, to_dict
+from etlch.core.run_folder import Run
+from etlch.dataset.splits import split
+from etlch.export import data_files
+from etlch.export.models import Planned, planned
+from etlch.export.preflight.values import known
+from etlch.export.recipes import RUN_SH, Preset, Recipe, load_preset, recipes
+
+CHANGEABLE = (
+    "sizes",
+    "preset",
+    "base_model",
+    "template",
+    "seeds",
+    "baselines",
+    "variants",
+    "shots",
+    "matrix",
+)
+"""Settings that another export may have otherwise; the rest went into the records."""
+
+
+PRESETS = "preset"
+"""As a base model or a template: what the preset says."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote: names of data sets, of recipe files, and of models; and what is doubtful."""
+
+    data_sets: tuple[str, ...]
+    recipes: tuple[str, ...]
+    models: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def export(run: Run, settings: Settings) -> Exported:
+    """Write llamafactory/, recipes/ and predictions/*/model.json of a run from its records.
+
+    What an earlier export wrote and this one does not is removed; trained models and
+    predictions stay.
+
+    Raises:
+        EtlchError: no records, too few for a size, an unknown preset, or no base model or template.
+    """
+    if not run.records.exists():
+        raise EtlchError(
+            f"{run.records} is missing",
+            "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
+        )
+    records = read_nouns(run.records, Record)
+    if not records:
+        raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")
+    preset = load_preset(settings.preset)
+    weights = base_model(run, preset, settings)
+    template = _template(preset, settings)
+    article_ids = list(dict.fromkeys(record.article_id for record in records))
+    splits = split(article_ids, settings.test, settings.sizes)
+    models = planned(settings, preset.name, weights, template, lora=preset.lora)
+    made = recipes(run, preset, models, settings.tasks if settings.test else ())
+    data_sets = data_files.write_data(run, records, splits, settings.tasks, settings.shots)
+    _write_recipes(run, made)
+    _write_cards(run, models)
+    return Exported(
+        data_sets=tuple(data_sets),
+        recipes=tuple(recipe.stem for recipe in made),
+        models=tuple(model.card.folder for model in models),
+        doubts=doubts(settings),
+    )
+
+
+def doubts(settings: Settings) -> tuple[str, ...]:
+    """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
+    named = settings.base_model or load_preset(settings.preset).values.get("model_name_or_path") or ""
+    if "smollm2" not in str(named).lower() or settings.language == "en":
+        return ()
+    return (
+        f"{named} knows English only, and the articles are in {settings.language}: what it is tuned to"
+        " write will be gibberish. Take another --preset, or another base model.",
+    )
+
+
+def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dict[str, Json]) -> Exported:
+    """Export a finished run once more with changed settings, and keep them in run.yaml.
+
+    Args:
+        run: a run folder.
+        file: a YAML file of settings, or None.
+        sizes: further sizes; those of the run stay.
+        options: settings by name; None leaves a setting as it is. The base model or template PRESETS
+            is the preset's own again; another base model forgets the template of the one before.
+
+    Raises:
+        EtlchError: not a run, an unknown setting, or as export says.
+    """
+    held = manifest.read_finished(run)
+    before = plain(held.settings)
+    told = load_yaml(file) or {} if file is not None else {}
+    if not isinstance(told, dict):
+        raise EtlchError(f"{file}: settings are `key: value` lines", "See docs/settings.md.")
+    told |= {name: value for name, value in options.items() if value is not None}
+    if told.get("base_model", before["base_model"]) != before["base_model"]:
+        told.setdefault("template", PRESETS)
+    told |= {name: None for name in ("base_model", "template") if told.get(name) == PRESETS}
+    settings = parse_settings(Settings, {**before, **told}, str(file or run.settings))
+    settings = replace(settings, sizes=tuple(sorted({*held.settings.sizes, *settings.sizes, *(sizes or ())})))
+    for name, value in plain(settings).items():
+        if name not in CHANGEABLE and value != before[name]:
+            raise EtlchError(
+                f"{file}: the setting '{name}' made this run's records, and export does not make them again",
+                f"An export can change {', '.join(CHANGEABLE)}.",
+            )
+    done = export(run, settings)
+    manifest.write(run, replace(held, settings=settings))
+    return done
+
+
+def base_model(run: Run, preset: Preset, settings: Settings) -> str:
+    """Return the base model as recipes name it: a hub's name, or a path as seen from the run folder.
+
+    Raises:
+        EtlchError: none is named, or a path does not exist.
+    """
+    named = settings.base_model or preset.values.get("model_name_or_path")
+    if not named:
+        raise EtlchError(
+            f"preset '{preset.name}' names no model_name_or_path", "Name a model with --base-model."
+        )
+    path = Path(named).expanduser()
+    if path.is_dir():
+        return Path(os.path.relpath(path.resolve(), run.folder.resolve())).as_posix()
+    if named.startswith((".", "/", "~")) or named.count("/") > 1:
+        raise EtlchError(f"there is no model folder {named}", "Check the path given as --base-model.")
+    return str(named)
+
+
+def _template(preset: Preset, settings: Settings) -> str:
+    """Return the chat template; another base model than the preset's needs its own to be named."""
+    template = settings.template or preset.values.get("template")
+    theirs = str(preset.values.get("model_name_or_path", "")).rsplit("/", 1)[-1]
+    ours = (settings.base_model or theirs).rstrip("/").rsplit("/", 1)[-1]
+    if not template or (settings.template is None and ours != theirs):
+        raise EtlchError(
+            f"no chat template is named for {ours or 'the base model'}",
+            "Name LlamaFactory's name of it, e.g. --template llama3 (or the setting `template`).",
+        )
+    if template not in known().templates:
+        raise EtlchError(
+            f"LlamaFactory has no template '{template}'.{nearest(str(template), known().templates)}",
+            "It would take the name without a word and prompt the model wrongly.",
+        )
+    return str(template)
+
+
+def _write_recipes(run: Run, made: Sequence[Recipe]) -> None:
+    for recipe in made:
+        write_text(run.recipes / f"{recipe.stem}.yaml", recipe.text(run.folder.as_posix()), durable=False)
+    kept = {f"{recipe.stem}.yaml" for recipe in made}
+    for kind in ("train", "predict", "export"):
+        for path in run.recipes.glob(f"{kind}_*.yaml"):
+            if path.name not in kept:
+                path.unlink()
+
+    write_text(run.recipes / "support" / "run.sh", RUN_SH, durable=False)
+
+
+def _write_cards(run: Run, models: Sequence[Planned]) -> None:
+    for model in models:
+        write_text(
+            run.model_card(model.card.folder), dumps(to_dict(model.card), indent=2) + "\n", durable=False
+        )
+    kept = {model.card.folder for model in models}
+    for card in run.predictions.glob("*/model.json"):
+        if card.parent.name not in kept and set(card.parent.iterdir()) == {card}:
+            card.unlink()
+            card.parent.rmdir()

@@ -1,0 +1,243 @@
+"""Chat Completions on the wire: a Request walks in as a body, a raw answer walks out as a Reply's parts.
+
+What an endpoint takes (its manners) is learned from its refusals: the structured-output ladder
+json_schema → json_object → prompt only, `seed`, a temperature of 0, and the name of the token limit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+from etlch.core.records import Json
+from etlch.llm.errors import BadContent
+from etlch.llm.store import Reply, Request
+from etlch.text.json_text import loads, read_json, schema_problems
+
+LADDER = ("json_schema", "json_object", "prompt")
+_NOTE = "\n\nAnswer with one JSON value and nothing else. It must satisfy this JSON Schema:\n"
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True)
+class Manners:
+    """What an endpoint takes from us.
+
+    Attributes:
+        format: the rung of LADDER in use.
+        seed: whether `seed` is sent.
+        limit: the name of the token limit: max_tokens, or max_completion_tokens of newer models.
+        greedy: whether a temperature of 0 is sent; models that reason take none.
+        proven: an answer came at this rung, so it is not given up for what one record meets.
+    """
+
+    format: str = LADDER[0]
+    seed: bool = True
+    limit: str = "max_tokens"
+    greedy: bool = True
+    proven: bool = False
+
+
+class Answer(NamedTuple):
+    """The parts of a chat completion that matter; token counts are None where it has none."""
+
+    text: str
+    finish: str
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+class Fault(NamedTuple):
+    """What an endpoint says when it refuses: OpenAI's error object, or the start of the raw text."""
+
+    message: str
+    code: str
+    param: str
+
+
+class Broken(Exception):
+    """A body that is no chat completion: cut off or garbled on its way."""
+
+
+def body(request: Request, manners: Manners) -> dict[str, Json]:
+    """Return the JSON body of a request as this endpoint takes it."""
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    sent: dict[str, Json] = {"model": request.model, "messages": messages, manners.limit: request.max_tokens}
+    if manners.seed:
+        sent["seed"] = request.sample
+    if request.temperature is not None and (request.temperature or manners.greedy):
+        sent["temperature"] = request.temperature
+    if request.schema is None:
+        return sent
+    if manners.format == "json_schema":
+        schema = {"name": "answer", "strict": is_strict(request.schema), "schema": request.schema}
+        sent["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return sent
+    messages[-1]["content"] += _NOTE + json.dumps(request.schema, ensure_ascii=False)
+    if manners.format == "json_object":
+        sent["response_format"] = {"type": "json_object"}
+    return sent
+
+
+def is_strict(schema: Json) -> bool:
+    """Tell whether a schema keeps OpenAI's rules for `strict`: objects are closed, all properties required."""
+    if isinstance(schema, list):
+        return all(is_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object" and (
+        schema.get("additionalProperties") is not False
+        or list(schema.get("properties", {})) != schema.get("required")
+    ):
+        return False
+    return all(is_strict(item) for item in schema.values())
+
+
+class Gentler(NamedTuple):
+    """Manners to send a refused request with, and whether the refusal named what it minds."""
+
+    manners: Manners
+    named: bool
+
+
+def relaxed(manners: Manners, request: Request, fault: Fault, proven: bool) -> Gentler | None:
+    """Return gentler manners after an HTTP 400 or 422, or None where nothing is left to give up.
+
+    Args:
+        manners: what the refused request was sent with.
+        request: the refused request.
+        fault: what the endpoint said.
+        proven: this rung of the ladder was accepted before, so a refusal that does not name
+            the response format concerns the record and not the endpoint.
+    """
+    if re.search(r"max_completion_tokens\W* instead", fault.message) and manners.limit == "max_tokens":
+        return Gentler(replace(manners, limit="max_completion_tokens"), True)
+    if manners.seed and (fault.param == "seed" or _names(fault, r"\bseed\b")):
+        return Gentler(replace(manners, seed=False), True)
+    if manners.greedy and request.temperature == 0.0 and fault.param == "temperature":
+        return Gentler(replace(manners, greedy=False), True)
+    rung = LADDER.index(manners.format)
+    if request.schema is None or rung + 1 == len(LADDER):
+        return None
+    named = fault.param.startswith("response_format") or _names(
+        fault, r"response_format|json_schema|json_object|structured output|guided"
+    )
+    return None if proven and not named else Gentler(replace(manners, format=LADDER[rung + 1]), named)
+
+
+def _names(fault: Fault, pattern: str) -> bool:
+    return not fault.param and re.search(pattern, fault.message, re.IGNORECASE) is not None
+
+
+def is_quota(status: int, fault: Fault) -> bool:
+    """Tell whether a refusal means that money or quota is used up, which no waiting mends."""
+    codes = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+    return status == 402 or (
+        status == 429 and (fault.code in codes or "exceeded your current quota" in fault.message)
+    )
+
+
+def manners_value(manners: Manners) -> Json:
+    """Return manners as the store remembers them."""
+    return asdict(manners)
+
+
+def read_body(content: bytes) -> dict[str, Json]:
+    """Return the object in a response's body.
+
+    Raises:
+        Broken: it is not JSON, or not an object.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Broken("the answer is not UTF-8") from error
+    value, problem = loads(text)
+    if problem:
+        raise Broken(f"the answer's body is not JSON ({problem})")
+    if not isinstance(value, dict):
+        raise Broken("the answer's body is not a JSON object")
+    return value
+
+
+def read_answer(value: dict[str, Json]) -> Answer:
+    """Return the parts of a chat completion.
+
+    Raises:
+        Broken: it has no list of choices.
+    """
+    choices = value.get("choices")
+    if not isinstance(choices, list):
+        raise Broken("the answer has no choices")
+    usage = value.get("usage")
+    counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
+    if not choices or not isinstance(choices[0], dict):
+        return Answer("", "empty", *counts)
+    message = choices[0].get("message")
+    message = message if isinstance(message, dict) else {}
+    refusal = message.get("refusal")
+    if refusal:
+        return Answer(str(refusal), "refusal", *counts)
+    return Answer(_content(message.get("content")), str(choices[0].get("finish_reason") or "stop"), *counts)
+
+
+def _content(content: Json) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _count(usage: Json, name: str) -> int | None:
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and count >= 0 else None
+
+
+def read_fault(content: bytes) -> Fault:
+    """Return what a refusal says, whatever its shape."""
+    text = content.decode("utf-8", "replace")
+    value, _ = loads(text)
+    error = value.get("error", value) if isinstance(value, dict) else None
+    if not isinstance(error, dict):
+        return Fault(str(error or text).strip()[:500], "", "")
+    message = error.get("message") or error.get("detail") or text
+    code = error.get("code") or error.get("type") or ""
+    return Fault(str(message).strip()[:500], str(code), str(error.get("param") or ""))
+
+
+def answer(reply: Reply, schema: Json, max_tokens: int) -> Json:
+    """Return a reply's text, or its JSON value where a schema was asked for.
+
+    A code fence or leading prose around the JSON is taken off; a block of thoughts too.
+
+    Raises:
+        BadContent: cut off, refused, empty, not JSON, or against the schema.
+    """
+    if reply.finish == "length":
+        raise BadContent((f"the answer was cut off at the limit of {max_tokens} tokens",), reply.text)
+    if reply.finish in ("refusal", "content_filter"):
+        raise BadContent(("the teacher refused to answer",), reply.text)
+    text = _THOUGHTS.sub("", reply.text).strip()
+    if not text:
+        raise BadContent(("the answer is empty",), reply.text)
+    if schema is None:
+        return text
+    reading = read_json(text)
+    if not reading.how:
+        raise BadContent((f"the answer is not JSON: {reading.problem}",), reply.text)
+    problems = schema_problems(reading.value, schema)
+    if problems:
+        raise BadContent(tuple(problems[:_SHOWN_PROBLEMS]), reply.text)
+    return reading.value
+
+
+def texts(request: Request) -> Iterator[str]:
+    """Yield everything in a request that counts as input."""
+    for message in request.messages:
+        yield message.content
+    if request.schema is not None:
+        yield _NOTE
+        yield json.dumps(request.schema, ensure_ascii=False)

@@ -1,0 +1,395 @@
+"""The engine: requests walk in, paid replies walk out, each committed before anyone sees it.
+
+Every send is admitted by the pace (limits) and the account (money). What fails on the way is
+sent again; what is refused for good ends the run, or this one record. Nothing here looks at
+what a reply says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
+
+from etlch.core.config import Price, Settings
+from etlch.core.errors import EtlchError
+from etlch.core.run_folder import Run
+from etlch.llm import chat_completions, pricing
+from etlch.llm.endpoint import Endpoint, find_endpoint
+from etlch.llm.errors import BadContent
+from etlch.llm.rate_limit import Pace
+from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
+from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending
+
+__all__ = ["Engine", "Tally", "is_locked", "open_engine"]
+
+GRACE = 1.0
+"""Seconds that requests in flight get to land when a run is stopped."""
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0
+"""Seconds before the second send, and the most between two sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What an engine did so far, for progress lines.
+
+    Attributes:
+        asked: answers wanted; of them, replayed came from the store and replied were paid for.
+        in_flight: admitted and not answered.
+        resent: sends that failed on the way and were repeated.
+        input_tokens, output_tokens: of all paid replies of the run, earlier sessions included.
+        spent: the run's account in US dollars, earlier sessions included; 0 without a price.
+    """
+
+    asked: int
+    replayed: int
+    replied: int
+    in_flight: int
+    resent: int
+    input_tokens: int
+    output_tokens: int
+    spent: float
+
+
+class _Ticket(NamedTuple):
+    """One admitted send: what is held for it, its booking in the store, and the tokens foreseen."""
+
+    held: float
+    booking: int | None
+    foreseen: int
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings, run: Run) -> AsyncIterator[Engine]:
+    """Open a run's store and the connection to its teacher.
+
+    On leaving, requests in flight get GRACE seconds to land; the store keeps what came.
+
+    Raises:
+        EtlchError: no key; a budget without a price; another process works on this run; a
+            damaged store.
+    """
+    endpoint = find_endpoint(settings)
+    price = pricing.find_price(settings)
+    with locked(run):
+        store = Store(run.replies)
+        try:
+            engine = Engine(settings, store, Transport(endpoint, settings.timeout), endpoint, price)
+            try:
+                yield engine
+            finally:
+                await engine.close()
+        finally:
+            store.close()
+
+
+class Engine:
+    """Asks an endpoint, through a store.
+
+    Args:
+        settings: teacher, concurrency, limits, tries, timeout, budget.
+        store: where replies are kept.
+        transport: the connection to the endpoint.
+        endpoint: its URL, for messages.
+        price: of the teacher; None counts no money.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        transport: Transport,
+        endpoint: Endpoint,
+        price: Price | None,
+    ) -> None:
+        self.store = store
+        self._settings = settings
+        self._transport = transport
+        self._endpoint = endpoint
+        self._price = price
+        self._account = pricing.Account(store.spent(), settings.budget)
+        self._pace = Pace(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
+        self._flights: dict[str, asyncio.Task[Reply]] = {}
+        self._sending: set[asyncio.Task[Any] | None] = set()
+        self._settled = asyncio.Event()
+        self._uncommitted: list[asyncio.Future[None]] = []
+        self._stopped: EtlchError | None = None
+        self._jitter = random.Random()
+        self._name = f"{settings.teacher} at {endpoint.url}"
+        self._manners = self._remembered = chat_completions.Manners(**(store.manners(self._name) or {}))
+        usage = store.usage().values()
+        self._count: Counter[str] = Counter(
+            input=sum(used.input for used in usage), output=sum(used.output for used in usage)
+        )
+
+    def tally(self) -> Tally:
+        """Return what was done so far."""
+        count = self._count
+        return Tally(
+            asked=count["asked"],
+            replayed=count["replayed"],
+            replied=count["replied"],
+            in_flight=self._pace.in_flight,
+            resent=count["resent"],
+            input_tokens=count["input"],
+            output_tokens=count["output"],
+            spent=self._account.spent,
+        )
+
+    async def ask(self, request: Request, purpose: str = "") -> Reply:
+        """Return the reply to a request: from the store, or paid for and committed.
+
+        Args:
+            request: everything that is sent.
+            purpose: what it is for, e.g. "ner/label"; kept for estimates, no part of the key.
+
+        Raises:
+            BadContent: the endpoint refuses this one request (HTTP 400, 413, 422).
+            EtlchError: the run cannot go on: wrong key, spent quota or budget, endpoint out of reach.
+        """
+        self._count["asked"] += 1
+        reply = self.store.get(request.key)
+        if reply is not None:
+            self._count["replayed"] += 1
+            return reply
+        flight = self._flights.get(request.key)
+        if flight is None:
+            # A task of its own: when the asker is cancelled, what was paid for is still kept.
+            flight = asyncio.create_task(self._fly(request, purpose))
+            self._flights[request.key] = flight
+            flight.add_done_callback(lambda task: self._land(request.key, task))
+        return await asyncio.shield(flight)
+
+    async def close(self) -> None:
+        """Let requests in flight land for GRACE seconds, cancel the rest, close the connection."""
+        if self._stopped is None:
+            self._stopped = EtlchError("the run was stopped", GO_ON)
+        flights = set(self._flights.values())
+        for flight in flights - self._sending:
+            flight.cancel()
+        if flights & self._sending:
+            await asyncio.wait(flights & self._sending, timeout=GRACE)
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        self.store.commit()
+        await self._transport.close()
+
+    def _land(self, key: str, flight: asyncio.Task[Reply]) -> None:
+        del self._flights[key]
+        if not flight.cancelled():
+            flight.exception()  # looked at, so that an abandoned flight does not log it
+
+    async def _fly(self, request: Request, purpose: str) -> Reply:
+        """Send a request until it is answered, refused for good, or out of tries."""
+        gentler: chat_completions.Manners | None = None
+        failures = 0
+        while True:
+            ticket = await self._admit(request, again=failures > 0)
+            manners = gentler or self._manners
+            try:
+                answer = await self._send(request, manners)
+            except Refused as refusal:
+                self._slow_down(refusal)
+                self._settle(ticket, 0.0)
+                problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
+                if refusal.status in (400, 413, 422):
+                    gentler = self._gentler(request, manners, refusal, own=gentler is not None)
+                    continue
+                final = ending(refusal, self._endpoint.url, self._settings.teacher)
+                if final is not None:
+                    self._stop(final.what, final.hint)
+            except (NoAnswer, NotSent, chat_completions.Broken) as trouble:
+                self._pace.slow_down()
+                self._give_up(ticket, trouble)
+                problem, wait = str(trouble), None
+            except BaseException:
+                self._settle(ticket, ticket.held, strike=False)
+                raise
+            else:
+                return await self._keep(request, purpose, manners, ticket, answer)
+            failures += 1
+            if failures >= self._settings.tries:
+                self._stop(
+                    f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
+                    GO_ON + " More patience: the settings tries and timeout.",
+                )
+            self._count["resent"] += 1
+            if not wait:  # else the pace pauses everyone
+                await asyncio.sleep(self._backoff(failures))
+
+    async def _admit(self, request: Request, *, again: bool) -> _Ticket:
+        """Wait until pace and account let a request leave; book its reserve, committed.
+
+        Raises:
+            EtlchError: the run was stopped meanwhile, or the budget is used up.
+        """
+        size = pricing.size(request)
+        foreseen = size // 3 + request.max_tokens
+        await self._pace.enter(foreseen, again=again)
+        try:
+            held = pricing.cost(self._price, size, request.max_tokens) or 0.0
+            await self._hold(held)
+        except BaseException:
+            self._pace.leave(foreseen, 0)
+            raise
+        booking = None
+        try:
+            if self._price is not None:
+                booking = self.store.book(request.key, held)
+                await self._committed()
+        except BaseException:
+            self._settle(_Ticket(held, booking, foreseen), 0.0)
+            raise
+        return _Ticket(held, booking, foreseen)
+
+    async def _hold(self, amount: float) -> None:
+        while self._stopped is None and not self._account.take(amount):
+            if self._account.open == 0:
+                self._stop(
+                    f"the budget of {self._account.budget} USD does not cover the next request:"
+                    f" {self._account.spent:.4f} USD are spent, it may cost {amount:.4f} USD",
+                    f"Run again with a larger --budget to go on, {pricing.cents(self._account.spent + amount):.2f} at"
+                    " least; what is answered is not paid again.",
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        if self._stopped is not None:
+            raise self._stopped
+
+    def _give_up(self, ticket: _Ticket, trouble: Exception) -> None:
+        """Book all that a request may have cost, or nothing where it never left."""
+        if isinstance(trouble, NotSent):
+            self._settle(ticket, 0.0)
+        else:
+            self._settle(ticket, ticket.held, strike=False)
+
+    def _settle(self, ticket: _Ticket, paid: float, *, strike: bool = True, taken: int = 0) -> None:
+        """Close a ticket: give back its place, turn what was held into what was paid."""
+        self._pace.leave(ticket.foreseen, taken)
+        self._account.settle(ticket.held, paid)
+        self._settled.set()
+        if strike and ticket.booking is not None:
+            self.store.unbook(ticket.booking)
+
+    async def _send(self, request: Request, manners: chat_completions.Manners) -> chat_completions.Answer:
+        """Send once and return the answer.
+
+        Raises:
+            NotSent, NoAnswer, Refused, wire.Broken: there is none.
+        """
+        flight = asyncio.current_task()
+        self._sending.add(flight)
+        try:
+            sent = await self._transport.send(chat_completions.body(request, manners))
+        finally:
+            self._sending.discard(flight)
+        self._pace.learn(sent.headers)
+        return self._transport.read(sent)
+
+    async def _keep(
+        self,
+        request: Request,
+        purpose: str,
+        manners: chat_completions.Manners,
+        ticket: _Ticket,
+        answer: chat_completions.Answer,
+    ) -> Reply:
+        """Store an answer; return it once it is committed."""
+        used = (answer.input_tokens or 0, answer.output_tokens or 0)
+        counted = answer.input_tokens is not None and answer.output_tokens is not None
+        # An endpoint that counts no tokens is booked at the reserve.
+        paid = pricing.cost(self._price, *used) if counted or self._price is None else ticket.held
+        reply = as_kept(Reply(request.key, answer.text, answer.finish, *used, paid))
+        self.store.put(reply, purpose, request.model)
+        self._settle(ticket, paid or 0.0, taken=sum(used))
+        self._pace.succeed()
+        self._learn(request, manners)
+        self._count.update(replied=1, input=used[0], output=used[1])
+        await self._committed()
+        return reply
+
+    def _learn(self, request: Request, manners: chat_completions.Manners) -> None:
+        """Remember what the endpoint took. The first accepted rung of the ladder stays."""
+        learned = replace(self._manners, seed=manners.seed, limit=manners.limit, greedy=manners.greedy)
+        if request.schema is not None and not learned.proven:
+            learned = replace(learned, format=manners.format, proven=True)
+        self._manners = learned
+        if learned != self._remembered:
+            self._remembered = learned
+            self.store.remember(self._name, chat_completions.manners_value(learned))
+
+    def _gentler(
+        self, request: Request, manners: chat_completions.Manners, refusal: Refused, *, own: bool
+    ) -> chat_completions.Manners | None:
+        """Return what to send a refused request with; None is with what all are sent with by now.
+
+        What a refusal names holds for all that follow, what it may mean for this request only.
+
+        Args:
+            request: the refused request.
+            manners: what it was sent with.
+            refusal: the answer.
+            own: the manners were this request's own and not everyone's.
+
+        Raises:
+            BadContent: the record itself is refused.
+        """
+        proven = self._manners.proven
+        too_long = refusal.status == 413
+        gentler = None if too_long else chat_completions.relaxed(manners, request, refusal.fault, proven)
+        if gentler is None:
+            if refusal.fault.param == "temperature":
+                self._stop(
+                    f"{request.model} refuses temperature {request.temperature}: {refusal}",
+                    "Remove the setting temperature.",
+                )
+            raise BadContent((f"the endpoint refuses this request (HTTP {refusal.status}): {refusal}",), "")
+        if own or proven or not gentler.named:
+            return gentler.manners
+        if manners == self._manners:  # else others were refused meanwhile, and have changed them
+            self._manners = gentler.manners
+        return None
+
+    def _slow_down(self, refusal: Refused) -> None:
+        """Fly fewer, and pause where the endpoint asks for it, before the next one is let go."""
+        if refusal.status in (429, 503):
+            self._pace.slow_down()
+        if refusal.wait is not None:
+            self._pace.pause(refusal.wait)
+
+    def _stop(self, what: str, hint: str) -> NoReturn:
+        """End the run: nothing new is sent, everyone who asks gets the same error."""
+        if self._stopped is None:
+            self._stopped = EtlchError(what, hint)
+        raise self._stopped
+
+    def _backoff(self, failures: int) -> float:
+        longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** (failures - 1))
+        return longest * self._jitter.uniform(0.5, 1.0)
+
+    async def _committed(self) -> None:
+        """Wait for the commit that covers everything written so far; one serves all of a loop's turn."""
+        turn = asyncio.get_running_loop().create_future()
+        self._uncommitted.append(turn)
+        if len(self._uncommitted) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
+        await turn
+
+    def _flush(self) -> None:
+        turns, self._uncommitted = self._uncommitted, []
+        try:
+            self.store.commit()
+        except EtlchError as error:
+            self._stopped = self._stopped or error
+            for turn in turns:
+                if not turn.done():
+                    turn.set_exception(error)
+            return
+        for turn in turns:
+            if not turn.done():
+                turn.set_result(None)

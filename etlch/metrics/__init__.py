@@ -1,0 +1,1 @@
+"""One gold and one predicted text to rows of numbers."""

@@ -1,0 +1,165 @@
+"""Facts: a gold and a predicted reading walk in; rows (true positives, predicted, gold) walk out.
+
+A row is one record's counts. Rows add up, so corpus precision, recall and F1 are functions of
+summed rows, and no resampling ever reads a text again. Facts form a set per record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from etlch.core.records import Fact
+from etlch.text.normalize import fact_form
+
+MOST_PAIRS = 4_000_000
+"""Cells of one assignment. Above it (a runaway prediction) only exact matches are credited."""
+
+_ITEM = re.compile(r"/#\d+(?=/|\Z)")
+
+
+class Row(NamedTuple):
+    """One record's counts. Soft and partial matching make `hits` a fraction."""
+
+    hits: float
+    predicted: float
+    gold: float
+
+
+class Sides(NamedTuple):
+    """A record's facts in the form in which they are compared, each once, in the order of the text.
+
+    `wrong` counts predictions that are no fact.
+    """
+
+    gold: tuple[Fact, ...]
+    predicted: tuple[Fact, ...]
+    wrong: int
+
+    @property
+    def matched(self) -> tuple[Fact, ...]:
+        """Predicted facts that the gold holds."""
+        held = set(self.gold)
+        return tuple(fact for fact in self.predicted if fact in held)
+
+    @property
+    def missed(self) -> tuple[Fact, ...]:
+        """Gold facts that were not predicted."""
+        held = set(self.predicted)
+        return tuple(fact for fact in self.gold if fact not in held)
+
+    @property
+    def invented(self) -> tuple[Fact, ...]:
+        """Predicted facts that the gold does not hold."""
+        held = set(self.gold)
+        return tuple(fact for fact in self.predicted if fact not in held)
+
+
+def comparable(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Return facts in the form in which they are compared, each once, in order."""
+    return tuple(dict.fromkeys(tuple(map(_form, fact)) for fact in facts))
+
+
+@lru_cache(maxsize=16384)
+def _form(part: str) -> str:
+    return fact_form(part)
+
+
+def strict(sides: Sides) -> Row:
+    """Facts equal in all their parts."""
+    return Row(len(sides.matched), len(sides.predicted) + sides.wrong, len(sides.gold))
+
+
+def of_part(sides: Sides, part: int) -> Row:
+    """The set of values that one part takes: mentions without their types, subjects, relations."""
+    gold, predicted = ({fact[part] for fact in side if part < len(fact)} for side in sides[:2])
+    return Row(len(gold & predicted), len(predicted) + sides.wrong, len(gold))
+
+
+def types_only(sides: Sides) -> Row:
+    """Types as a multiset, mentions ignored: did the model see that two people are named?"""
+    gold, predicted = (Counter(fact[0] for fact in side) for side in sides[:2])
+    return Row((gold & predicted).total(), predicted.total() + sides.wrong, gold.total())
+
+
+def partial(sides: Sides) -> Row:
+    """Mentions without their types, with half credit where one contains the other.
+
+    The partial boundary match of SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013), one to one.
+    Labels hold no offsets, so containment of the text stands for overlap in the article.
+    """
+    gold, predicted = (dict.fromkeys(fact[-1] for fact in side) for side in sides[:2])
+    exact = [mention for mention in predicted if mention in gold]
+    rest_gold = [mention for mention in gold if mention not in predicted]
+    rest = [mention for mention in predicted if mention not in gold]
+    hits = len(exact) + 0.5 * _most_contained(rest_gold, rest)
+    return Row(hits, len(predicted) + sides.wrong, len(gold))
+
+
+def _most_contained(gold: Sequence[str], predicted: Sequence[str]) -> int:
+    """The most pairs, one to one, in which one text contains the other."""
+    if not gold or not predicted or len(gold) * len(predicted) > MOST_PAIRS:
+        return 0
+    edges = [
+        (row, column)
+        for row, one in enumerate(gold)
+        for column, two in enumerate(predicted)
+        if one in two or two in one
+    ]
+    if len(edges) < 2:
+        return len(edges)
+    import numpy as np
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    rows, columns = zip(*edges, strict=True)
+    graph = csr_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(gold), len(predicted)))
+    return int((maximum_bipartite_matching(graph) >= 0).sum())
+
+
+def soft(sides: Sides) -> Row:
+    """Facts matched one to one so that the sum of their similarities, the hits, is largest.
+
+    Similarity of two facts is the mean over their parts of 2 · LCS / (length + length), in
+    characters; the assignment is optimal (Kuhn 1955). Each part is compared with its own part, so
+    a triple with its ends swapped gets little.
+    """
+    gold, predicted = sides.gold, sides.predicted
+    matched = len(sides.matched)
+    row = Row(matched, len(predicted) + sides.wrong, len(gold))
+    # No pair is worth more than an exact one, so one side wholly matched is already the optimum.
+    if matched == min(len(gold), len(predicted)) or len(gold) * len(predicted) > MOST_PAIRS:
+        return row
+    import numpy as np
+    from rapidfuzz.distance import Indel
+    from rapidfuzz.process import cdist
+    from scipy.optimize import linear_sum_assignment
+
+    likeness = np.zeros((len(gold), len(predicted)))
+    parts = min(len(fact) for fact in (*gold, *predicted))
+    for part in range(parts):
+        one, two = [fact[part] for fact in gold], [fact[part] for fact in predicted]
+        likeness += cdist(one, two, scorer=Indel.normalized_similarity, dtype=np.float64)
+    rows, columns = linear_sum_assignment(likeness, maximize=True)
+    return row._replace(hits=float(likeness[rows, columns].sum()) / parts)
+
+
+def of_keys(gold: Collection[str], predicted: Collection[str]) -> Row:
+    """The set of keys, whatever stands under them."""
+    one, two = {_form(key) for key in gold}, {_form(key) for key in predicted}
+    return Row(len(one & two), len(two), len(one))
+
+
+def by_type(sides: Sides, part: int) -> dict[str, Row]:
+    """Strict rows apart for each value of one part: by entity type, by field, by relation.
+
+    A path into nested JSON counts without the numbers of list items.
+    """
+    gold, predicted, hits = (
+        Counter(_ITEM.sub("", fact[part]) for fact in facts)
+        for facts in (sides.gold, sides.predicted, sides.matched)
+    )
+    return {name: Row(hits[name], predicted[name], gold[name]) for name in gold | predicted}

@@ -1,0 +1,1 @@
+"""One module for each `etlch-data` command, from settings to files."""

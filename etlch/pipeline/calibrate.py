@@ -1,0 +1,216 @@
+"""A teacher walks in; how well it labels articles whose truth is known walks out, before money goes into a run.
+
+The articles are the offline teacher's, true by construction. The teacher is asked once for each
+label, unaided by the checks' second asks; its answer is grounded and rendered as a run would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.records import Fact, Json, Topic
+from etlch.core.run_folder import Run
+from etlch.dataset.build_record import Candidate, Outcome, Workshop
+from etlch.dataset.grounding import ground
+from etlch.metrics.facts import Row, Sides, comparable, strict
+from etlch.metrics.registry import f1, precision, recall
+from etlch.pipeline.session import open_teacher
+from etlch.pipeline.setup import chosen_prompts, chosen_tasks
+from etlch.quality.measure import Share
+from etlch.stats.analysis import Estimate, analyse, measured
+from etlch.stats.intervals import Interval, wilson
+from etlch.tasks import Task
+from etlch.teachers.base import Ask, Brief, Teacher
+from etlch.teachers.offline.teacher import OfflineTeacher
+
+KNOWN = ("json", "kge", "ner")
+ENDS = "kge ends"
+"""Triples compared without their relation: a teacher words it as it likes."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share with its 95 % interval (Wilson)."""
+
+    share: Share
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a teacher does one task.
+
+    Attributes:
+        task: its name, or ENDS.
+        precision, recall, f1: micro over the articles, 95 % bootstrap intervals over articles.
+        grounding: facts answered that stand in the article.
+        form: labels that could be used: JSON, of the schema, with at least one fact that stands.
+    """
+
+    task: str
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    grounding: Rate
+    form: Rate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What calibrate found, and what it cost (see the bill's `cost`)."""
+
+    results: tuple[Result, ...]
+    articles: int
+    cost: dict[str, Json]
+
+
+@dataclass
+class _Examinee:
+    """The teacher under examination: its labels, on the known teacher's articles and instructions.
+
+    `stated` keeps what it answered, by plan position and task.
+    """
+
+    name: str
+    known: OfflineTeacher
+    teacher: Teacher
+    stated: dict[tuple[int, str], list[Fact]] = field(default_factory=dict)
+
+    def topics(self) -> Iterator[Topic]:
+        return self.known.topics()
+
+    async def article(self, topic: Topic, ask: Ask) -> str:
+        return await self.known.article(topic, ask)
+
+    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+        return await self.known.brief(topic, article, task, ask)
+
+    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
+        answer = await self.teacher.label(topic, article, task, brief, ask)
+        self.stated[topic.position, task.name] = task.facts(answer)
+        return answer
+
+
+async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[str], None]) -> Calibration:
+    """Let the settings' teacher label so many known articles and compare.
+
+    Args:
+        settings: teacher, endpoint, tasks, language, seed, budget, policies.
+        run: where replies are kept, so that asking again costs nothing.
+        articles: how many; three labels each by default.
+        say: takes the lines that come before the work.
+
+    Raises:
+        EtlchError: a task whose truth is not known, or transport trouble.
+    """
+    unknown = [task for task in settings.tasks if task not in KNOWN]
+    if unknown:
+        raise EtlchError(
+            f"no articles with known truth for the task '{unknown[0]}'", f"Known are {', '.join(KNOWN)}."
+        )
+    settings = dataclasses.replace(settings, asks=1, ungrounded="drop", min_chars=0, max_chars=0)
+    prompts, tasks = chosen_prompts(settings), chosen_tasks(settings)
+    known = OfflineTeacher(settings.seed, prompts, settings.language)
+    async with open_teacher(settings, prompts, run) as (teacher, bill):
+        if settings.teacher != "offline":
+            say(f"{articles} articles of known truth, {articles * len(tasks)} labels of {teacher.name}")
+        examinee = _Examinee(teacher.name, known, teacher)
+        shop = Workshop(
+            examinee, prompts, tasks, settings, lambda stage, event: None, lambda key, ok, why: None
+        )
+        candidates = [
+            Candidate(f"k{topic.position:05d}", topic, "known", known.draw(topic).text)
+            for topic in islice(known.topics(), articles)
+        ]
+        outcomes = await asyncio.gather(*(shop.make(candidate) for candidate in candidates))
+        results = [await _results(task, outcomes, examinee, settings) for task in tasks.values()]
+        cost = bill.cost()
+    return Calibration(tuple(result for found in results for result in found), articles, cost)
+
+
+async def _results(
+    task: Task, outcomes: list[Outcome], examinee: _Examinee, settings: Settings
+) -> list[Result]:
+    rows: list[Row] = []
+    ends: list[Row] = []
+    grounded = stated = formed = 0
+    for outcome in outcomes:
+        topic, text = outcome.candidate.topic, outcome.candidate.text or ""
+        record = next((held for held in outcome.records if held.task == task.name), None)
+        predicted = [] if record is None else [item.fact for item in record.facts]
+        gold = await _truth(task, outcome, examinee.known, settings)
+        rows.append(strict(Sides(comparable(gold), comparable(predicted), 0)))
+        ends.append(strict(Sides(comparable(map(_ends, gold)), comparable(map(_ends, predicted)), 0)))
+        facts = examinee.stated.get((topic.position, task.name), [])
+        found = ground(facts, task, text, settings.policies)
+        grounded += len(found.located)
+        stated += len(found.located) + len(found.ungrounded)
+        formed += record is not None
+    rates = (_rate(grounded, stated), _rate(formed, len(outcomes)))
+    results = [_result(task.name, rows, settings.seed, *rates)]
+    return [*results, _result(ENDS, ends, settings.seed, *rates)] if task.name == "kge" else results
+
+
+async def _truth(task: Task, outcome: Outcome, known: OfflineTeacher, settings: Settings) -> list[Fact]:
+    """Return the true facts for the keys of this record, grounded as the record's are."""
+    topic, text = outcome.candidate.topic, outcome.candidate.text or ""
+    keys: tuple[str, ...] = ()
+    if task.name == "json":
+        keys = tuple((await known.brief(topic, text, task, Ask()))["fields"])
+    answer = await known.label(topic, text, task, Brief("", keys), Ask())
+    return [item.fact for item in ground(task.facts(answer), task, text, settings.policies).located]
+
+
+def _result(task: str, rows: list[Row], seed: int, grounding: Rate, form: Rate) -> Result:
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 3)
+    each = np.arange(len(rows))
+    found = analyse(
+        [measured(table, each, len(rows), score) for score in (precision, recall, f1)], pairs=[], seed=seed
+    )
+    right, complete, both = found.estimates
+    return Result(task, right, complete, both, grounding, form)
+
+
+def _ends(fact: Fact) -> Fact:
+    return (fact[0], fact[-1])
+
+
+def _rate(hits: int, total: int) -> Rate:
+    return Rate(Share(hits, total), wilson(hits, total))
+
+
+def in_words(found: Calibration) -> str:
+    """Return the table for a terminal, each number with its 95 % interval, and the price."""
+    names = ("precision", "recall", "F1", "grounding", "form")
+    lines = [f"{'task':<10}" + "".join(f"{name:<22}" for name in names).rstrip()]
+    for result in found.results:
+        scores = (result.precision, result.recall, result.f1)
+        cells = [_number(one.value, one.interval) for one in scores]
+        cells += [_number(one.share.rate, one.interval) for one in (result.grounding, result.form)]
+        lines.append(f"{result.task:<10}" + "".join(f"{cell:<22}" for cell in cells).rstrip())
+    cost = found.cost
+    if cost.get("requests"):
+        usd = cost.get("usd")
+        price = (
+            "its price is not known" if usd is None else f"${usd:.4f}, ${usd / found.articles:.5f} an article"
+        )
+        lines.append(
+            f"{cost['requests']:,} requests, {cost['input_tokens'] + cost['output_tokens']:,} tokens: {price}"
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | None, interval: Interval) -> str:
+    if value is None:
+        return "-"
+    if interval.low is None or interval.high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

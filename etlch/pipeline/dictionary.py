@@ -1,0 +1,153 @@
+"""Training labels and a test set walk in; what a dictionary of these labels finds in the test articles walks out.
+
+The row of the table that needs no model: what was labelled once is labelled again wherever it
+stands. It is made from what a task says of itself, so it serves a task of the user's own too:
+
+- A fact is predicted where its grounded parts stand in the article, as they are written there.
+- Of facts with the same grounded parts the most frequent is taken: one type for a mention.
+- What stands only inside a longer known phrase is passed over.
+- Where a record's schema requires fields (json), each is looked up alone, by its name without
+  case, spaces and underscores; what no training label says of it stays empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etlch.core import manifest
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.records import Fact, Json, Key, Model, Span
+from etlch.core.run_folder import Run
+from etlch.dataset.grounding import ground
+from etlch.pipeline.predict import Predicted, read_test, write_card, write_rows
+from etlch.quality.check_rows import Row, read_rows
+from etlch.tasks import Task, find_task
+from etlch.text.locate import standing
+from etlch.text.normalize import fact_form
+
+NAME = "dictionary"
+"""What `etlch-data predict --model` calls it; its folders are `dictionary-<size>`."""
+_APART = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A dictionary.
+
+    Attributes:
+        facts: grounded parts → the fact they stand for.
+        phrases: all that is looked for in an article.
+    """
+
+    facts: Mapping[tuple[str, ...], Fact]
+    phrases: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """The facts of a task's training labels: all of them, and by the plain name of their field."""
+
+    task: Task
+    whole: Entries
+    fields: Mapping[str, Entries]
+
+
+def predict(run: Run, tasks: Sequence[str]) -> list[Predicted]:
+    """Write the predictions and the model.json of a dictionary for each size of a run. Nothing is asked.
+
+    Raises:
+        EtlchError: no test set or training set, or other predictions in the folder.
+    """
+    settings = manifest.read(run).settings
+    task_file = Path(settings.task_file) if settings.task_file else None
+    done = []
+    for size in sorted(settings.sizes):
+        model = Model(NAME, size, None, "baseline", None, None)
+        for task in (find_task(name, task_file) for name in tasks):
+            keys = read_test(run, task.name)
+            held = build(training_facts(run, settings, task, size), task)
+            texts = [answer(held, key, settings) for key in keys]
+            done.append(write_rows(run, model.folder, task.name, keys, texts))
+        write_card(run, model)
+    return done
+
+
+def training_facts(run: Run, settings: Settings, task: Task, size: int) -> list[Fact]:
+    """Return the facts of all labels of a training file, repeats kept.
+
+    Raises:
+        EtlchError: the file is missing, or not what `etlch-data export` writes.
+    """
+    path = run.data(run.stem(task.name, "train", size))
+    facts: list[Fact] = []
+    for row in read_rows(path, str(path)):
+        if not isinstance(row, Row):
+            raise EtlchError(str(row), f"Write it with `etlch-data export {run.folder}`.")
+        facts += task.parse(row.output, settings.language, True).facts
+    return facts
+
+
+def build(facts: Iterable[Fact], task: Task) -> Dictionary:
+    """Return the dictionary of training facts. Of equally frequent facts the first seen counts."""
+    ordered = [fact for fact, _ in Counter(facts).most_common()]
+    fields: dict[str, list[Fact]] = {}
+    for fact in ordered:
+        fields.setdefault(field_form(fact[0]), []).append(fact)
+    return Dictionary(
+        task, _entries(ordered, task), {name: _entries(held, task) for name, held in fields.items()}
+    )
+
+
+def _entries(ordered: Iterable[Fact], task: Task) -> Entries:
+    facts: dict[tuple[str, ...], Fact] = {}
+    for fact in ordered:
+        facts.setdefault(tuple(fact[place] for place in task.grounded), fact)
+    return Entries(facts, frozenset(phrase for phrases in facts for phrase in phrases))
+
+
+def answer(held: Dictionary, key: Key, settings: Settings) -> str:
+    """Return the label text that the dictionary gives for one row of the test set."""
+    asked = _names(key.schema, "required")
+    if asked:
+        facts = [
+            (field, *fact[1:])
+            for field in asked
+            if (entries := held.fields.get(field_form(field))) is not None
+            for fact in find(entries, key.input)
+        ]
+    else:
+        facts = find(held.whole, key.input)
+    located = ground(facts, held.task, key.input, settings.policies).located
+    return held.task.render([item.fact for item in located], _names(key.schema, "properties"), key.language)
+
+
+def find(entries: Entries, article: str) -> list[Fact]:
+    """Return the facts whose grounded parts stand in an article."""
+    places = {
+        phrase: spans
+        for phrase in entries.phrases
+        if phrase in article and (spans := list(standing(phrase, article)))
+    }
+    every = [span for spans in places.values() for span in spans]
+    known = {phrase for phrase, spans in places.items() if any(not _inside(span, every) for span in spans)}
+    return [fact for phrases, fact in entries.facts.items() if known.issuperset(phrases)]
+
+
+def _inside(span: Span, others: Iterable[Span]) -> bool:
+    """Tell whether a span is part of a longer one."""
+    return any(other[0] <= span[0] and span[1] <= other[1] and other != span for other in others)
+
+
+def field_form(name: str) -> str:
+    """Return a field's name as it is compared: `Year founded`, `year_founded` and `yearFounded` are one."""
+    return _APART.sub("", fact_form(name).casefold())
+
+
+def _names(schema: Json, what: str) -> tuple[str, ...]:
+    """Return the names under `required` or `properties` of an object's schema; none of another schema."""
+    return tuple(schema.get(what, ())) if isinstance(schema, dict) else ()

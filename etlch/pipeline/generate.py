@@ -1,0 +1,186 @@
+"""Settings walk in; a run folder with articles, records, LlamaFactory files and recipes stands on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from etlch.core import manifest
+from etlch.core.config import Settings, plain
+from etlch.core.files import write_nouns
+from etlch.core.manifest import Manifest
+from etlch.core.prompts import Prompts
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.dataset import documents
+from etlch.dataset.build_record import Workshop
+from etlch.dataset.collect import Collected, Exhausted, Watcher, collect_sides, reasons
+from etlch.export.write import doubts, export
+from etlch.pipeline.session import open_teacher
+from etlch.pipeline.setup import (
+    changed,
+    chosen_prompts,
+    chosen_tasks,
+    money_in_words,
+    planned,
+    refuse_impossible,
+    resume,
+    used_prompts,
+)
+
+
+def write(run: Run, collected: Collected) -> None:
+    """Write articles.jsonl, records.jsonl and rejected.jsonl."""
+    write_nouns(run.articles, collected.articles)
+    write_nouns(run.records, collected.records)
+    write_nouns(run.rejected, collected.rejected)
+
+
+def counts(collected: Collected) -> dict[str, Json]:
+    """Return the counts that run.yaml keeps."""
+    return {
+        "articles": len(collected.articles),
+        "records": dict(Counter(record.task for record in collected.records)),
+        "rejected": dict(sorted(reasons(collected.rejected).items())),
+        "facts": {"grounded": collected.grounded, "stated": collected.stated},
+    }
+
+
+def start(run: Run, settings: Settings, prompts: Prompts) -> None:
+    """Write run.yaml without counts: the folder is a run, and it is not finished.
+
+    A grown run keeps its earlier counts until the new ones stand.
+    """
+    before = manifest.read(run) if run.settings.exists() else None
+    manifest.write(
+        run,
+        Manifest(
+            settings,
+            used_prompts(prompts, settings),
+            before.counts if before else {},
+            before.cost if before else {},
+        ),
+    )
+
+
+def finish(
+    run: Run, settings: Settings, prompts: Prompts, collected: Collected, cost: dict[str, Json]
+) -> None:
+    """Write run.yaml with its counts, last of all files."""
+    manifest.write(run, Manifest(settings, used_prompts(prompts, settings), counts(collected), cost))
+
+
+class Show(Protocol):
+    """Makes the watcher of one generation: articles needed, and what it has cost so far in words."""
+
+    def __call__(self, needed: int, spent: Callable[[], str]) -> Shown:
+        """Return a watcher."""
+        ...
+
+
+class Shown(Watcher, Protocol):
+    """A watcher that can be closed."""
+
+    def close(self) -> None:
+        """Show the last state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a generation did, for the last lines on the terminal and for `--json`."""
+
+    run: Run
+    settings: Settings
+    counts: dict[str, Json]
+    cost: dict[str, Json]
+    recipes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the summary as plain values."""
+        return {
+            "run": str(self.run.folder),
+            "settings": plain(self.settings),
+            "counts": self.counts,
+            "cost": self.cost,
+            "recipes": list(self.recipes),
+        }
+
+    def in_words(self) -> str:
+        """Return the summary for a person, at most 80 columns where paths allow."""
+        facts = self.counts["facts"]
+        rate = facts["grounded"] / facts["stated"] if facts["stated"] else 0.0
+        records = ", ".join(f"{count} {task}" for task, count in self.counts["records"].items())
+        lost = {
+            reason: count for reason, count in self.counts["rejected"].items() if " grounding: " in reason
+        }
+        rejected = sum(self.counts["rejected"].values()) - sum(lost.values())
+        lines = [
+            f"{self.counts['articles']} articles, records: {records}",
+            f"grounding: {facts['grounded']} of {facts['stated']} facts stand in their article ({rate:.1%})",
+            f"rejected: {rejected}" + (f", see {self.run.rejected}" if rejected else ""),
+        ]
+        why = sorted(self.counts["rejected"].items() - lost.items(), key=lambda item: (-item[1], item[0]))
+        lines += [f"  {count} × {reason}" for reason, count in why[:5]]
+        if lost:
+            lines.append(f"dropped: facts of {sum(lost.values())} records, see {self.run.rejected}")
+        if self.cost.get("requests"):
+            lines.append(money_in_words(self.cost))
+        largest = f"-{max(self.settings.sizes)}-s"
+        first = next((name for name in self.recipes if name.startswith("train") and largest in name), None)
+        if first:
+            lines += [
+                "Next: train and predict all of it, or one recipe by hand:",
+                f"  etlch-data run {self.run.folder}",
+                f"  cd {self.run.folder} && llamafactory-cli train recipes/{first}.yaml",
+            ]
+        return "\n".join(lines)
+
+
+async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str], None]) -> Generated:
+    """Bring a run folder to what the settings promise, paying only for what is not on file.
+
+    Args:
+        settings: what is asked for; an existing run's sizes and tasks are added to it.
+        run: the folder, new or old.
+        show: makes the progress display.
+        say: takes the lines that come before the progress, e.g. the estimate.
+
+    Raises:
+        EtlchError: see the parts; nothing that was paid for is lost.
+    """
+    settings = resume(run, settings)
+    prompts, tasks = chosen_prompts(settings), chosen_tasks(settings)
+    needed = settings.test + max(settings.sizes)
+    refuse_impossible(settings)
+    article_bytes = documents.mean_bytes(settings, needed) if settings.articles else 0
+    for line in doubts(settings):
+        say(line)
+    async with open_teacher(settings, prompts, run) as (teacher, bill):
+        for line in bill.forecast(needed, tasks, changed(run, prompts, settings), article_bytes):
+            say(line)
+        start(run, settings, prompts)
+        watcher = show(needed, bill.in_words)
+        workshop = Workshop(teacher, prompts, tasks, settings, watcher.note, bill.judge)
+        try:
+            collected = await collect_sides(
+                workshop,
+                lambda: documents.candidates(settings) if settings.articles else planned(teacher),
+                watcher,
+            )
+        except Exhausted as failure:
+            write_nouns(run.rejected, failure.rejected)
+            raise
+        finally:
+            watcher.close()
+        cost = bill.cost()
+    write(run, collected)
+    exported = export(run, settings)
+    finish(run, settings, prompts, collected, cost)
+    # Imported after the requests: these draw, and the first request shall wait for no plot.
+    from etlch.quality import card, page
+
+    card.write(run, page.write(run))
+    return Generated(run, settings, counts(collected), cost, exported.recipes)

@@ -1,0 +1,215 @@
+"""A run's test set walks in; another model's answers to it walk out, as LlamaFactory writes them.
+
+Any OpenAI-compatible endpoint is asked through the engine, so predictions resume, are paid
+once, and cost what they cost: a 7B baseline behind vLLM, or the teacher itself as a row of
+the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from etlch.core import manifest
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError, nearest
+from etlch.core.files import dumps, read_lines, read_nouns, write_text
+from etlch.core.records import Json, Key, Model, to_dict
+from etlch.core.run_folder import Run
+from etlch.export.data_files import turn
+from etlch.llm.client import Engine, open_engine
+from etlch.llm.errors import BadContent
+from etlch.llm.store import Message, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What one task's prediction file holds.
+
+    Attributes:
+        task: its name.
+        path: the file, relative to the run folder.
+        rows: predictions, one for each key.
+        cut: answers that reached the limit of tokens.
+        refused: rows without an answer, because the endpoint refused them (HTTP 400).
+        stored: answers on file from before. A question that a model of this name answered, at
+            whatever endpoint, is not sent again.
+        usd: what was paid for them in this session and before; None without a price.
+    """
+
+    task: str
+    path: str
+    rows: int
+    cut: int
+    refused: int
+    stored: int
+    usd: float | None
+
+
+Note = Callable[[str, int, int, float], None]
+"""Called with (task, rows answered, rows, US dollars that the run has cost; 0 without a price)."""
+
+
+async def predict(run: Run, settings: Settings, folder: str, note: Note) -> list[Predicted]:
+    """Write the prediction files of one model, and its model.json where there is none.
+
+    Args:
+        run: a run with LlamaFactory files.
+        settings: `teacher` is the model asked; tasks, endpoint, max_tokens, budget, `constrained`.
+            Without a `temperature` 0 is sent, as predictions of recipes do not sample either.
+        folder: name of the model's folder.
+        note: takes the progress.
+
+    Raises:
+        EtlchError: no test set, predictions of another origin in the folder, or the endpoint
+            cannot be used; what was answered is not paid again.
+    """
+    tests = {task: read_test(run, task) for task in settings.tasks}
+    for task, keys in tests.items():
+        _refuse_foreign(run.prediction_file(folder, task), keys)
+    async with open_engine(settings, run) as engine:
+        done = await asyncio.gather(
+            *(_task(run, settings, folder, task, keys, engine, note) for task, keys in tests.items())
+        )
+    write_card(run, Model(folder, None, None, "baseline", None, None))
+    return list(done)
+
+
+def folder_name(model: str, constrained: bool) -> str:
+    """Return a model's name as a folder: the part after the last slash, and how it was asked."""
+    name = re.sub(r"[^\w.-]+", "-", model.rstrip("/").rpartition("/")[2]).strip("-.") or "model"
+    return f"{name}-constrained" if constrained else name
+
+
+def chosen_tasks(run: Run, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the tasks to predict: those wanted, else all of the run.
+
+    Raises:
+        EtlchError: the run does not have one of them.
+    """
+    known = manifest.read(run).settings.tasks
+    for task in wanted or ():
+        if task not in known:
+            raise EtlchError(
+                f"{run.folder} has no task '{task}'.{nearest(task, known)}", f"It has {', '.join(known)}."
+            )
+    return tuple(wanted or known)
+
+
+def read_test(run: Run, task: str) -> list[Key]:
+    """Return the keys of a task's test set.
+
+    Raises:
+        EtlchError: there is none, or it is empty.
+    """
+    path = run.keys(run.stem(task, "test"))
+    if not path.is_file():
+        raise EtlchError(
+            f"{run.folder} has no test set for {task}: there is no {path.relative_to(run.folder)}",
+            f"Write it with `etlch-data export {run.folder}`.",
+        )
+    keys = read_nouns(path, Key)
+    if not keys:
+        raise EtlchError(f"{path} is empty", "A run with --test 0 has nothing to predict.")
+    return keys
+
+
+def prompt(key: Key) -> str:
+    """Return what a user would say."""
+    return turn(key.instruction, key.input)
+
+
+async def _task(
+    run: Run, settings: Settings, folder: str, task: str, keys: list[Key], engine: Engine, note: Note
+) -> Predicted:
+    answered = cut = refused = stored = 0
+    costs: list[float | None] = []
+
+    async def one(key: Key) -> str:
+        nonlocal answered, cut, refused, stored
+        text = ""
+        try:
+            reply = await engine.ask(request(key, settings), f"predict/{task}")
+        except BadContent:
+            refused += 1
+        else:
+            text = reply.text
+            costs.append(reply.cost)
+            cut += reply.finish == "length"
+            stored += reply.stored
+        answered += 1
+        note(task, answered, len(keys), engine.tally().spent)
+        return text
+
+    texts = await asyncio.gather(*(one(key) for key in keys))
+    known = [cost for cost in costs if cost is not None]
+    usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
+    written = write_rows(run, folder, task, keys, texts)
+    return replace(written, cut=cut, refused=refused, stored=stored, usd=usd)
+
+
+def request(key: Key, settings: Settings) -> Request:
+    """Return what is asked for one row of the test set."""
+    return Request(
+        model=settings.teacher,
+        messages=(Message("user", prompt(key)),),
+        max_tokens=settings.max_tokens,
+        temperature=0.0 if settings.temperature is None else settings.temperature,
+        schema=key.schema if settings.constrained else None,
+    )
+
+
+def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Sequence[str]) -> Predicted:
+    """Write a prediction file: one text for each key, in order.
+
+    Raises:
+        EtlchError: the file holds predictions of another origin.
+    """
+    path = run.prediction_file(folder, task)
+    _refuse_foreign(path, keys)
+    write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
+    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0, 0.0)
+
+
+def write_card(run: Run, model: Model) -> None:
+    """Write a model's model.json where there is none."""
+    card = run.model_card(model.folder)
+    if not card.exists():
+        write_text(card, dumps(to_dict(model), indent=2) + "\n")
+
+
+def _row(key: Key, text: str) -> str:
+    row: dict[str, Json] = {"prompt": prompt(key), "predict": text, "label": key.gold}
+    return dumps(row) + "\n"
+
+
+def _refuse_foreign(path: Path, keys: Sequence[Key]) -> None:
+    """Refuse to write over predictions that something else made, or of another test set."""
+    if not path.exists():
+        return
+    first = next(read_lines(path), None)
+    if first is not None and first.value.get("prompt") != prompt(keys[0]):
+        raise EtlchError(
+            f"{path} holds predictions that `etlch-data predict` did not make for this test set",
+            "Name another folder with --as, or move them away.",
+        )
+
+
+def settings_for(run: Run, settings: Settings, tasks: Sequence[str] | None) -> Settings:
+    """Return settings with the run's tasks (or those wanted) and its language.
+
+    Raises:
+        EtlchError: not a run, it lacks a task, or the offline teacher is asked for.
+    """
+    if settings.teacher == "offline":
+        raise EtlchError(
+            "the offline teacher cannot be a row of the table: it wrote the gold of its own articles, "
+            "and labels no others",
+            "Name a model at an endpoint, or --model dictionary: a row that needs none.",
+        )
+    kept = manifest.read(run).settings
+    return replace(settings, tasks=chosen_tasks(run, tasks), language=kept.language)

@@ -1,0 +1,99 @@
+"""Settings walk in; every request that one place of the plan would send walks out. Nothing is sent.
+
+What only the teacher can fill in (the article, the instruction's fields) is shown as ⟨…⟩.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import cast
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.dataset.build_record import Candidate, Outcome, Workshop
+from etlch.dataset.documents import candidates
+from etlch.llm.client import Engine
+from etlch.llm.store import Reply, Request
+from etlch.pipeline.session import offline_teacher
+from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned
+from etlch.tasks.json_extraction import BRIEF_SCHEMA
+from etlch.teachers.base import Teacher
+from etlch.teachers.llm import ModelTeacher
+
+ARTICLE = "⟨the article that the teacher writes⟩"
+INSTRUCTION = "⟨the instruction that the teacher writes⟩"
+FIELDS = ("⟨field 1⟩", "⟨field 2⟩", "⟨field 3⟩")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request: which prompt it comes from, and what it says."""
+
+    purpose: str
+    request: Request
+
+
+@dataclass
+class _Notebook:
+    """Stands where the engine stands: writes requests down and answers with ⟨…⟩."""
+
+    sent: list[Sent] = field(default_factory=list)
+
+    async def ask(self, request: Request, purpose: str) -> Reply:
+        self.sent.append(Sent(purpose, request))
+        text = ARTICLE
+        if request.schema == BRIEF_SCHEMA:
+            text = json.dumps({"instruction": INSTRUCTION, "fields": FIELDS}, ensure_ascii=False)
+        return Reply("", text, "stop", 0, 0, None)
+
+
+async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Sent]]:
+    """Return one place of the plan and the requests for it, as the first ask would send them.
+
+    Args:
+        settings: of the run to be.
+        place: position in the plan, or among the chunks of the user's own texts, from 0.
+
+    Raises:
+        EtlchError: wrong prompts, or there is no such place.
+    """
+    prompts, notebook = chosen_prompts(settings), _Notebook()
+    once = dataclasses.replace(settings, asks=1, min_chars=0)
+    # A notebook is all of an engine that a teacher uses.
+    teacher = ModelTeacher(once, prompts, cast(Engine, notebook))
+    workshop = _workshop(once, teacher)
+    candidate = _take(candidates(settings) if settings.articles else planned(teacher), place)
+    await workshop.make(candidate)
+    return candidate, notebook.sent
+
+
+async def written(settings: Settings, place: int) -> Outcome:
+    """Return what the offline teacher writes at one place of its plan.
+
+    Raises:
+        EtlchError: no such domain or genre, or phrase data that are wrong.
+    """
+    teacher = offline_teacher(settings, chosen_prompts(settings))
+    return await _workshop(settings, teacher).make(_take(planned(teacher), place))
+
+
+def _workshop(settings: Settings, teacher: Teacher) -> Workshop:
+    return Workshop(
+        teacher,
+        chosen_prompts(settings),
+        chosen_tasks(settings),
+        settings,
+        lambda stage, event: None,
+        lambda key, ok, reasons: None,
+    )
+
+
+def _take(plan: Iterator[Candidate], place: int) -> Candidate:
+    candidate = next(islice(plan, place, None), None)
+    if candidate is None:
+        raise EtlchError(f"there is no place {place} in the texts", "Name a smaller --topic.")
+    return candidate

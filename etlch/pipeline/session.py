@@ -1,0 +1,184 @@
+"""Settings walk in; the teacher they name walks out, with the account of what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from etlch.core.config import Settings
+from etlch.core.prompts import Prompts
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.dataset.build_record import CHECKS
+from etlch.llm.client import Engine, open_engine
+from etlch.llm.pricing import find_price
+from etlch.llm.store import locked
+from etlch.pipeline import cost_estimate as estimates
+from etlch.tasks import Task
+from etlch.teachers.base import Teacher
+from etlch.teachers.llm import ModelTeacher
+
+if TYPE_CHECKING:
+    from etlch.teachers.offline.teacher import OfflineTeacher
+
+
+class Bill(Protocol):
+    """What a teacher costs, before, while and after it works."""
+
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
+        """Return the estimate in words, a line each.
+
+        Args:
+            needed: accepted articles in the end.
+            tasks: by name.
+            changed: prompt files that are not those of the replies on file.
+            article_bytes: UTF-8 bytes of an article, where that is known; else 0.
+
+        Raises:
+            EtlchError: it is over the limit and no budget was named.
+        """
+        ...
+
+    def in_words(self) -> str:
+        """Return what has been spent so far, for the progress line; empty where nothing is."""
+        ...
+
+    def cost(self) -> dict[str, Json]:
+        """Return {"requests", "input_tokens", "output_tokens", "usd"} of the whole run."""
+        ...
+
+    def judge(self, key: str, ok: bool, reasons: tuple[str, ...]) -> None:
+        """Keep the checks' verdict on a candidate beside the replies."""
+        ...
+
+
+class Opened(NamedTuple):
+    """A teacher at work."""
+
+    teacher: Teacher
+    bill: Bill
+
+
+class Free:
+    """The bill of the offline teacher."""
+
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
+        """Say that nothing is paid."""
+        return [f"{needed} articles, {len(tasks) * needed} records; the offline teacher costs nothing"]
+
+    def in_words(self) -> str:
+        """Say nothing."""
+        return ""
+
+    def cost(self) -> dict[str, Json]:
+        """Return zeros."""
+        return {"requests": 0, "input_tokens": 0, "output_tokens": 0, "usd": 0.0}
+
+    def judge(self, key: str, ok: bool, reasons: tuple[str, ...]) -> None:
+        """Keep nothing: an offline run is drawn again, not replayed."""
+
+
+@asynccontextmanager
+async def open_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncIterator[Opened]:
+    """Open the teacher that the settings name, and close it at the end.
+
+    Raises:
+        EtlchError: no key, an unknown model, or another process works on this run.
+    """
+    if settings.teacher == "offline":
+        with locked(run):
+            yield Opened(offline_teacher(settings, prompts), Free())
+        return
+    async with open_model_teacher(settings, prompts, run) as opened:
+        if settings.label_first and isinstance(opened.teacher, ModelTeacher):
+            from etlch.teachers.label_first import LabelFirst
+
+            drawn = offline_teacher(settings, prompts)
+            yield Opened(LabelFirst(opened.teacher.name, opened.teacher, drawn, prompts), opened.bill)
+        else:
+            yield opened
+
+
+def offline_teacher(settings: Settings, prompts: Prompts) -> OfflineTeacher:
+    """Return the offline teacher of these settings; its phrase data are read when it first writes."""
+    from etlch.teachers.offline.teacher import OfflineTeacher
+
+    return OfflineTeacher(
+        settings.seed,
+        prompts,
+        settings.language,
+        domains=settings.domains,
+        genres=settings.genres,
+        lengths=settings.lengths or (0,),
+    )
+
+
+@asynccontextmanager
+async def open_model_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncIterator[Opened]:
+    """Open a run's engine and put a teacher and its bill on top of it.
+
+    Raises:
+        EtlchError: as open_engine says.
+    """
+    async with open_engine(settings, run) as engine:
+        teacher = ModelTeacher(settings, prompts, engine)
+        yield Opened(teacher, ModelBill(teacher, settings, prompts, engine))
+
+
+class ModelBill:
+    """What an engine's teacher costs.
+
+    Args:
+        teacher: its plan shows how long articles will be.
+        settings: price and budget.
+        prompts: their length is what a request takes besides its article.
+        engine: holds the account and the store.
+    """
+
+    def __init__(self, teacher: ModelTeacher, settings: Settings, prompts: Prompts, engine: Engine) -> None:
+        self._teacher = teacher
+        self._settings = settings
+        self._prompts = prompts
+        self._engine = engine
+        self._priced = find_price(settings) is not None
+
+    def forecast(
+        self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
+    ) -> list[str]:
+        """Return the estimate of what is still to be paid, as `Bill` says."""
+        held = estimates.known(self._engine.store)
+        topics = self._teacher.topics()
+        found = estimates.forecast(
+            self._settings, self._prompts, tasks, topics, needed, held, changed, article_bytes
+        )
+        estimates.refuse_if_dear(found, self._settings)
+        spent = self._engine.store.spent()
+        return [
+            *estimates.in_words(found, self._settings),
+            *estimates.budget_in_words(found, self._settings, spent),
+        ]
+
+    def in_words(self) -> str:
+        """Return what the run has cost so far, for the progress line."""
+        tally = self._engine.tally()
+        tokens = f"{tally.input_tokens + tally.output_tokens:,} tokens"
+        return f"{tokens}, ${tally.spent:.4f}" if self._priced else tokens
+
+    def cost(self) -> dict[str, Json]:
+        """Return {"requests", "input_tokens", "output_tokens", "usd"} of the whole run; usd may be None."""
+        usage = self._engine.store.usage().values()
+        return {
+            "requests": sum(item.calls for item in usage),
+            "input_tokens": sum(item.input for item in usage),
+            "output_tokens": sum(item.output for item in usage),
+            "usd": round(self._engine.store.spent(), 6) if self._priced else None,
+        }
+
+    def judge(self, key: str, ok: bool, reasons: tuple[str, ...]) -> None:
+        """Keep the checks' verdict on a candidate beside the replies."""
+        self._engine.store.judge(key, CHECKS, ok, reasons)

@@ -1,0 +1,151 @@
+"""A run folder walks in, finished, going or stopped; what it holds and what it still needs walks out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from etlch.core import manifest
+from etlch.core.config import Settings, plain
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.dataset.build_record import CHECKS
+from etlch.llm.client import is_locked
+from etlch.llm.store import Store, Usage
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run.
+
+    Attributes:
+        going: another process works on it now.
+        finished: run.yaml holds the counts of what is asked for.
+        needed: articles promised.
+        accepted, rejected: candidates by the checks' verdicts so far.
+        reasons: first reason → count, of the rejected ones.
+        usage: purpose → replies, tokens, dollars.
+        spent: US dollars, unanswered requests at their reserve included.
+        models: model folder → predicted tasks.
+    """
+
+    settings: Settings
+    going: bool
+    finished: bool
+    needed: int
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]
+    usage: dict[str, Usage]
+    spent: float
+    models: dict[str, tuple[str, ...]]
+
+
+def read(run: Run) -> Status:
+    """Return the state of a run. Nothing is written or sent.
+
+    Raises:
+        EtlchError: not a run folder, or a damaged store.
+    """
+    held = manifest.read(run)
+    settings = held.settings
+    needed = settings.test + max(settings.sizes)
+    finished = held.counts.get("articles", -1) >= needed
+    models = dict(_models(run))
+    if not run.replies.exists():
+        accepted = held.counts.get("articles", 0)
+        rejected = sum(held.counts.get("rejected", {}).values())
+        return Status(settings, is_locked(run), finished, needed, accepted, rejected, {}, {}, 0.0, models)
+    store = Store(run.replies, read_only=True)
+    try:
+        verdicts = store.verdicts(CHECKS)
+        usage, spent = store.usage(), store.spent()
+    finally:
+        store.close()
+    reasons: dict[str, int] = {}
+    for verdict in verdicts.values():
+        if not verdict.ok:
+            first = verdict.reasons[0].split("'")[0] if verdict.reasons else "no reason kept"
+            reasons[first] = reasons.get(first, 0) + 1
+    accepted = sum(verdict.ok for verdict in verdicts.values())
+    return Status(
+        settings,
+        is_locked(run),
+        finished,
+        needed,
+        accepted,
+        len(verdicts) - accepted,
+        reasons,
+        usage,
+        spent,
+        models,
+    )
+
+
+def in_words(run: Run, status: Status) -> str:
+    """Return the state for a person."""
+    settings = status.settings
+    state = _state(status)
+    lines = [
+        f"{run.folder}: {state}",
+        f"  teacher {settings.teacher}, {settings.language}, tasks {', '.join(settings.tasks)}, "
+        f"sizes {', '.join(map(str, settings.sizes))}, test {settings.test}, seed {settings.seed}",
+        f"  candidates: {status.accepted} accepted of {status.needed} needed, {status.rejected} rejected",
+    ]
+    lines += [
+        f"    {count} × {reason}" for reason, count in sorted(status.reasons.items(), key=lambda r: -r[1])[:5]
+    ]
+    for purpose, used in status.usage.items():
+        lines.append(
+            f"  {purpose}: {used.calls:,} replies, {used.input:,} + {used.output:,} tokens, ${used.cost:.4f}"
+        )
+    if status.usage:
+        lines.append(f"  spent: ${status.spent:.4f}, unanswered requests at their reserve included")
+    for model, tasks in status.models.items():
+        lines.append(f"  model {model}: {'predicted ' + ', '.join(tasks) if tasks else 'no predictions yet'}")
+    if state == "stopped":
+        lines.append(
+            "  Repeat its `etlch-data generate` command to go on; what is answered is not paid again."
+        )
+    return "\n".join(lines)
+
+
+def to_json(run: Run, status: Status) -> dict[str, Json]:
+    """Return the state as plain values, named as in run.yaml and in the summary of `generate --json`."""
+    return {
+        "run": str(run.folder),
+        "state": _state(status),
+        "settings": plain(status.settings),
+        "candidates": {
+            "needed": status.needed,
+            "accepted": status.accepted,
+            "rejected": status.rejected,
+            "reasons": status.reasons,
+        },
+        "cost": {
+            purpose: {
+                "requests": used.calls,
+                "input_tokens": used.input,
+                "output_tokens": used.output,
+                "usd": used.cost,
+            }
+            for purpose, used in status.usage.items()
+        },
+        "usd": status.spent,
+        "models": {model: list(tasks) for model, tasks in status.models.items()},
+    }
+
+
+def _state(status: Status) -> str:
+    return "going" if status.going else "finished" if status.finished else "stopped"
+
+
+def _models(run: Run) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for card in sorted(run.predictions.glob("*/model.json")):
+        name = card.parent.name
+        yield name, tuple(task for task in read_tasks(run) if run.prediction_file(name, task).exists())
+
+
+def read_tasks(run: Run) -> tuple[str, ...]:
+    """Return the tasks of a run."""
+    return manifest.read(run).settings.tasks

@@ -1,0 +1,166 @@
+"""A finished run walks in; its data set card, README.md, walks out: what it is, where it is from, what it may be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from etlch.core import manifest
+from etlch.core.files import dump_yaml, write_text
+from etlch.core.manifest import Manifest
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.quality.measure import Quality
+from etlch.quality.page import summary
+
+_TASKS = {"ner": "token-classification", "kge": "text-generation", "json": "text-generation"}
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+PAPER = "https://arxiv.org/abs/2509.08381"
+
+
+def write(run: Run, quality: Quality) -> None:
+    """Write README.md of a run.
+
+    Raises:
+        EtlchError: run.yaml cannot be read.
+    """
+    write_text(run.card, render(run, manifest.read(run), quality))
+
+
+def render(run: Run, held: Manifest, quality: Quality) -> str:
+    """Return the card: metadata as the Hugging Face hub reads them, then the text.
+
+    The card names no time, so that the same run gives the same card.
+    """
+    settings = held.settings
+    parts = [
+        f"---\n{dump_yaml(metadata(held, quality))}---",
+        f"# {run.name}",
+        f"{quality.articles:,} articles in {settings.language} with labels for "
+        f"{', '.join(settings.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
+        "Every label was written by code from facts that code located in the article.",
+        _origin(held),
+        _table("Quality", ("what", "number", "meaning"), summary(quality)),
+        _attrition(quality),
+        _splits(held),
+        _cost(held),
+        _licence(held),
+        _prompts(held),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def metadata(held: Manifest, quality: Quality) -> dict[str, Json]:
+    """Return the card's metadata."""
+    settings = held.settings
+    rows = sum(quality.records.values())
+    return {
+        "language": [{"zh-TW": "zh", "zh-CN": "zh"}.get(settings.language, settings.language)],
+        "license": "other",
+        "license_name": "see-below",
+        "size_categories": [next((name for most, name in _SIZES if rows < most), "n>1M")],
+        "task_categories": sorted({_TASKS.get(task, "text-generation") for task in settings.tasks}),
+        "tags": ["information-extraction", "synthetic", "etlch", settings.language, *settings.tasks],
+    }
+
+
+def _origin(held: Manifest) -> str:
+    settings = held.settings
+    texts = (
+        "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
+        if settings.articles
+        else f"written by the teacher, plan seed {settings.seed}"
+    )
+    return "\n".join(
+        [
+            "## Where it comes from",
+            "",
+            f"- teacher: {_teacher(held)}",
+            f"- articles: {texts}",
+            f"- labels: answered by the teacher under a response schema, grounded (policy `{settings.ungrounded}` for "
+            "what does not stand in the article), rendered and read back by code",
+            f"- settings: run.yaml, which holds every one of them; endpoint: {_endpoint(settings.base_url)}",
+        ]
+    )
+
+
+def _endpoint(url: str | None) -> str:
+    """Return the endpoint's address without user names, passwords and keys."""
+    if url is None:
+        return "the teacher's own"
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _teacher(held: Manifest) -> str:
+    if held.settings.teacher == "offline":
+        return "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
+    return f"`{held.settings.teacher}`, temperature {held.settings.temperature or 'as the endpoint sets it'}"
+
+
+def _attrition(quality: Quality) -> str:
+    rows = [(reason, f"{count:,}") for reason, count in quality.attrition.by_reason.items()]
+    if not rows:
+        return "## Rejected\n\nNothing was rejected."
+    return _table("Rejected", ("task, stage and reason", "count"), rows)
+
+
+def _splits(held: Manifest) -> str:
+    settings = held.settings
+    sizes = ", ".join(f"{size:,}" for size in sorted(settings.sizes))
+    return "\n".join(
+        [
+            "## Splits",
+            "",
+            f"The first {settings.test:,} articles are the test set, the same for all tasks. The training sizes "
+            f"({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
+            "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected"
+            + (
+                f", and no {settings.split_by} of the test set is trained on."
+                if settings.split_by != "article"
+                else "."
+            ),
+        ]
+    )
+
+
+def _cost(held: Manifest) -> str:
+    cost = held.cost
+    if not cost.get("requests"):
+        return ""
+    usd = "unknown" if cost.get("usd") is None else f"{cost['usd']:.4f} US dollars"
+    tokens = f"{cost['input_tokens']:,} input and {cost['output_tokens']:,} output tokens"
+    return f"## Cost\n\n{cost['requests']:,} requests, {tokens}, {usd}."
+
+
+def _licence(held: Manifest) -> str:
+    settings = held.settings
+    lines = ["## Licences and terms", ""]
+    if settings.teacher == "offline":
+        lines.append(
+            "- Articles and labels are made from etlch's phrase data (Apache-2.0); no model's terms apply."
+        )
+    else:
+        lines.append(
+            f"- Articles and labels are answers of `{settings.teacher}`: its provider's terms of use apply, such as "
+            "OpenAI's on models that compete with theirs. Read them before you publish data or models."
+        )
+    if settings.articles:
+        lines.append("- The articles are other people's texts: their licence applies to them here too.")
+    lines += [
+        "- A model trained on this data also carries its base model's licence. The Llama 3 licences demand that the "
+        "name of such a model begins with `Llama` and that `Built with Llama` is shown.",
+        f"- The instructions of kge and ner follow the prompts of [arXiv 2509.08381]({PAPER}).",
+    ]
+    return "\n".join(lines)
+
+
+def _prompts(held: Manifest) -> str:
+    rows = [(f"`{name}`", f"`{mark}`") for name, mark in held.prompts.items()]
+    return _table("Prompts", ("file", "first 12 hex digits of its SHA-256"), rows) if rows else ""
+
+
+def _table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    cells = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"## {title}\n\n" + "\n".join(cells)

@@ -1,0 +1,343 @@
+"""A run folder walks in; everything that is wrong with its files walks out, with file, line and reason.
+
+What was written for LlamaFactory is read again, as LlamaFactory reads it, and held against
+the task's format, the row's own input, the keys, the records, the promised sizes and the test set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from etlch.core import manifest
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.files import load_yaml, read_text
+from etlch.core.records import Key
+from etlch.core.run_folder import Run
+from etlch.dataset.dedup import Copies
+from etlch.dataset.splits import FOLD, few_shot
+from etlch.export.data_files import COLUMNS, INFO, SHOT_COLUMNS, turn
+from etlch.quality.check_rows import Problem, Row, fingerprint, read_rows, row_problems
+from etlch.quality.check_sources import Placed, Sources, read_placed
+from etlch.tasks import Task, find_task
+from etlch.text.json_text import loads
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was looked at, and what is wrong with it.
+
+    Attributes:
+        problems: in the order of the files.
+        files, rows: data files and rows read; a row counts once per file.
+    """
+
+    problems: tuple[Problem, ...]
+    files: int
+    rows: int
+
+
+@dataclass
+class _Prover:
+    """What has been seen of the data files so far, as fingerprints."""
+
+    run: Run
+    settings: Settings
+    tasks: Mapping[str, Task]
+    sources: Sources
+    files: int = 0
+    rows: int = 0
+    proved: set[int] = field(default_factory=set)
+    test: Copies = field(default_factory=Copies)
+    test_inputs: dict[int, str] = field(default_factory=dict)
+    test_groups: set[str] = field(default_factory=set)
+    clean: set[int] = field(default_factory=set)
+
+
+def prove(run: Run) -> Proof:
+    """Check every file of a run.
+
+    Raises:
+        EtlchError: the folder is no run, was renamed, or a task of the user's own cannot be loaded.
+    """
+    held = manifest.read(run)
+    settings = held.settings
+    _refuse_renamed(run, settings)
+    task_file = Path(settings.task_file) if settings.task_file else None
+    tasks = {name: find_task(name, task_file) for name in settings.tasks}
+    prover = _Prover(run, settings, tasks, Sources(run, settings, tasks))
+    problems = (
+        *prover.sources.read(held),
+        *_info(run, settings),
+        *_tests(prover),
+        *(problem for task in tasks for problem in _sizes(prover, task)),
+        *_recipes(run, settings),
+    )
+    return Proof(problems, prover.files, prover.rows)
+
+
+def _refuse_renamed(run: Run, settings: Settings) -> None:
+    """Say once, and not at every file, that the files carry another folder's name.
+
+    Raises:
+        EtlchError: they do.
+    """
+    end = run.stem(settings.tasks[0], "train", min(settings.sizes)).removeprefix(run.name) + ".json"
+    named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
+    if named and run.name not in named:
+        raise EtlchError(
+            f"{run.folder} was copied or renamed: its data sets carry the name '{named[0]}'",
+            f"Rename it back, or write them again under the new name: etlch-data export {run.folder}\n"
+            "What was trained on them then counts as stale.",
+            code=1,
+        )
+
+
+def expected(run: Run, settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the data sets that a run must have, with their columns."""
+    columns = {}
+    for task in settings.tasks:
+        if settings.test:
+            columns[run.stem(task, "test")] = COLUMNS
+        if settings.test and settings.shots:
+            columns[run.stem(task, few_shot(settings.shots))] = SHOT_COLUMNS
+        for size in sorted(settings.sizes):
+            columns[run.stem(task, "train", size)] = COLUMNS
+            if size >= FOLD:
+                columns[run.stem(task, "val", size)] = COLUMNS
+    return columns
+
+
+def _info(run: Run, settings: Settings) -> Iterator[Problem]:
+    """Check dataset_info.json: its entries, their columns and their formatting."""
+    path = run.llamafactory / INFO
+    name = f"{run.llamafactory.name}/{INFO}"
+    if not path.is_file():
+        yield Problem(name, None, "the file is missing")
+        return
+    try:
+        text = read_text(path)
+    except EtlchError as error:
+        yield Problem(name, None, error.what)
+        return
+    info, trouble = loads(text)
+    if trouble or not isinstance(info, dict):
+        yield Problem(name, None, f"not a JSON object {trouble}".rstrip())
+        return
+    if not text.isascii():
+        yield Problem(name, None, "not ASCII: LlamaFactory reads it in the machine's own encoding")
+    wanted = expected(run, settings)
+    for stem in [*wanted, *(entry for entry in info if entry not in wanted)]:
+        entry = info.get(stem)
+        for reason in _entry_problems(stem, entry, wanted.get(stem)):
+            yield Problem(name, _line_of(text, stem), f"{stem}: {reason}")
+
+
+def _entry_problems(stem: str, entry: object, columns: dict[str, str] | None) -> list[str]:
+    if columns is None:
+        return ["no such data set is promised"]
+    if entry is None:
+        return ["the entry is missing"]
+    if not isinstance(entry, dict):
+        return ["the entry is not an object"]
+    problems = []
+    if entry.get("file_name") != f"{stem}.json":
+        problems.append(f"file_name is {entry.get('file_name')!r}, not '{stem}.json'")
+    if entry.get("formatting") != "alpaca":
+        problems.append(f"formatting is {entry.get('formatting')!r}, not 'alpaca'")
+    if entry.get("columns") != columns:
+        problems.append(f"columns must be {columns}: LlamaFactory ignores what is not named")
+    return problems
+
+
+def _line_of(text: str, stem: str) -> int | None:
+    place = text.find(f'"{stem}"')
+    return None if place < 0 else text.count("\n", 0, place) + 1
+
+
+def _tests(prover: _Prover) -> Iterator[Problem]:
+    """Check the test files of each task and remember their inputs."""
+    for task in prover.tasks if prover.settings.test else ():
+        stem = prover.run.stem(task, "test")
+        marks = []
+        for item in _data_set(prover, task, stem, keyed=True):
+            if isinstance(item, Problem):
+                yield item
+                continue
+            marks.append(fingerprint(*item.texts))
+            mark = fingerprint(item.input)
+            if mark not in prover.test_inputs:
+                where = f"{stem}.json:{item.line}"
+                prover.test_inputs[mark] = where
+                prover.test.add(where, item.input)
+                prover.test_groups.add(prover.sources.groups.get(mark, where))
+        yield from _count(prover.run, stem, len(marks), prover.settings.test)
+        if prover.settings.shots:
+            yield from _shots(prover, task, marks)
+
+
+def _shots(prover: _Prover, task: str, test: list[int]) -> Iterator[Problem]:
+    """Check that a few-shot test file has the rows of the test file, and before each the promised examples.
+
+    Args:
+        prover: what has been seen so far.
+        task: its task.
+        test: fingerprints of the rows of the test file.
+    """
+    run, shots = prover.run, prover.settings.shots
+    source = run.stem(task, "train", min(prover.settings.sizes))
+    stem = run.stem(task, few_shot(shots))
+    taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, Row)]
+    examples = tuple((turn(row.instruction, row.input), row.output) for row in taken)
+    marks = []
+    for item in _data_set(prover, task, stem, keyed=True, history=True):
+        if isinstance(item, Problem):
+            yield item
+            continue
+        marks.append(fingerprint(*item.texts))
+        if item.history != examples:
+            reason = f"its examples are not the first {shots} rows of {source}.json"
+            yield Problem(_name(run, stem), item.line, reason)
+    if marks != test and run.data(stem).is_file():
+        reason = f"its rows are not those of {run.stem(task, 'test')}.json, in the same order"
+        yield Problem(_name(run, stem), None, reason)
+
+
+def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
+    """Check the train and val files of a task: their rows, counts, nesting and leaks."""
+    before: dict[str, set[int]] = {"train": set(), "val": set()}
+    for size in sorted(prover.settings.sizes):
+        trained: set[int] = set()
+        for use, promised in (("train", size - size // FOLD), ("val", size // FOLD)):
+            if not promised:
+                continue
+            stem = prover.run.stem(task, use, size)
+            rows, marks = 0, set()
+            for item in _data_set(prover, task, stem, keyed=use == "val"):
+                if isinstance(item, Problem):
+                    yield item
+                    continue
+                rows += 1
+                marks.add(fingerprint(*item.texts))
+                yield from (Problem(_name(prover.run, stem), item.line, why) for why in _leaks(prover, item))
+                article = fingerprint(item.input)
+                if use == "train":
+                    trained.add(article)
+                elif article in trained:
+                    yield Problem(
+                        _name(prover.run, stem), item.line, "its article is in the training file too"
+                    )
+            yield from _count(prover.run, stem, rows, promised)
+            if lost := len(before[use] - marks):
+                reason = f"{lost} rows of the next smaller size are not in it: sizes must nest"
+                yield Problem(_name(prover.run, stem), None, reason)
+            before[use] = marks
+
+
+def _data_set(
+    prover: _Prover, task: str, stem: str, *, keyed: bool, history: bool = False
+) -> Iterator[Problem | Row]:
+    """Yield the rows of a data file, and before each what is wrong with it or with its key."""
+    name = _name(prover.run, stem)
+    keys = read_placed(prover.run.keys(stem), Key) if keyed else None
+    pairs: set[int] = set()
+    prover.files += 1
+    for item in read_rows(prover.run.data(stem), name, history=history):
+        if keys is not None:
+            yield from _key_problems(prover.run.keys(stem), item, next(keys, None))
+        if isinstance(item, Problem):
+            yield item
+            continue
+        prover.rows += 1
+        pair = fingerprint(item.instruction, item.input)
+        if pair in pairs:
+            yield Problem(name, item.line, "a second row with the same instruction and input")
+        pairs.add(pair)
+        yield from (Problem(name, item.line, reason) for reason in _reasons(prover, task, item))
+        yield item
+    if keys is not None and (further := sum(1 for _ in keys)):
+        yield Problem(
+            _name(prover.run, f"{stem}.keys"), None, f"{further} lines more than rows in {stem}.json"
+        )
+
+
+def _reasons(prover: _Prover, task: str, row: Row) -> list[str]:
+    """Return what is wrong with a row; a row proved in a smaller size is not proved again."""
+    mark = fingerprint(task, *row.texts)
+    if mark in prover.proved:
+        return []
+    record = prover.sources.record(task, row)
+    schema = None if record is None else record.schema
+    language = prover.settings.language if record is None else record.language
+    reasons = row_problems(row, prover.tasks[task], language, schema, prover.settings.policies)
+    if record is None:
+        reasons.append("no record of records.jsonl has this instruction and input")
+    elif record.output != row.output:
+        reasons.append(f"the target is not the output of record {record.id}")
+    if not reasons:
+        prover.proved.add(mark)
+    return reasons
+
+
+def _key_problems(path: Path, item: Row | Problem, placed: Placed | None) -> Iterator[Problem]:
+    """Check that a key says what its row says."""
+    name = f"{path.parent.name}/{path.name}"
+    if placed is None:
+        yield Problem(name, None, f"no line for the row at line {item.line} of the data file")
+    elif not isinstance(placed.value, Key):
+        yield Problem(name, placed.number or None, str(placed.value))
+    elif isinstance(item, Row):
+        key = placed.value
+        for what, keyed, held in (
+            ("instruction", key.instruction, item.instruction),
+            ("input", key.input, item.input),
+            ("gold", key.gold, item.output),
+        ):
+            if keyed != held:
+                yield Problem(name, placed.number, f"{what} is not that of the row at line {item.line}")
+
+
+def _leaks(prover: _Prover, row: Row) -> list[str]:
+    """Return how a row of a train or val file gives the test set away."""
+    mark = fingerprint(row.input)
+    if mark in prover.clean:
+        return []
+    if mark in prover.test_inputs:
+        return [f"its article is in the test set ({prover.test_inputs[mark]})"]
+    if (twin := prover.test.find(row.input)) is not None:
+        return [f"its article is a near copy of one in the test set ({twin})"]
+    if (group := prover.sources.groups.get(mark)) in prover.test_groups:
+        return [f"its {prover.settings.split_by} '{group}' is in the test set too"]
+    prover.clean.add(mark)
+    return []
+
+
+def _count(run: Run, stem: str, rows: int, promised: int) -> Iterator[Problem]:
+    if rows != promised and run.data(stem).is_file():
+        yield Problem(_name(run, stem), None, f"{rows} sound rows where {promised} are promised")
+
+
+def _recipes(run: Run, settings: Settings) -> Iterator[Problem]:
+    """Check that recipes name data sets that exist."""
+    known = expected(run, settings)
+    paths = sorted(run.recipes.glob("*.yaml"))
+    if not paths:
+        yield Problem(run.recipes.name, None, "no recipes: run `etlch-data export` on this folder")
+    for path in paths:
+        name = f"{run.recipes.name}/{path.name}"
+        try:
+            recipe = load_yaml(path)
+        except EtlchError as error:
+            yield Problem(name, None, error.what)
+            continue
+        for setting in ("dataset", "eval_dataset"):
+            for stem in str((recipe or {}).get(setting) or "").split(","):
+                if stem.strip() and stem.strip() not in known:
+                    yield Problem(name, None, f"{setting} names '{stem.strip()}', which does not exist")
+
+
+def _name(run: Run, stem: str) -> str:
+    return f"{run.llamafactory.name}/{stem}.json" + ("l" if stem.endswith(".keys") else "")

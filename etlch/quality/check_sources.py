@@ -1,0 +1,131 @@
+"""articles.jsonl and records.jsonl walk in; what is wrong in them, and a way to find a row's record, walk out.
+
+Held in memory are marks and places, some 300 bytes per record, whatever its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.files import parse_line
+from etlch.core.manifest import Manifest
+from etlch.core.records import Article, Record, from_dict
+from etlch.core.run_folder import Run
+from etlch.quality.check_rows import Problem, Row, fingerprint, record_problems
+from etlch.tasks import Task
+
+Noun = TypeVar("Noun")
+
+
+class Placed(NamedTuple):
+    """A line of a JSONL file: its number, the byte at which it begins, and what it holds."""
+
+    number: int
+    offset: int
+    value: object
+
+
+@dataclass
+class Sources:
+    """What the data files were written from.
+
+    Attributes:
+        run, settings, tasks: of the run.
+        marks: article id → fingerprint of its text.
+        groups: fingerprint of a text → its topic or domain, if the run keeps those apart.
+        places: fingerprint of task, instruction and input → byte offset in records.jsonl.
+    """
+
+    run: Run
+    settings: Settings
+    tasks: Mapping[str, Task]
+    marks: dict[str, int] = field(default_factory=dict)
+    groups: dict[int, str] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
+
+    def read(self, held: Manifest) -> Iterator[Problem]:
+        """Read articles, records and rejected; yield what is wrong in them."""
+        yield from self._articles()
+        yield from self._records()
+        if not self.run.rejected.is_file():
+            yield Problem(self.run.rejected.name, None, "the file is missing")
+        for path, found, promised in (
+            (self.run.articles, len(self.marks), held.counts.get("articles")),
+            (self.run.records, len(self.places), sum(held.counts.get("records", {}).values()) or None),
+        ):
+            if promised is None:
+                yield Problem(
+                    self.run.settings.name, None, f"no counts for {path.name}: the run is not finished"
+                )
+            elif found != promised and path.is_file():
+                yield Problem(path.name, None, f"{found} different lines where run.yaml counts {promised}")
+
+    def record(self, task: str, row: Row) -> Record | None:
+        """Return the record that a row was written from, or None."""
+        offset = self.places.get(fingerprint(task, row.instruction, row.input))
+        if offset is None:
+            return None
+        with self.run.records.open("rb") as stream:
+            stream.seek(offset)
+            value = parse_line(stream.readline(), self.run.records, 0)
+        return None if value is None else from_dict(Record, value)
+
+    def _articles(self) -> Iterator[Problem]:
+        name, texts = self.run.articles.name, set()
+        for number, _, article in read_placed(self.run.articles, Article):
+            if not isinstance(article, Article):
+                yield Problem(name, number or None, str(article))
+                continue
+            mark = fingerprint(article.text)
+            if article.id in self.marks:
+                yield Problem(name, number, f"a second article with the id {article.id}")
+            if mark in texts:
+                yield Problem(name, number, "a second article with the same text")
+            texts.add(mark)
+            self.marks[article.id] = mark
+            if self.settings.split_by != "article":
+                self.groups[mark] = getattr(article, self.settings.split_by)
+
+    def _records(self) -> Iterator[Problem]:
+        name, ids = self.run.records.name, set()
+        for number, offset, record in read_placed(self.run.records, Record):
+            if not isinstance(record, Record):
+                yield Problem(name, number or None, str(record))
+                continue
+            if record.task not in self.tasks:
+                yield Problem(
+                    name, number, f"a record of the task '{record.task}', which run.yaml does not name"
+                )
+                continue
+            if record.id in ids:
+                yield Problem(name, number, f"a second record with the id {record.id}")
+            ids.add(record.id)
+            self.places[fingerprint(record.task, record.instruction, record.input)] = offset
+            mark = self.marks.get(record.article_id)
+            for reason in record_problems(record, self.tasks[record.task], mark, self.settings.policies):
+                yield Problem(name, number, reason)
+
+
+def read_placed(path: Path, kind: type[Noun]) -> Iterator[Placed]:
+    """Yield each line's noun, or the reason why it holds none, with its number and offset."""
+    if not path.is_file():
+        yield Placed(0, 0, "the file is missing")
+        return
+    with path.open("rb") as stream:
+        offset = 0
+        for number, raw in enumerate(stream, start=1):
+            try:
+                value = parse_line(raw, path, number)
+                if value is not None:
+                    yield Placed(number, offset, from_dict(kind, value))
+            except EtlchError as error:
+                yield Placed(number, offset, error.what.partition(": ")[2] or error.what)
+            except (KeyError, TypeError, IndexError, ValueError) as error:
+                reason = error.args[0] if error.args else error
+                yield Placed(number, offset, f"not a {kind.__name__.lower()}: {reason}")
+            offset += len(raw)

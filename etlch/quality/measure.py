@@ -1,0 +1,314 @@
+"""A run's files walk in; its quality in numbers walks out: what quality.json, the page and the card say.
+
+Nothing here judges by taste: every number is a count or a similarity that code can repeat.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from etlch.core import manifest
+from etlch.core.config import Settings
+from etlch.core.files import read_nouns
+from etlch.core.records import Article, Json, Record, Rejected
+from etlch.core.run_folder import Run
+from etlch.dataset.collect import reasons
+from etlch.dataset.dedup import nearest
+from etlch.dataset.splits import Splits, split
+from etlch.tasks import Task, find_task
+from etlch.text.normalize import fact_form
+
+SAMPLE = 500
+"""Articles compared with each other for self-similarity, drawn with the run's seed."""
+
+_OUTLIERS = 10
+
+
+class Spread(NamedTuple):
+    """How numbers spread: least, quartiles, greatest."""
+
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+
+
+class Share(NamedTuple):
+    """So many of so many."""
+
+    hits: int
+    total: int
+
+    @property
+    def rate(self) -> float:
+        """From 0 to 1; 0 of 0 is 0."""
+        return self.hits / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Attrition:
+    """What was rejected on the way to the accepted articles.
+
+    Attributes:
+        accepted: articles.
+        rejected: articles that lost their place to a check.
+        by_reason: stage and kind of reason → count, dropped facts included.
+    """
+
+    accepted: int
+    rejected: int
+    by_reason: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How far the data spread.
+
+    Attributes:
+        domains: domain → articles.
+        topics: different topics.
+        characters: per article.
+        facts: per record, by task.
+        nearest: similarity of each sampled article to its nearest other, 0 to 1.
+        instructions: different instructions, by task.
+        keys: different first parts of facts (fields, types, subjects) by task.
+        relations: different relations of triples.
+        types: entity type → mentions.
+        unanswered: fields of the json task that hold [], of all fields.
+    """
+
+    domains: dict[str, int]
+    topics: int
+    characters: Spread
+    facts: dict[str, Spread]
+    nearest: Spread
+    instructions: dict[str, int]
+    keys: dict[str, int]
+    relations: int
+    types: dict[str, int]
+    unanswered: Share
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the tasks verify each other on the same article.
+
+    Attributes:
+        ends: ends of triples that are entities, by the same characters.
+        ends_within: the same, counting an end that holds an entity or lies inside one.
+        values: values of json that are entities or ends of triples.
+        values_within: likewise.
+        outliers: ids of the articles on which the tasks agree least, with their share of agreement.
+    """
+
+    ends: Share
+    ends_within: Share
+    values: Share
+    values_within: Share
+    outliers: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What the test set shares with the training data of the largest size.
+
+    Attributes:
+        nearest: similarity of each test article to the nearest training article, 0 to 1.
+        closest: test id, training id, similarity of the closest pairs.
+        topics, domains: test articles whose topic or domain is trained on too.
+        seen: test facts that stand in a training label word for word, by task.
+    """
+
+    nearest: Spread
+    closest: tuple[tuple[str, str, float], ...]
+    topics: Share
+    domains: Share
+    seen: dict[str, Share]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Everything that quality.json holds."""
+
+    articles: int
+    records: dict[str, int]
+    attrition: Attrition
+    grounding: Share
+    diversity: Diversity
+    agreement: Agreement
+    leakage: Leakage
+
+
+def measure(run: Run) -> Quality:
+    """Return the quality of a finished run.
+
+    Raises:
+        EtlchError: not a run, or a file of it that cannot be read.
+    """
+    held = manifest.read(run)
+    settings = held.settings
+    articles, records = read_nouns(run.articles, Article), read_nouns(run.records, Record)
+    facts = held.counts.get("facts", {})
+    parts = split([article.id for article in articles], settings.test, settings.sizes)
+    return Quality(
+        articles=len(articles),
+        records=dict(Counter(record.task for record in records)),
+        attrition=attrition(articles, read_nouns(run.rejected, Rejected)),
+        grounding=Share(facts.get("grounded", 0), facts.get("stated", 0)),
+        diversity=diversity(articles, records, settings.seed),
+        agreement=agreement(records, _tasks(settings)),
+        leakage=leakage(articles, records, parts),
+    )
+
+
+def plain(value: Any) -> Json:
+    """Return numbers as quality.json holds them: names for every number, a rate beside every share."""
+    if isinstance(value, Share):
+        return {"hits": value.hits, "total": value.total, "rate": round(value.rate, 6)}
+    if isinstance(value, Spread):
+        return value._asdict()
+    if dataclasses.is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(held) for name, held in value.items()}
+    return [plain(held) for held in value] if isinstance(value, tuple) else value
+
+
+def attrition(articles: Sequence[Article], rejected: Sequence[Rejected]) -> Attrition:
+    """Return what was rejected. A fact that was dropped from an accepted record costs no place."""
+    accepted = {article.id for article in articles}
+    lost = {item.article_id for item in rejected} - accepted
+    return Attrition(len(accepted), len(lost), dict(sorted(reasons(rejected).items())))
+
+
+def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int) -> Diversity:
+    """Return how far articles and labels spread; self-similarity is of a sample drawn with the seed."""
+    sample = random.Random(f"quality/{seed}").sample(articles, min(SAMPLE, len(articles)))
+    by_task: dict[str, list[Record]] = {}
+    for record in records:
+        by_task.setdefault(record.task, []).append(record)
+    texts = [article.text for article in sample]
+    return Diversity(
+        domains=dict(Counter(article.domain for article in articles).most_common()),
+        topics=len({(article.domain, article.topic) for article in articles}),
+        characters=spread(len(article.text) for article in articles),
+        facts={task: spread(len(record.facts) for record in held) for task, held in by_task.items()},
+        nearest=spread(item.similarity for item in nearest(texts, texts)),
+        instructions={task: len({record.instruction for record in held}) for task, held in by_task.items()},
+        keys={
+            task: len({item.fact[0] for record in held for item in record.facts})
+            for task, held in by_task.items()
+        },
+        relations=len({item.fact[1] for record in by_task.get("kge", ()) for item in record.facts}),
+        types=dict(
+            Counter(item.fact[0] for record in by_task.get("ner", ()) for item in record.facts).most_common()
+        ),
+        unanswered=_unanswered(by_task.get("json", ())),
+    )
+
+
+def agreement(records: Iterable[Record], tasks: dict[str, Task]) -> Agreement:
+    """Return how far triples, values and entities of the same article are about the same things."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for record in records:
+        places = tasks[record.task].grounded
+        forms = {fact_form(item.fact[place]).casefold() for item in record.facts for place in places}
+        values.setdefault(record.article_id, {}).setdefault(record.task, set()).update(forms)
+    counts: Counter[str] = Counter()
+    shares = []
+    for article_id, held in values.items():
+        entities, ends, fields = (held.get(task, set()) for task in ("ner", "kge", "json"))
+        checked = [("ends", ends, entities)] if "ner" in held and "kge" in held else []
+        checked += [("values", fields, entities | ends)] if "json" in held and len(held) > 1 else []
+        agreed = total = 0
+        for name, asked, known in checked:
+            same, within = len(asked & known), sum(_within(value, known) for value in asked)
+            counts.update({name: same, f"{name}_within": within, f"{name}_total": len(asked)})
+            agreed, total = agreed + within, total + len(asked)
+        if total:
+            shares.append((agreed / total, article_id))
+    outliers = tuple((article_id, round(share, 4)) for share, article_id in sorted(shares)[:_OUTLIERS])
+    return Agreement(
+        Share(counts["ends"], counts["ends_total"]),
+        Share(counts["ends_within"], counts["ends_total"]),
+        Share(counts["values"], counts["values_total"]),
+        Share(counts["values_within"], counts["values_total"]),
+        outliers,
+    )
+
+
+def leakage(articles: Sequence[Article], records: Sequence[Record], parts: Splits) -> Leakage:
+    """Return what the test set shares with the largest training set."""
+    largest = max(parts.train)
+    test_ids, train_ids = set(parts.test), {*parts.train[largest], *parts.val[largest]}
+    test = [article for article in articles if article.id in test_ids]
+    train = [article for article in articles if article.id in train_ids]
+    close = nearest([article.text for article in test], [article.text for article in train])
+    pairs = sorted(
+        ((item.similarity, one.id, train[item.place].id) for one, item in zip(test, close, strict=False)),
+        reverse=True,
+    )
+    topics, domains = {(one.domain, one.topic) for one in train}, {one.domain for one in train}
+    return Leakage(
+        nearest=spread(item.similarity for item in close),
+        closest=tuple((one, other, round(share, 4)) for share, one, other in pairs[:_OUTLIERS]),
+        topics=Share(sum((one.domain, one.topic) in topics for one in test), len(test)),
+        domains=Share(sum(one.domain in domains for one in test), len(test)),
+        seen=_seen(records, test_ids, train_ids),
+    )
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Return least, quartiles (linear interpolation) and greatest; zeros where there is nothing."""
+    held = sorted(values)
+    if not held:
+        return Spread(0, 0, 0, 0, 0)
+
+    def at(share: float) -> float:
+        place = share * (len(held) - 1)
+        low = int(place)
+        high = min(low + 1, len(held) - 1)
+        return round(held[low] + (held[high] - held[low]) * (place - low), 4)
+
+    return Spread(at(0), at(0.25), at(0.5), at(0.75), at(1))
+
+
+def _within(value: str, known: set[str]) -> bool:
+    return value in known or any(value in other or other in value for other in known)
+
+
+def _unanswered(records: Iterable[Record]) -> Share:
+    hits = total = 0
+    for record in records:
+        held = json.loads(record.output)
+        total += len(held)
+        hits += sum(not values for values in held.values())
+    return Share(hits, total)
+
+
+def _seen(records: Iterable[Record], test: set[str], train: set[str]) -> dict[str, Share]:
+    trained: dict[str, set[tuple[str, ...]]] = {}
+    tested: dict[str, list[tuple[str, ...]]] = {}
+    for record in records:
+        facts = [tuple(map(fact_form, item.fact)) for item in record.facts]
+        if record.article_id in train:
+            trained.setdefault(record.task, set()).update(facts)
+        elif record.article_id in test:
+            tested.setdefault(record.task, []).extend(facts)
+    return {
+        task: Share(sum(fact in trained.get(task, ()) for fact in facts), len(facts))
+        for task, facts in tested.items()
+    }
+
+
+def _tasks(settings: Settings) -> dict[str, Task]:
+    task_file = Path(settings.task_file) if settings.task_file else None
+    return {name: find_task(name, task_file) for name in settings.tasks}

@@ -1,0 +1,123 @@
+"""A run walks in; Parquet files, or a data set on the Hugging Face hub, walk out. One configuration per task.
+
+The splits are those of the largest size. A row holds everything that a record is, its article's
+topic, domain and source, and the smaller sizes it belongs to; schema and facts are JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from etlch.core import manifest
+from etlch.core.errors import EtlchError
+from etlch.core.files import dumps, read_nouns
+from etlch.core.records import Article, Json, Record, to_dict
+from etlch.core.run_folder import Run
+from etlch.dataset.splits import Splits, split
+
+_KEPT = ("id", "article_id", "language", "instruction", "input", "output")
+COLUMNS = (*_KEPT, "schema", "facts", "topic", "domain", "source", "sizes")
+"""Of a row, in their order."""
+
+
+def write_parquet(run: Run, folder: Path) -> list[Path]:
+    """Write <folder>/<task>/<split>.parquet and return the paths.
+
+    Raises:
+        EtlchError: not a finished run, or the folder cannot be written.
+    """
+    written = []
+    for task, splits in data_sets(run).items():
+        for name, held in splits.items():
+            path = folder / task / f"{name}.parquet"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.to_parquet(str(path))
+            except OSError as error:
+                raise EtlchError(f"cannot write {path}: {error.strerror}", "Check the folder.") from error
+            written.append(path)
+    return written
+
+
+def push(run: Run, name: str, *, public: bool = False) -> None:
+    """Push a run to the hub as NAME, one configuration per task, and its card as README.md.
+
+    Raises:
+        EtlchError: not a finished run, no token, or the hub refuses.
+    """
+    from httpx import HTTPError
+    from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    try:
+        for task, splits in data_sets(run).items():
+            splits.push_to_hub(name, config_name=task, private=not public)
+        mine, theirs = DatasetCard(run.card.read_text(encoding="utf-8")), DatasetCard.load(name)
+        merged: dict[str, Json] = {**vars(theirs.data), **vars(mine.data)}
+        theirs.data = DatasetCardData(**{key: held for key, held in merged.items() if held is not None})
+        theirs.text = mine.text
+        # The card's own push asks huggingface.co to validate it, whatever hub is in use.
+        HfApi().upload_file(
+            path_or_fileobj=str(theirs).encode(), path_in_repo="README.md", repo_id=name, repo_type="dataset"
+        )
+    except (HfHubHTTPError, HTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
+        raise EtlchError(
+            f"the hub did not take {name}: {error}",
+            "Run `hf auth login` with a token that may write, and name it OWNER/NAME.",
+        ) from error
+
+
+def data_sets(run: Run) -> dict[str, Any]:
+    """Return task → `datasets.DatasetDict` with train, validation and test, as far as they have rows.
+
+    Raises:
+        EtlchError: not a finished run.
+    """
+    from datasets import Dataset, DatasetDict, Features, Sequence, Value, disable_progress_bars
+
+    disable_progress_bars()
+
+    settings = manifest.read(run).settings
+    articles = read_nouns(run.articles, Article)
+    parts = split([article.id for article in articles], settings.test, settings.sizes)
+    records = read_nouns(run.records, Record)
+    made: dict[str, Any] = {}
+    for task in settings.tasks:
+        splits: dict[str, list[dict[str, Json]]] = {}
+        for name, row in rows(records, {article.id: article for article in articles}, parts, task):
+            splits.setdefault(name, []).append(row)
+        # Named, because the empty `sizes` of test rows say nothing of their kind.
+        kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": Sequence(Value("int64"))})
+        made[task] = DatasetDict(
+            {name: Dataset.from_list(held, features=kinds) for name, held in splits.items()}
+        )
+    return made
+
+
+def rows(
+    records: list[Record], articles: dict[str, Article], parts: Splits, task: str
+) -> Iterator[tuple[str, dict[str, Json]]]:
+    """Yield (split, row) of each record of a task, in file order."""
+    largest = max(parts.train)
+    places = [("test", parts.test), ("train", parts.train[largest]), ("validation", parts.val[largest])]
+    split_of = {article_id: name for name, ids in places for article_id in ids}
+    sizes = {size: {*parts.train[size], *parts.val[size]} for size in sorted(parts.train)}
+    for record in records:
+        if record.task != task or record.article_id not in split_of:
+            continue
+        article = articles[record.article_id]
+        held = to_dict(record)
+        yield (
+            split_of[record.article_id],
+            {
+                **{name: held[name] for name in _KEPT},
+                "schema": dumps(record.schema),
+                "facts": dumps(held["facts"]),
+                "topic": article.topic,
+                "domain": article.domain,
+                "source": article.source,
+                "sizes": [size for size, ids in sizes.items() if record.article_id in ids],
+            },
+        )

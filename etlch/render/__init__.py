@@ -1,0 +1,1 @@
+"""HTML and plots: the only package that knows matplotlib."""

@@ -1,0 +1,394 @@
+"""Parts of a self-contained HTML page: texts, tables, pictures and samples walk in; one safe file walks out.
+
+Every string is escaped unless it is an `Html` that this module built. The page carries a
+content-security policy that allows its own style and script by hash, pictures inside the
+file, and nothing else: a page that is opened from disk asks nobody for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+
+from etlch.core.files import dumps
+from etlch.core.records import Fact, Json, Span
+
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
+_IN_SCRIPT = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+MATCHED, MISSED, INVENTED = "matched", "missed", "invented"
+"""What became of a fact: gold and predicted, only gold, only predicted."""
+
+OUTCOMES = ("right", "partly", "wrong", "unparseable")
+"""What became of a prediction: all facts and no other, some, none, or nothing could be read."""
+
+
+class Html(str):
+    """Text that is markup already. Everything else is escaped on its way into a page."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> Html:
+    """Return text as markup that shows it: also safe inside a quoted attribute.
+
+    What UTF-8 cannot hold (a lone surrogate) is shown as its escape.
+    """
+    held = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Html(html.escape(held.replace("\x00", "\ufffd"), quote=True))
+
+
+def element(tag: str, /, *children: str | None, **attributes: str | bool | None) -> Html:
+    """Return one element. Children that are not Html are escaped; None is left out.
+
+    Attribute names are written as Python can: `class_`, `for_`, `aria_label`, `data_task`.
+    False and None leave an attribute out, True writes its name alone.
+    """
+    written = "".join(
+        f" {_attribute(key)}" + ("" if value is True else f'="{escape(value)}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if tag in _VOID:
+        return Html(f"<{tag}{written}>")
+    return Html(f"<{tag}{written}>{join(children)}</{tag}>")
+
+
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def join(children: Iterable[str | None], between: str = "") -> Html:
+    """Return children one after another; those that are not Html are escaped."""
+    return Html(between.join(c if isinstance(c, Html) else escape(c) for c in children if c is not None))
+
+
+def section(anchor: str, heading: str, *children: str | None) -> Html:
+    """Return a section with a heading that the page's menu can point to."""
+    return element(
+        "section",
+        element("h2", heading, id=f"{anchor}-heading"),
+        *children,
+        id=anchor,
+        aria_labelledby=f"{anchor}-heading",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A table's cell.
+
+    Attributes:
+        text: what it says; Html passes as it is.
+        note: a second, smaller line (an interval, a p-value).
+        strong: set in bold (the best of its column).
+        heat: shading from 0 (none) to 9, or None.
+        number: aligned as a number.
+    """
+
+    text: str
+    note: str = ""
+    strong: bool = False
+    heat: int | None = None
+    number: bool = True
+
+
+def table(
+    caption: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str | Cell]],
+    *,
+    wide: bool = True,
+) -> Html:
+    """Return a table. The first cell of each row is its heading; plain strings are text cells.
+
+    `wide` lets the table scroll by itself, so that it never widens the page.
+    """
+    held = list(rows)
+    numbers = [isinstance(cell, Cell) and cell.number for cell in held[0]] if held else [False] * len(header)
+    names = zip(header, numbers, strict=True)
+    head = element(
+        "tr", *(element("th", name, scope="col", class_="number" if right else None) for name, right in names)
+    )
+    body = join(
+        element("tr", element("th", *_content(row[0]), scope="row"), *(_cell(cell) for cell in row[1:]))
+        for row in held
+    )
+    made = element("table", element("caption", caption), element("thead", head), element("tbody", body))
+    if not wide:
+        return made
+    return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def _cell(cell: str | Cell) -> Html:
+    if not isinstance(cell, Cell):
+        return element("td", cell)
+    classes = [name for name, on in (("number", cell.number), ("strong", cell.strong)) if on]
+    if cell.heat is not None:
+        classes.append(f"heat-{min(9, max(0, cell.heat))}")
+    return element("td", *_content(cell), class_=" ".join(classes) or None)
+
+
+def _content(cell: str | Cell) -> list[Html]:
+    if not isinstance(cell, Cell):
+        return [join([cell])]
+    text = element("b", cell.text) if cell.strong else join([cell.text])
+    return [text, element("span", cell.note, class_="note")] if cell.note else [text]
+
+
+def picture(svg: bytes, alt: str, caption: str, *, key: Mapping[str, str] | None = None) -> Html:
+    """Return a figure that carries its SVG inside the page.
+
+    Args:
+        svg: the drawing.
+        alt: what it shows, in words, for those who do not see it.
+        caption: stands below it.
+        key: short ids used in the drawing → the labels they stand for.
+    """
+    source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    terms = [join([element("dt", short), element("dd", label)]) for short, label in (key or {}).items()]
+    return element(
+        "figure",
+        element("img", src=source, alt=alt),
+        element("figcaption", caption, element("dl", *terms, class_="key") if terms else None),
+    )
+
+
+def facts_of(pairs: Iterable[tuple[str, str]]) -> Html:
+    """Return name–value pairs as a description list (provenance, settings, counts)."""
+    return element(
+        "dl", *(join([element("dt", name), element("dd", value)]) for name, value in pairs), class_="pairs"
+    )
+
+
+def fold(summary: str, *children: str | None, open_: bool = False) -> Html:
+    """Return a part that unfolds on request."""
+    return element("details", element("summary", summary), *children, open=open_)
+
+
+# ---------------------------------------------------------------- samples one can page through
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFact:
+    """A fact as the browser shows it.
+
+    Attributes:
+        parts: the fact, as written.
+        spans: where its parts stand in the article, in characters.
+        kind: MATCHED, MISSED, INVENTED, or "" where nothing is compared.
+        note: what is wrong with it, in a word or two.
+    """
+
+    parts: Fact
+    spans: tuple[Span, ...] = ()
+    kind: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One model's prediction for a sample.
+
+    Attributes:
+        model: its name.
+        text: the prediction as it came.
+        score: from 0 to 1; the browser sorts by it.
+        outcome: one of OUTCOMES.
+        errors: kinds of error found in it.
+        gold: what became of the sample's facts: one ShownFact per fact, in the sample's order.
+        facts: the predicted facts.
+    """
+
+    model: str
+    text: str
+    score: float
+    outcome: str
+    errors: tuple[str, ...]
+    gold: tuple[ShownFact, ...]
+    facts: tuple[ShownFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One record with its label and, where models are compared, their predictions.
+
+    `facts` are the label's, with their spans.
+    """
+
+    id: str
+    task: str
+    language: str
+    instruction: str
+    article: str
+    gold: str
+    facts: tuple[ShownFact, ...]
+    answers: tuple[Answer, ...] = ()
+
+
+def browser(samples: Sequence[Sample], *, name: str = "samples", note: str = "") -> Html:
+    """Return the sample browser: its controls, and its samples as data for the page's script.
+
+    Args:
+        samples: in file order. Articles and instructions that repeat are stored once.
+        name: prefix of the ids; one page may hold several browsers.
+        note: a line above it, such as how the samples were chosen.
+    """
+    models = list(dict.fromkeys(answer.model for sample in samples for answer in sample.answers))
+    tasks = list(dict.fromkeys(sample.task for sample in samples))
+    errors = sorted({kind for sample in samples for answer in sample.answers for kind in answer.errors})
+    controls = [_choice("task", "Task", [("", "all tasks"), *((task, task) for task in tasks)])]
+    if models:
+        controls += [
+            _choice("model", "Model", [("", "all models"), *((model, model) for model in models)]),
+            _choice("other", "Beside it", [("", "no other model"), *((model, model) for model in models)]),
+            _choice(
+                "relation",
+                "Compared",
+                [
+                    ("", "all"),
+                    ("differ", "they differ"),
+                    ("better", "model better"),
+                    ("worse", "model worse"),
+                ],
+            ),
+            _choice("outcome", "Outcome", [("", "any"), *((kind, kind) for kind in OUTCOMES)]),
+            _choice("error", "Error kind", [("", "any"), *((kind, kind) for kind in errors)]),
+            _choice(
+                "sort", "Order", [("worst", "worst first"), ("best", "best first"), ("file", "as in file")]
+            ),
+        ]
+    search = element("input", type="search", name="text", placeholder="article, label, prediction, id")
+    controls.append(element("label", element("span", "Contains"), search, class_="text"))
+    hint = "Keys: ↑ ↓ in the list, ← → wherever the browser is in view, / to search. The address of a sample can be sent on."
+    return element(
+        "div",
+        element("p", note) if note else None,
+        element("form", *controls, class_="filters", role="search", aria_label="Filter the samples"),
+        element("p", class_="count", role="status"),
+        element(
+            "div",
+            element("ol", class_="list", role="listbox", tabindex="0", aria_label="Samples"),
+            element("article", class_="sample", tabindex="-1"),
+            class_="panes",
+        ),
+        element("p", hint, class_="hint"),
+        element("noscript", element("p", "The sample browser needs JavaScript; nothing else here does.")),
+        data_block(f"{name}-data", _browser_data(samples, models, tasks, errors)),
+        class_="browser",
+        id=name,
+    )
+
+
+def _choice(name: str, label: str, options: Sequence[tuple[str, str]]) -> Html:
+    made = (element("option", text, value=value) for value, text in options)
+    return element("label", element("span", label), element("select", *made, name=name))
+
+
+def _browser_data(
+    samples: Sequence[Sample], models: Sequence[str], tasks: Sequence[str], errors: Sequence[str]
+) -> Json:
+    """Return the samples as the script reads them: texts by number, facts as short lists."""
+    texts: dict[str, int] = {}
+
+    def number(text: str) -> int:
+        return texts.setdefault(text, len(texts))
+
+    held = [
+        {
+            "id": sample.id,
+            "task": tasks.index(sample.task),
+            "language": sample.language,
+            "instruction": number(sample.instruction),
+            "article": number(sample.article),
+            "gold": sample.gold,
+            "facts": [[fact.parts, fact.spans] for fact in sample.facts],
+            "answers": {models.index(a.model): _answer_data(a, errors) for a in sample.answers},
+        }
+        for sample in samples
+    ]
+    return {"tasks": tasks, "models": models, "errors": errors, "texts": list(texts), "samples": held}
+
+
+def _answer_data(answer: Answer, errors: Sequence[str]) -> Json:
+    return {
+        "text": answer.text,
+        "score": round(answer.score, 4),
+        "outcome": OUTCOMES.index(answer.outcome),
+        "errors": [errors.index(kind) for kind in answer.errors],
+        "gold": [[fact.kind, fact.note] for fact in answer.gold],
+        "facts": [[fact.parts, fact.spans, fact.kind, fact.note] for fact in answer.facts],
+    }
+
+
+def data_block(anchor: str, value: Json) -> Html:
+    """Return JSON for the page's script. No text in it can end the element or start another."""
+    return Html(
+        f'<script type="application/json" id="{escape(anchor)}">{dumps(value).translate(_IN_SCRIPT)}</script>'
+    )
+
+
+# ---------------------------------------------------------------- the whole page
+
+
+def document(
+    title: str, subtitle: str, parts: Sequence[tuple[str, str, Html]], *, language: str = "en"
+) -> str:
+    """Return a whole HTML file.
+
+    Args:
+        title: also the window's title.
+        subtitle: a line below it.
+        parts: (anchor, heading, content) in order; the menu lists them.
+        language: of the page's own words.
+    """
+    style, script = (
+        package_files("etlch.render").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
+    )
+    links = (element("a", heading, href=f"#{anchor}") for anchor, heading, _ in parts)
+    top = element(
+        "header",
+        element("h1", title),
+        element("p", subtitle, class_="subtitle"),
+        element("button", "Theme: as the system", type="button", class_="theme", hidden=True),
+    )
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("link", rel="icon", href="data:,"),
+        element("title", title),
+        Html(f"<style>{style}</style>"),
+    ]
+    body = [
+        element("a", "Skip to the content", href="#main", class_="skip"),
+        top,
+        element("nav", *links, aria_label="Sections"),
+        element("main", *(section(*part) for part in parts), id="main"),
+        Html(f"<script>{script}</script>"),
+    ]
+    newline = "\n"
+    return (
+        f'<!doctype html>\n<html lang="{escape(language)}">\n<head>\n{newline.join(head)}\n</head>\n'
+        f"<body>\n{newline.join(body)}\n</body>\n</html>\n"
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a policy that lets in this style, this script and pictures in the file, nothing else."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"

@@ -1,0 +1,304 @@
+"""The figures of a report: a summary walks in; drawings with captions walk out.
+
+They are the paper's Figures 1 to 8 in their clearest form, each only where there is something to draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
+
+from etlch.render import plots
+from etlch.render.canvas import Drawing
+from etlch.report import ranking
+from etlch.report.headline import smallest_ahead
+from etlch.scoring.summary import Score, Summary, System
+
+DRAWN = ("facts_f1", "rouge_l", "cosine")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its words.
+
+    Attributes:
+        name: stem of its files.
+        drawing: the figure.
+        caption: stands below it.
+        alt: what it shows, for those who do not see it.
+    """
+
+    name: str
+    drawing: Drawing
+    caption: str
+    alt: str
+
+
+def win_rate_chart(summary: Summary) -> Chart | None:
+    """Return the paper's Figure 8: metrics won of those applicable, per task, baseline and model."""
+    panels = []
+    for task in dict.fromkeys(rate.task for rate in summary.win_rates):
+        rates = [rate for rate in summary.win_rates if rate.task == task]
+        rates.sort(key=lambda rate: (rate.model, rate.size or 0, rate.seed or 0))
+        cells = {
+            (rate.baseline, System(rate.model, task, rate.size, rate.seed).label): plots.Share(
+                rate.won, rate.applicable, rate.significant
+            )
+            for rate in rates
+        }
+        columns = list(dict.fromkeys(column for _, column in cells))
+        rows = list(dict.fromkeys(row for row, _ in cells))
+        panels.append(plots.Grid(task, rows, columns, cells))
+    if not panels:
+        return None
+    words = [
+        f"{rate.task}: {System(rate.model, rate.task, rate.size, rate.seed).label} wins {rate.won:g} of "
+        f"{rate.applicable} against {rate.baseline}"
+        for rate in summary.win_rates
+    ]
+    counted = {rate.task: rate.metrics for rate in summary.win_rates}
+    named = "; ".join(f"{task}: {', '.join(map(ranking.named, m))}" for task, m in counted.items() if m)
+    return Chart(
+        "win-rates",
+        plots.win_rates(panels),
+        "Metrics on which the model (column) beats the baseline (row), of those that apply; a tie counts one "
+        "half. Each star is a win beyond chance (paired test, Holm, 5 %)."
+        + (f" Counted are, for {named}." if named else ""),
+        ". ".join(words),
+    )
+
+
+def score_charts(summary: Summary) -> list[Chart]:
+    """Return the paper's Figures 1 and 2: values with intervals by task and model, one figure a metric."""
+    charts = []
+    for metric in DRAWN:
+        panels = [panel for task in ranking.tasks_of(summary) if (panel := _panel(summary, task, metric))]
+        if panels:
+            name = ranking.named(metric)
+            caption = (
+                f"{name[0].upper()}{name[1:]} by task and model, with 95 % intervals. Filled circles: the model, stronger with "
+                "more training data; open squares: baselines; open diamonds: the untuned base model."
+            )
+            start = _start([dot.value if dot.low is None else dot.low for p in panels for dot in p.dots])
+            drawing = plots.dots(panels, name, span=(start, 1.0))
+            charts.append(Chart(f"scores-{metric}", drawing, caption + _cut(start), _spoken(panels)))
+    return charts
+
+
+def _panel(summary: Summary, task: str, metric: str, *, counts: bool = False) -> plots.Panel | None:
+    found = []
+    for system in ranking.ranked(summary, task):
+        score = summary.score(system, metric)
+        if score is None or score.value is None:
+            continue
+        text = f"{round(score.value * score.n)}/{score.n}" if counts else f"{score.value:.2f}"
+        found.append(
+            plots.Dot(
+                system.label,
+                score.value,
+                score.low,
+                score.high,
+                _role(summary, system),
+                _shade(summary, system),
+                text,
+            )
+        )
+    return plots.Panel(task, found) if found else None
+
+
+def _start(lowest: Sequence[float]) -> float:
+    """Return where an axis that ends at 1 begins: at 0, or at a tenth from 0.5 on if nothing lies below."""
+    tenth = floor(10 * min(lowest)) / 10
+    return tenth if tenth >= 0.5 else 0.0
+
+
+def _cut(start: float) -> str:
+    return f" The axis begins at {start:.1f}." if start else ""
+
+
+def _role(summary: Summary, system: System) -> str:
+    """Return the role that decides the marker: where nobody named one, being compared with makes a baseline."""
+    return system.role or ("baseline" if system in ranking.baselines_of(summary, system.task) else "")
+
+
+def _shade(summary: Summary, system: System) -> int:
+    """Return 1 to 4, darker for larger sizes of the same model; 2 where there is one size."""
+    sizes = sorted({s.size for s in summary.systems if s.model == system.model and s.size is not None})
+    if system.size is None or len(sizes) < 2:
+        return 2
+    return 1 + round(3 * sizes.index(system.size) / (len(sizes) - 1))
+
+
+def _spoken(panels: list[plots.Panel], *, sign: bool = False) -> str:
+    def value(dot: plots.Dot) -> str:
+        text = ranking.signed(dot.value) if sign else f"{dot.value:.2f}"
+        return f"{dot.label} {text} {ranking.interval(dot.low, dot.high, sign=sign)}".rstrip()
+
+    return ". ".join(f"{panel.title}: {', '.join(map(value, panel.dots))}" for panel in panels)
+
+
+def difference_chart(summary: Summary) -> Chart | None:
+    """Return paired differences to the best baseline that each system met, in the metric of the task's headline."""
+    panels = []
+    for task in ranking.tasks_of(summary):
+        metric = ranking.headline_metric(summary, task)
+        if metric is None:
+            continue
+        found, met = [], set()
+        for system in ranking.ranked(summary, task):
+            rival = ranking.best(summary, ranking.rivals_of(summary, system), metric)
+            held = ranking.compared(summary, system, rival[0], metric) if rival else None
+            if held is not None and held.difference is not None:
+                met.add(held.baseline)
+                star = "*" if held.significant else ""
+                text = ranking.signed(held.difference) + star
+                found.append(
+                    plots.Dot(
+                        system.label, held.difference, held.low, held.high, _role(summary, system),
+                        _shade(summary, system), text,
+                    )
+                )  # fmt: skip
+        if found:
+            panels.append(
+                plots.Panel(f"{task}, to {met.pop() if len(met) == 1 else 'the best baseline'}", found)
+            )
+    if not panels:
+        return None
+    return Chart(
+        "differences",
+        plots.dots(panels, "difference to the best baseline", span=None, zero=True),
+        "Paired differences to the best baseline that each model was compared with, in the metric of the "
+        "headline, with 95 % intervals. An interval that touches the line at 0 settles nothing; a star is one that does "
+        "not, with p < 0.05 after Holm.",
+        _spoken(panels, sign=True),
+    )
+
+
+def parsing_charts(summary: Summary) -> list[Chart]:
+    """Return the paper's Figure 3: how many predictions json.loads takes, with Wilson intervals."""
+    panels = [
+        panel
+        for task in ranking.tasks_of(summary)
+        if (panel := _panel(summary, task, "json_parse_ok", counts=True))
+    ]
+    if not panels:
+        return []
+    return [
+        Chart(
+            "json-parses",
+            plots.dots(panels, "share of predictions that json.loads accepts"),
+            "Predictions that json.loads accepts as they are, with 95 % Wilson intervals.",
+            ". ".join(f"{p.title}: {', '.join(f'{dot.label} {dot.text}' for dot in p.dots)}" for p in panels),
+        )
+    ]
+
+
+def reading_chart(summary: Summary, readings: Mapping[System, Mapping[str, int]]) -> Chart | None:
+    """Return how predictions were read: strictly, after a fence was removed, or not at all.
+
+    Args:
+        summary: gives the order of tasks and systems.
+        readings: system → reading → count.
+    """
+    if not any(counts.get("fenced") or counts.get("unparseable") for counts in readings.values()):
+        return None
+    order = ("strict", "fenced", "none", "unparseable")
+    parts = [part for part in order if any(counts.get(part) for counts in readings.values())]
+    tasks = {system.task for system, counts in readings.items() if set(counts) - {"strict"}}
+    rows = {
+        f"{task}: {system.label}": {part: readings[system].get(part, 0) for part in parts}
+        for task in ranking.tasks_of(summary)
+        for system in ranking.ranked(summary, task)
+        if system in readings and task in tasks
+    }
+    alt = ". ".join(
+        f"{row}: {', '.join(f'{count} {part}' for part, count in counts.items())}"
+        for row, counts in rows.items()
+    )
+    return Chart(
+        "readings",
+        plots.shares(rows, "predictions"),
+        "How predictions could be read. Text repaired further than by removing a fence or leading prose "
+        "never scores.",
+        alt,
+    )
+
+
+def efficiency_charts(summary: Summary) -> list[Chart]:
+    """Return the paper's Figures 4 to 7: values over training-set sizes, baselines as bands."""
+    charts = []
+    for metric in (*DRAWN, "json_parse_ok"):
+        panels = [panel for task in ranking.tasks_of(summary) if (panel := _curves(summary, task, metric))]
+        if not panels:
+            continue
+        name = ranking.named(metric)
+        caption = (
+            f"{name[0].upper()}{name[1:]} over records per task, on a log scale, with 95 % intervals; where a "
+            "size was trained with several seeds, their mean ± one standard deviation. Grey: baselines, a line "
+            "where they grow with the size. A ring marks the smallest size from which on all baselines that "
+            "the model is compared with are beaten beyond chance."
+        )
+        alt = ". ".join(
+            f"{panel.title}: "
+            + "; ".join(
+                f"{line} {', '.join(f'{point.value:.2f} at {point.size}' for point in points)}"
+                for line, points in (*panel.lines.items(), *panel.beside.items())
+            )
+            for panel in panels
+        )
+        start = _start([low for panel in panels for low in _lows(panel)])
+        drawing = plots.curves(panels, name, span=(start, 1.0))
+        charts.append(Chart(f"efficiency-{metric}", drawing, caption + _cut(start), alt))
+    return charts
+
+
+def _lows(panel: plots.Curves) -> list[float]:
+    lines = (*panel.lines.values(), *panel.beside.values())
+    points = [(point.value, point.low) for line in lines for point in line]
+    return [
+        value if low is None else low for value, low in [*points, *((b.value, b.low) for b in panel.bands)]
+    ]
+
+
+def _curves(summary: Summary, task: str, metric: str) -> plots.Curves | None:
+    lines = _lines(summary, ranking.contenders_of(summary, task), metric)
+    if not lines:
+        return None
+    baselines = ranking.baselines_of(summary, task)
+    beside = _lines(summary, baselines, metric)
+    bands = [
+        plots.Band(system.label, score.value, score.low, score.high)
+        for system in baselines
+        if system.model not in beside
+        and (score := summary.score(system, metric)) is not None
+        and score.value is not None
+    ]
+    lead = ranking.best(summary, ranking.contenders_of(summary, task), metric)
+    model = lead[0].model if lead else ""
+    size = smallest_ahead(summary, task, metric, model) if baselines else None
+    return plots.Curves(task, lines, bands, (model, size) if size is not None else None, beside)
+
+
+def _lines(summary: Summary, systems: list[System], metric: str) -> dict[str, list[plots.Point]]:
+    """Return model → its points by size, of models that have several sizes."""
+    lines: dict[str, list[plots.Point]] = {}
+    for system in systems:
+        point = _point(summary, system, metric)
+        if point is not None and point not in lines.setdefault(system.model, []):
+            lines[system.model].append(point)
+    return {model: sorted(points) for model, points in lines.items() if len(points) > 1}
+
+
+def _point(summary: Summary, system: System, metric: str) -> plots.Point | None:
+    if system.size is None:
+        return None
+    for item in summary.seeds:
+        if (item.model, item.task, item.size, item.metric) == (
+            system.model, system.task, system.size, metric,
+        ) and item.seeds > 1:  # fmt: skip
+            return plots.Point(system.size, item.mean, item.mean - item.sd, item.mean + item.sd)
+    score: Score | None = summary.score(system, metric)
+    if score is None or score.value is None:
+        return None
+    return plots.Point(system.size, score.value, score.low, score.high)

@@ -1,0 +1,331 @@
+"""Kinds of error: a record's gold and predicted text walk in; what is right and what is wrong walks out.
+
+Every gold fact is matched, paired with the predicted fact that was meant for it, or missing; every
+predicted fact is matched, paired, or invented. Each has exactly one kind, so the counts add up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from etlch.core.records import Fact, Json, Key
+from etlch.metrics.facts import comparable
+from etlch.metrics.json_form import read_glued
+from etlch.metrics.predictions import END_MARKERS, without_markers
+from etlch.metrics.record import NESTED, How, mapped, read_both
+from etlch.tasks import Task
+from etlch.text.json_text import read_json
+
+OF_TEXT = ("unparseable", "fenced", "cut off", "repetition loop")
+"""Errors of a whole prediction: counted once each."""
+
+OF_FACTS = (
+    "missing fact",
+    "invented fact",
+    "wrong type",
+    "boundary",
+    "swapped ends",
+    "wrong relation",
+    "extra key",
+    "malformed",
+)
+"""Errors of one fact: counted per fact."""
+
+KINDS = OF_TEXT + OF_FACTS
+
+MEANINGS = {
+    "unparseable": "nothing could be read; all its gold facts count as missed",
+    "fenced": "readable only after a code fence or leading prose was removed",
+    "cut off": "the text ends in the middle of a value, list or line",
+    "repetition loop": "one fact written four times or more, or a text that ends in a loop",
+    "missing fact": "a gold fact with no counterpart",
+    "invented fact": "a predicted fact with no counterpart",
+    "wrong type": "the right mention or value under another type or field",
+    "boundary": "the right type, and a text that contains the gold one or is contained in it",
+    "swapped ends": "subject and object changed places",
+    "wrong relation": "the right subject and object under another relation",
+    "extra key": "a type or field that the schema does not have",
+    "malformed": "a line without three parts, or a list or object inside a list",
+}
+
+MISSED, INVENTED = "(missed)", "(invented)"
+"""Edges of the confusion matrix: a gold mention nobody predicted, a predicted one that is not gold."""
+
+_LOOP = re.compile(r"(\S.{3,79}?)\1{3,}", re.DOTALL)
+_LOOP_TIMES = 4
+_TAIL = 800
+
+
+class Pair(NamedTuple):
+    """A gold fact and the predicted fact that stands for it, as places in their lists; one may be None.
+
+    `kind` is empty for a match, else one of OF_FACTS.
+    """
+
+    gold: int | None
+    predicted: int | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is right and wrong in one prediction.
+
+    Attributes:
+        gold, predicted: facts as written, each once (equal in the form of comparison).
+        pairs: every gold and every predicted fact once.
+        kinds: kind of error → how often.
+    """
+
+    gold: tuple[Fact, ...]
+    predicted: tuple[Fact, ...]
+    pairs: tuple[Pair, ...]
+    kinds: Counter[str]
+
+    @property
+    def matched(self) -> int:
+        """Facts that are right."""
+        return sum(pair.kind == "" for pair in self.pairs)
+
+    @property
+    def f1(self) -> float:
+        """F1 of this record's facts; 1 where both sides are empty."""
+        total = len(self.gold) + len(self.predicted) + self.kinds["malformed"]
+        return 2 * self.matched / total if total else 1.0
+
+    @property
+    def outcome(self) -> str:
+        """Right, partly, wrong or unparseable."""
+        if self.kinds["unparseable"]:
+            return "unparseable"
+        if self.f1 == 1.0:
+            return "right"
+        return "partly" if self.matched else "wrong"
+
+
+def find_mistakes(
+    task: Task,
+    key: Key,
+    predicted: str,
+    label_map: Mapping[str, str] = MappingProxyType({}),
+    markers: tuple[str, ...] = END_MARKERS,
+) -> Finding:
+    """Compare a prediction with its label, fact by fact, read as the scores read them.
+
+    Args:
+        task: whose facts they are.
+        key: the gold side; the `properties` of its schema are the keys that were asked for.
+        predicted: the prediction's text.
+        label_map: a type's name → the name it is compared under.
+        markers: removed from the end of both texts.
+    """
+    gold, text = without_markers(key.gold, markers), without_markers(predicted, markers)
+    how = _how(task, gold, label_map)
+    both = read_both(gold, text, key.language, how)
+    given = _as_written(both.sides.predicted, both.raw, how)
+    written = () if how.nested else task.parse(gold, key.language, True).facts
+    wanted = _as_written(both.sides.gold, written, how)
+    schema = key.schema if task.json_label and not how.nested and isinstance(key.schema, dict) else {}
+    asked = frozenset(label_map.get(name, name) for name in schema.get("properties", ()))
+    grounded = (1,) if how.nested else task.grounded
+    pairs = pair_facts(both.sides.gold, both.sides.predicted, asked, grounded)
+    kinds = Counter(pair.kind for pair in pairs if pair.kind)
+    kinds.update(_of_text(task, both.reading, text))
+    if max(Counter(both.raw).values(), default=0) >= _LOOP_TIMES:
+        kinds["repetition loop"] = 1
+    if both.sides.wrong:
+        kinds["malformed"] = both.sides.wrong
+    return Finding(wanted, given, pairs, kinds)
+
+
+def _how(task: Task, gold: str, label_map: Mapping[str, str]) -> How:
+    """How a label is read: nested ones, and several values after each other, only where the gold is so."""
+    if task.name not in NESTED:
+        return How(task, label_map=label_map)
+    reading = read_json(gold)
+    glued = not reading.how and bool(read_glued(gold).how)
+    return How(task, nested=glued or _is_nested(reading.value), glued=glued, label_map=label_map)
+
+
+def _is_nested(value: Json) -> bool:
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(
+        isinstance(item, dict)
+        or (isinstance(item, list) and any(isinstance(inner, dict | list) for inner in item))
+        for item in held
+    )
+
+
+def _as_written(forms: Sequence[Fact], written: Sequence[Fact], how: How) -> tuple[Fact, ...]:
+    """Return, for facts in the form of comparison, how the text writes them first."""
+    held: dict[Fact, Fact] = {}
+    for form, fact in zip(written if how.nested else mapped(written, how), written, strict=True):
+        held.setdefault(_form(form), fact)
+    return tuple(held.get(form, form) for form in forms)
+
+
+def _form(fact: Fact) -> Fact:
+    return comparable([fact])[0]
+
+
+def _of_text(task: Task, reading: str, text: str) -> list[str]:
+    kinds = []
+    if not reading:
+        kinds.append("unparseable")
+        if _LOOP.search(text[-_TAIL:]):
+            kinds.append("repetition loop")
+    if reading == "fenced":
+        kinds.append("fenced")
+    if task.json_label and not reading and _is_open(text):
+        kinds.append("cut off")
+    if not task.json_label and _last_line_is_short(task, text):
+        kinds.append("cut off")
+    return kinds
+
+
+def _is_open(text: str) -> bool:
+    """Whether a JSON text ends inside a string, list or object that it began."""
+    depth, inside, escaped = 0, False, False
+    for char in text:
+        if inside:
+            inside = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            inside, escaped = True, False
+        else:
+            depth += (char in "[{") - (char in "]}")
+    return depth > 0
+
+
+def _last_line_is_short(task: Task, text: str) -> bool:
+    """Whether the last line alone is no fact, after lines that are."""
+    lines = text.rstrip().splitlines()
+    last = task.parse(lines[-1], "", False) if len(lines) > 2 else None
+    return last is not None and last.wrong > 0 and bool(task.parse("\n".join(lines[:-1]), "", False).facts)
+
+
+# ---------------------------------------------------------------- pairing
+
+
+def pair_facts(
+    gold: Sequence[Fact], predicted: Sequence[Fact], keys: frozenset[str], grounded: Sequence[int]
+) -> tuple[Pair, ...]:
+    """Pair gold with predicted facts: equal ones first, then the likeliest slip for what is left.
+
+    Args:
+        gold: facts in the form of comparison, each once: (subject, relation, object), (type or field,
+            mention or value), or what a task of the user's own makes of it.
+        predicted: the same of the prediction.
+        keys: types or fields that were asked for; empty where any is allowed.
+        grounded: which parts should stand in the article; the others name what they are.
+    """
+    open_gold: Open = dict(enumerate(gold))
+    open_predicted: Open = dict(enumerate(predicted))
+    steps = [
+        _equal("", _whole, _whole),
+        _extra_keys(keys),
+        *_slips(tuple(grounded)),
+        _boundaries(grounded),
+        _rest,
+    ]
+    pairs: list[Pair] = []
+    for step in steps:
+        found = list(step(open_gold, open_predicted))
+        pairs += found
+        for pair in found:
+            open_gold.pop(pair.gold, None)
+            open_predicted.pop(pair.predicted, None)
+    return tuple(pairs)
+
+
+Open = dict[int | None, Fact]
+"""Facts that have no counterpart yet: place → form."""
+
+Step = Callable[[Open, Open], Iterator[Pair]]
+"""Finds counterparts among open gold and open predicted facts."""
+
+
+def _whole(fact: Fact) -> Fact:
+    return fact
+
+
+def _equal(kind: str, of_gold: Callable[[Fact], Fact], of_predicted: Callable[[Fact], Fact]) -> Step:
+    """Pair facts of which these views are equal, one to one, in order."""
+
+    def step(gold: Open, predicted: Open) -> Iterator[Pair]:
+        waiting: dict[Fact, list[int | None]] = {}
+        for place, fact in gold.items():
+            waiting.setdefault(of_gold(fact), []).append(place)
+        for place, fact in predicted.items():
+            if held := waiting.get(of_predicted(fact)):
+                yield Pair(held.pop(0), place, kind)
+
+    return step
+
+
+def _slips(grounded: tuple[int, ...]) -> list[Step]:
+    """The right words under another name; of a triple, whose two ends stand in the article, also swapped."""
+
+    def words(fact: Fact) -> Fact:
+        return tuple(fact[part] for part in grounded if part < len(fact))
+
+    if not grounded:
+        return []
+    if grounded == (0, 2):
+        return [
+            _equal("swapped ends", _whole, lambda fact: fact[::-1]),
+            _equal("wrong relation", words, words),
+        ]
+    return [_equal("wrong type", words, words)]
+
+
+def _extra_keys(keys: frozenset[str]) -> Step:
+    known = {_form((key,))[0] for key in keys}
+
+    def step(gold: Open, predicted: Open) -> Iterator[Pair]:
+        for place, fact in predicted.items():
+            if known and fact[0] not in known:
+                yield Pair(None, place, "extra key")
+
+    return step
+
+
+def _boundaries(grounded: Sequence[int]) -> Step:
+    def overlap(gold: Fact, predicted: Fact) -> bool:
+        """Whether grounded parts are equal or contain one another, and all others are equal."""
+        return len(gold) == len(predicted) and all(
+            one == two or (part in grounded and (one in two or two in one))
+            for part, (one, two) in enumerate(zip(gold, predicted, strict=True))
+        )
+
+    def step(gold: Open, predicted: Open) -> Iterator[Pair]:
+        taken: set[int | None] = set()
+        for place, fact in gold.items():
+            near = next(
+                (p for p, other in predicted.items() if p not in taken and overlap(fact, other)), None
+            )
+            if near is not None:
+                taken.add(near)
+                yield Pair(place, near, "boundary")
+
+    return step
+
+
+def _rest(gold: Open, predicted: Open) -> Iterator[Pair]:
+    yield from (Pair(place, None, "missing fact") for place in gold)
+    yield from (Pair(None, place, "invented fact") for place in predicted)
+
+
+def confusions(finding: Finding) -> Counter[tuple[str, str]]:
+    """Return (gold type, predicted type) → count, for two-part facts; edges are MISSED and INVENTED."""
+    found: Counter[tuple[str, str]] = Counter()
+    for pair in finding.pairs:
+        gold = INVENTED if pair.gold is None else finding.gold[pair.gold][0]
+        predicted = MISSED if pair.predicted is None else finding.predicted[pair.predicted][0]
+        found[gold, predicted] += 1
+    return found

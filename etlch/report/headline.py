@@ -1,0 +1,217 @@
+"""The result in words: a summary walks in; sentences walk out, each marked settled, open or against.
+
+They say who is ahead where, by how much, with what certainty, and what this test cannot decide.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from etlch.report import ranking
+from etlch.scoring.summary import Comparison, Score, Summary, System
+
+SETTLED, OPEN, AGAINST = "settled", "open", "against"
+
+
+class Verdict(NamedTuple):
+    """A sentence, and what stands behind it.
+
+    Attributes:
+        kind: SETTLED (the model is ahead, beyond chance), AGAINST (it is behind, beyond chance),
+            OPEN (not decided), or "" for a remark.
+        lead: the sentence.
+        text: its numbers; may be empty.
+        task: which task it is about; empty for the whole.
+    """
+
+    kind: str
+    lead: str
+    text: str = ""
+    task: str = ""
+
+
+def headline(summary: Summary) -> list[Verdict]:
+    """Return what the summary says, the whole first, then task by task, then what is not settled."""
+    by_task = [verdict for task in ranking.tasks_of(summary) if (verdict := _of_task(summary, task))]
+    return [
+        *_overall(by_task),
+        *by_task,
+        *_parsing(summary),
+        *_unsettled(summary),
+        *_choice(summary),
+        *_training_chance(summary),
+    ]
+
+
+def _overall(by_task: list[Verdict]) -> list[Verdict]:
+    decided = [verdict for verdict in by_task if verdict.kind]
+    if len(decided) < 2:
+        return []
+    said = []
+    for kind, words in (
+        (SETTLED, "ahead of the best baseline beyond chance on"),
+        (OPEN, "not settled on"),
+        (AGAINST, "behind the best baseline beyond chance on"),
+    ):
+        tasks = [verdict.task for verdict in decided if verdict.kind == kind]
+        if tasks:
+            said.append(f"{words} {_listed(tasks)}")
+    kinds = {verdict.kind for verdict in decided}
+    text = "; ".join(said)
+    return [Verdict(kinds.pop() if len(kinds) == 1 else OPEN, f"{text[0].upper()}{text[1:]}.")]
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _of_task(summary: Summary, task: str) -> Verdict | None:
+    metric = ranking.headline_metric(summary, task)
+    lead = ranking.best(summary, ranking.contenders_of(summary, task), metric) if metric else None
+    rivals = ranking.rivals_of(summary, lead[0]) if lead else ranking.baselines_of(summary, task)
+    rival = ranking.best(summary, rivals, metric) if metric else None
+    if metric is None or (lead is None and rival is None):
+        return None
+    if lead is None or rival is None:
+        system, score = lead or rival  # type: ignore[misc]
+        text = f"{ranking.named(metric)} {_value(score)}; there is nothing to compare it with."
+        return Verdict("", f"{task}: {system.label} alone.", text, task)
+    return _duel(summary, task, metric, lead, rival)
+
+
+def _duel(
+    summary: Summary, task: str, metric: str, lead: tuple[System, Score], rival: tuple[System, Score]
+) -> Verdict:
+    (model, score), (baseline, held) = lead, rival
+    name = ranking.named(metric)
+    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(held)} for {baseline.label}, the best baseline"
+    comparison = ranking.compared(summary, model, baseline, metric)
+    if comparison is None or comparison.difference is None:
+        return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
+    text = f"{values}. {_chance(comparison)}"
+    by = f"{abs(comparison.difference):.2f}"
+    if not comparison.significant:
+        told = f"{task}: not settled between {model.label} and {baseline.label}."
+        return Verdict(OPEN, told, text + _resolution(comparison), task)
+    if comparison.difference < 0:
+        return Verdict(
+            AGAINST, f"{task}: {baseline.label} is ahead of {model.label} by {by} {name}.", text, task
+        )
+    start = _smallest_ahead(summary, task, metric, model.model)
+    return Verdict(SETTLED, f"{task}: {model.label} is ahead by {by} {name}.", text + start, task)
+
+
+def _value(score: Score) -> str:
+    return f"{score.value or 0.0:.2f} {ranking.interval(score.low, score.high)}".rstrip()
+
+
+def _chance(comparison: Comparison) -> str:
+    bounds = ranking.interval(comparison.low, comparison.high, sign=True)
+    family = f" after Holm's correction over {comparison.family} tests" if comparison.family > 1 else ""
+    records = f"{comparison.n:,} records"
+    if comparison.clusters and comparison.clusters != comparison.n:
+        records += f" of {comparison.clusters:,} articles"
+    difference = f"{ranking.signed(comparison.difference or 0.0)} {bounds}".rstrip()
+    return f"Paired difference {difference}, {ranking.p_text(comparison.p_adjusted)}{family}, {records}."
+
+
+def _resolution(comparison: Comparison) -> str:
+    if comparison.detectable is None:
+        return ""
+    alone = " in one test alone, and after correction a larger one only" if comparison.family > 1 else ""
+    return (
+        f" With this many records, four of five tries find a true difference of {comparison.detectable:.2f}"
+        f"{alone}; smaller ones mostly go unseen."
+    )
+
+
+def _smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> str:
+    """Say from which size on the model is significantly ahead of every baseline."""
+    size = smallest_ahead(summary, task, metric, model)
+    sizes = {system.size for system in ranking.contenders_of(summary, task) if system.model == model}
+    if size is None or len(sizes) < 2:
+        return ""
+    return f" From size {size:,} on, every baseline is beaten beyond chance."
+
+
+def smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> int | None:
+    """Return the smallest size from which on the model beats all it is compared with significantly, with every seed."""
+    by_size: dict[int, list[System]] = {}
+    for system in ranking.contenders_of(summary, task):
+        if system.model == model and system.size is not None:
+            by_size.setdefault(system.size, []).append(system)
+    found = None
+    for size in sorted(by_size, reverse=True):
+        held = [
+            ranking.compared(summary, system, baseline, metric)
+            for system in by_size[size]
+            for baseline in ranking.rivals_of(summary, system)
+        ]
+        if not held or not all(c is not None and c.significant and (c.difference or 0) > 0 for c in held):
+            break
+        found = size
+    return found
+
+
+def _parsing(summary: Summary) -> list[Verdict]:
+    said = []
+    for task in ranking.tasks_of(summary):
+        lead = ranking.best(summary, ranking.contenders_of(summary, task), "json_parse_ok")
+        if lead is not None:
+            rival = ranking.best(summary, ranking.rivals_of(summary, lead[0]), "json_parse_ok")
+            beside = f" (best baseline, {rival[0].label}: {_count(rival[1])})" if rival else ""
+            said.append(f"on {task} {_count(lead[1])} predictions of {lead[0].label}{beside}")
+    return [Verdict("", "Parsed by json.loads:", f"{'; '.join(said)}.")] if said else []
+
+
+def _count(score: Score) -> str:
+    return f"{round((score.value or 0.0) * score.n):,} of {score.n:,}"
+
+
+def _unsettled(summary: Summary) -> list[Verdict]:
+    made = [c for c in summary.comparisons if c.metric == ranking.headline_metric(summary, c.task) and c.test]
+    unsettled = [c for c in made if not c.significant]
+    if not unsettled:
+        return []
+    named = [f"{ranking.label_of(c)} against {c.baseline} on {c.task}" for c in unsettled[:4]]
+    rest = len(unsettled) - len(named)
+    more = f", and {rest} more" if rest else ""
+    return [
+        Verdict(
+            OPEN, f"Not settled: {len(unsettled)} of {len(made)} comparisons.", f"{', '.join(named)}{more}."
+        )
+    ]
+
+
+def _choice(summary: Summary) -> list[Verdict]:
+    """Say that a best of several was chosen by looking at the very records that tell how good it is."""
+    said = []
+    for task in ranking.tasks_of(summary):
+        metric = ranking.headline_metric(summary, task)
+        scores = [summary.score(system, metric or "") for system in ranking.contenders_of(summary, task)]
+        held = [score for score in scores if score is not None and score.value is not None]
+        if len(held) > 1:
+            said.append(f"{task} {len(held)}")
+    if not said:
+        return []
+    lead = "The best of several models was chosen on these same test records."
+    return [
+        Verdict("", lead, f"So its value is a little flattered. Models to choose from: {', '.join(said)}.")
+    ]
+
+
+def _training_chance(summary: Summary) -> list[Verdict]:
+    several = [
+        item
+        for item in summary.seeds
+        if item.seeds > 1 and item.metric == ranking.headline_metric(summary, item.task)
+    ]
+    if several:
+        widest = max(several, key=lambda item: item.sd)
+        what = f"{ranking.named(widest.metric)}, {widest.task}, {widest.seeds} seeds"
+        lead = f"Between training seeds values differ by a standard deviation of up to {widest.sd:.3f}."
+        return [Verdict("", lead, f"The largest: {what}.")]
+    if any(system.role == "tuned" for system in summary.systems):
+        lead = "Each size was trained once."
+        return [Verdict("", lead, "The intervals hold for other articles, not for another training run.")]
+    return []

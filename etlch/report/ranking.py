@@ -1,0 +1,125 @@
+"""Who stands where: a summary walks in; systems in order, rivals and comparisons walk out.
+
+What headline, tables and figures all ask of a summary is answered here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etlch.metrics.registry import BY_NAME, EXTRA
+from etlch.scoring.summary import Comparison, Score, Summary, System
+
+HEADLINE_METRICS = ("facts_f1", "rouge_l", "json_parse_ok")
+"""The first of these that a task has is what its headline speaks of."""
+
+MAIN_METRICS = ("facts_f1", "facts_precision", "facts_recall", "rouge_l", "cosine", "json_parse_ok")
+"""Columns of the first table; all others stand in a second one."""
+
+
+def named(metric: str) -> str:
+    """Return a metric's name for readers."""
+    return BY_NAME[metric].title if metric in BY_NAME else metric.replace("_", " ")
+
+
+def explained(metric: str) -> str:
+    """Return what a metric is, in a line; empty where nobody said."""
+    return BY_NAME[metric].about if metric in BY_NAME else EXTRA.get(metric, "")
+
+
+def tasks_of(summary: Summary) -> list[str]:
+    """Return the tasks that were scored, in the order of the sources."""
+    return list(dict.fromkeys(system.task for system in summary.systems))
+
+
+def metrics_of(summary: Summary, task: str) -> list[str]:
+    """Return the metrics that a task has values of, the main ones first."""
+    held = list(dict.fromkeys(s.metric for s in summary.scores if s.task == task and s.value is not None))
+    return [m for m in MAIN_METRICS if m in held] + [m for m in held if m not in MAIN_METRICS]
+
+
+def headline_metric(summary: Summary, task: str) -> str | None:
+    """Return the metric that a task's headline speaks of, or None where nothing was measured."""
+    held = metrics_of(summary, task)
+    return next((metric for metric in HEADLINE_METRICS if metric in held), held[0] if held else None)
+
+
+def baselines_of(summary: Summary, task: str) -> list[System]:
+    """Return the systems that others are compared with: by role, else by the comparisons made."""
+    systems = [system for system in summary.systems if system.task == task]
+    by_role = [system for system in systems if system.role in ("base", "baseline")]
+    named_so = {comparison.baseline for comparison in summary.comparisons if comparison.task == task}
+    return by_role or [system for system in systems if system.label in named_so]
+
+
+def rivals_of(summary: Summary, system: System) -> list[System]:
+    """Return the baselines that a system was compared with: a baseline of a size meets models of that size only.
+
+    All baselines of the task for a system that was compared with none.
+    """
+    who = (system.model, system.task, system.size, system.seed)
+    met = {c.baseline for c in summary.comparisons if (c.model, c.task, c.size, c.seed) == who}
+    baselines = baselines_of(summary, system.task)
+    return [baseline for baseline in baselines if baseline.label in met] or baselines
+
+
+def contenders_of(summary: Summary, task: str) -> list[System]:
+    """Return the systems that are no baseline: the tuned ones, where roles are known."""
+    baselines = baselines_of(summary, task)
+    return [system for system in summary.systems if system.task == task and system not in baselines]
+
+
+def best(summary: Summary, systems: Sequence[System], metric: str) -> tuple[System, Score] | None:
+    """Return the system with the highest value, the first of equals; None where none has a value."""
+    held = [(system, summary.score(system, metric)) for system in systems]
+    scored = [(system, score) for system, score in held if score is not None and score.value is not None]
+    return max(scored, key=lambda pair: pair[1].value or 0.0, default=None)
+
+
+def ranked(summary: Summary, task: str) -> list[System]:
+    """Return a task's systems: contenders by falling size, then baselines by falling score."""
+    metric = headline_metric(summary, task) or ""
+
+    def value(system: System) -> float:
+        score = summary.score(system, metric)
+        return score.value if score is not None and score.value is not None else -1.0
+
+    contenders = sorted(
+        contenders_of(summary, task), key=lambda system: (system.model, -(system.size or 0), system.seed or 0)
+    )
+    return contenders + sorted(baselines_of(summary, task), key=lambda system: -value(system))
+
+
+def compared(summary: Summary, system: System, baseline: System, metric: str) -> Comparison | None:
+    """Return the comparison of a system with a baseline, or None where none was made."""
+    wanted = (system.model, system.task, system.size, system.seed, metric, baseline.label)
+    for item in summary.comparisons:
+        if (item.model, item.task, item.size, item.seed, item.metric, item.baseline) == wanted:
+            return item
+    return None
+
+
+def label_of(item: Comparison) -> str:
+    """Return the label of the system that a comparison is about."""
+    return System(item.model, item.task, item.size, item.seed).label
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return +0.12 or −0.12, with a true minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "\u2212")
+
+
+def interval(low: float | None, high: float | None, digits: int = 2, *, sign: bool = False) -> str:
+    """Return [0.10, 0.14], or nothing where a bound is missing or all resamples agree: no width is no certainty."""
+    if low is None or high is None or low == high:
+        return ""
+    if sign:
+        return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def p_text(p: float | None) -> str:
+    """Return p as readers write it: < 0.001, or two significant figures."""
+    if p is None:
+        return "no test"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"

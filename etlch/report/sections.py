@@ -1,0 +1,244 @@
+"""The tables of a report: scores, win rates, tests and errors walk in; parts of its page walk out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from etlch.render import html
+from etlch.render.html import Cell, Html, element
+from etlch.report import ranking, tables
+from etlch.report.charts import Chart
+from etlch.report.errors import INVENTED, KINDS, MEANINGS, MISSED
+from etlch.report.samples import Analysis, Example
+from etlch.scoring.summary import Comparison, Summary, System, TypeScore
+
+EFFECTS = {"smd": "std. mean", "cohen_h": "Cohen's h"}
+
+MOST_TYPES = 14
+"""Rows of a confusion matrix; rarer types are left out, and the caption says so."""
+
+
+def scores(summary: Summary) -> Html:
+    """Return the tables of scores, one a task, and folded every metric, types and meanings."""
+    note = (
+        "In brackets: 95 % intervals, over articles. Bold: best of the column. A star marks a value that "
+        "differs beyond chance from that of the best baseline it was compared with (paired, Holm, 5 %)."
+    )
+    main = map(_score_table, tables.score_tables(summary))
+    every = html.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))
+    metrics = dict.fromkeys(
+        m for task in ranking.tasks_of(summary) for m in ranking.metrics_of(summary, task)
+    )
+    told = [(ranking.named(metric), ranking.explained(metric)) for metric in metrics]
+    meanings = html.fold("What the metrics mean", html.facts_of(told)) if told else None
+    return html.join(
+        [
+            element("p", note, class_="small"),
+            element("div", *main, class_="abreast"),
+            every,
+            _by_type(summary),
+            meanings,
+        ]
+    )
+
+
+def _by_type(summary: Summary) -> Html | None:
+    """F1 by type (ner), field (json) or relation (kge); the commonest ones."""
+    made = []
+    for task in dict.fromkeys(item.task for item in summary.types):
+        held = [item for item in summary.types if item.task == task]
+        systems = [s for s in ranking.ranked(summary, task)]
+        support: dict[str, int] = {}
+        for item in held:
+            support[item.type] = max(support.get(item.type, 0), item.gold)
+        cells = {(item.model, item.size, item.seed, item.type): item for item in held}
+        rows: list[list[str | Cell]] = [
+            [
+                kind,
+                Cell(f"{support[kind]:,}"),
+                *(_type_cell(cells.get((s.model, s.size, s.seed, kind))) for s in systems),
+            ]
+            for kind in sorted(support, key=lambda kind: (-support[kind], kind))[:MOST_TYPES]
+        ]
+        rest = len(support) - len(rows)
+        caption = f"{task}: F1 of facts by type, field or relation" + (
+            f"; {rest} rarer ones are left out" if rest else ""
+        )
+        made.append(html.table(caption, ["type", "in labels", *(s.label for s in systems)], rows))
+    return html.fold("By type", *made) if made else None
+
+
+def _type_cell(item: TypeScore | None) -> Cell:
+    if item is None or item.f1 is None:
+        return Cell("–")
+    return Cell(f"{item.f1:.2f}", f"{item.hits} of {item.predicted} right")
+
+
+def _score_table(table: tables.ScoreTable) -> Html:
+    rows: list[list[str | Cell]] = [
+        [system.label, system.role or "–", *map(_score_cell, entries)]
+        for system, entries in zip(table.systems, table.entries, strict=True)
+    ]
+    return html.table(table.task, ["model", "role", *map(ranking.named, table.metrics)], rows)
+
+
+def _score_cell(entry: tables.Entry) -> Cell:
+    text = entry.text + ("*" if entry.star else "")
+    return Cell(text, ranking.interval(entry.low, entry.high), strong=entry.best)
+
+
+def picture(chart: Chart) -> Html:
+    """Return a figure with its caption and its words."""
+    return html.picture(chart.drawing.svg, chart.alt, chart.caption, key=chart.drawing.key)
+
+
+def win_rates(summary: Summary, chart: Chart | None) -> Html:
+    """Return the heatmap and, folded, its numbers; nothing where nothing was compared."""
+    if chart is None:
+        return html.join([])
+    rows: list[list[str | Cell]] = [
+        [
+            System(rate.model, rate.task, rate.size, rate.seed).label,
+            rate.baseline,
+            rate.task,
+            Cell(f"{rate.won:g} of {rate.applicable}"),
+            Cell(f"{100 * rate.won / rate.applicable:.0f} %" if rate.applicable else "–"),
+            Cell(str(rate.significant)),
+        ]
+        for rate in summary.win_rates
+    ]
+    header = ["model", "baseline", "task", "won", "rate", "beyond chance"]
+    return html.join([picture(chart), html.fold("As a table", html.table("Win rates", header, rows))])
+
+
+# ---------------------------------------------------------------- tests
+
+
+def tests(summary: Summary) -> Html:
+    """Return every comparison: those of the headline's metric, and folded all others."""
+    if not summary.comparisons:
+        return html.join([])
+    note = (
+        "Each model against each baseline on the records that both answered. p after Holm holds for all tests "
+        "of one task and metric together (the family); q is the false discovery rate over the whole grid "
+        "(Benjamini–Hochberg)."
+    )
+    main: list[Html] = []
+    rest: list[Html] = []
+    for task in ranking.tasks_of(summary):
+        headlined = ranking.headline_metric(summary, task)
+        order = {system.label: place for place, system in enumerate(ranking.ranked(summary, task))}
+        for metric in ranking.metrics_of(summary, task):
+            held = [c for c in summary.comparisons if (c.task, c.metric) == (task, metric)]
+            held.sort(key=lambda c: order.get(ranking.label_of(c), len(order)))
+            if held:
+                (main if metric == headlined else rest).append(
+                    _test_table(f"{task}: {ranking.named(metric)}", held)
+                )
+    others = html.fold("Tests of the other metrics", *rest) if rest else None
+    return html.join([element("p", note, class_="small"), *main, others])
+
+
+def _test_table(caption: str, comparisons: Sequence[Comparison]) -> Html:
+    header = ["model", "baseline", "difference", "p", "p after Holm", "family", "q", "effect", "n", "test"]
+    return html.table(caption, header, map(_test_row, comparisons))
+
+
+def _test_row(c: Comparison) -> list[str | Cell]:
+    difference = "–" if c.difference is None else ranking.signed(c.difference, 3)
+    effect = "–" if c.effect is None else ranking.signed(c.effect)
+    return [
+        ranking.label_of(c),
+        c.baseline,
+        Cell(difference, ranking.interval(c.low, c.high, 3, sign=True), strong=c.significant),
+        Cell(_p(c.p), c.reason if c.p is None else ""),
+        Cell(_p(c.p_adjusted), strong=c.significant),
+        Cell(str(c.family) if c.family else "–"),
+        Cell(_p(c.q)),
+        Cell(effect, EFFECTS.get(c.effect_name, c.effect_name)),
+        Cell(f"{c.n:,}", f"{c.clusters:,} articles" if c.clusters not in (0, c.n) else ""),
+        c.test or "none",
+    ]
+
+
+def _p(p: float | None) -> str:
+    return "–" if p is None else f"{p:.2g}" if p < 0.001 else f"{p:.3f}"
+
+
+# ---------------------------------------------------------------- errors
+
+
+def errors(summary: Summary, analysis: Analysis) -> Html:
+    """Return per task the kinds of error with examples, and folded the confusion of types."""
+    held = {
+        task: [system for system in ranking.ranked(summary, task) if system in analysis.errors]
+        for task in ranking.tasks_of(summary)
+    }
+    return html.join(_errors_of(analysis, task, systems) for task, systems in held.items() if systems)
+
+
+def _errors_of(analysis: Analysis, task: str, systems: Sequence[System]) -> Html:
+    kinds = [kind for kind in KINDS if any(analysis.errors[system][kind] for system in systems)]
+    most = max((analysis.errors[s][kind] for s in systems for kind in kinds), default=1)
+    rows: list[list[str | Cell]] = [
+        [
+            kind,
+            *(_error_cell(analysis.errors[s][kind], analysis.affected[s][kind], most) for s in systems),
+            *_links(analysis, task, kind),
+        ]
+        for kind in kinds
+    ]
+    header = ["kind of error", *(system.label for system in systems), "worst", "typical"]
+    caption = f"{task}: errors, and below each count the predictions that have it"
+    meanings = html.facts_of((kind, MEANINGS[kind]) for kind in kinds)
+    return html.join(
+        [
+            element("h3", task),
+            html.table(caption, header, rows) if rows else element("p", "No errors were found."),
+            html.fold("What the kinds mean", meanings) if kinds else None,
+            *(_confusion(system, analysis) for system in systems if system in analysis.confusions),
+        ]
+    )
+
+
+def _error_cell(count: int, affected: int, most: int) -> Cell:
+    heat = round(9 * count / most) if count else None
+    return Cell(f"{count:,}" if count else "–", f"in {affected:,}" if count else "", heat=heat)
+
+
+def _links(analysis: Analysis, task: str, kind: str) -> list[str | Cell]:
+    for pointed in analysis.examples:
+        if (pointed.task, pointed.kind) == (task, kind):
+            return [Cell(_link(pointed.worst), number=False), Cell(_link(pointed.typical), number=False)]
+    return [Cell("–"), Cell("–")]
+
+
+def _link(example: Example) -> Html:
+    address = f"#{quote(example.id, safe='')}/{quote(example.model, safe='')}"
+    return element("a", example.id, href=address, title=f"{example.id}, {example.model}")
+
+
+def _confusion(system: System, analysis: Analysis) -> Html:
+    counts = analysis.confusions[system]
+    seen: dict[str, int] = {}
+    for (gold, predicted), count in counts.items():
+        for kind in {gold, predicted} - {MISSED, INVENTED}:
+            seen[kind] = seen.get(kind, 0) + count
+    types = sorted(seen, key=lambda kind: (-seen[kind], kind))[:MOST_TYPES]
+    most = max(counts.values(), default=1)
+
+    def cell(gold: str, predicted: str) -> Cell:
+        count = counts[gold, predicted]
+        return Cell(f"{count:,}" if count else "·", heat=round(9 * count / most) if count else None)
+
+    rows: list[list[str | Cell]] = [
+        [gold, *(cell(gold, kind) for kind in [*types, MISSED])] for gold in [*types, INVENTED]
+    ]
+    left_out = len(seen) - len(types)
+    caption = f"{system.label}: gold types in rows, predicted types in columns" + (
+        f"; {left_out} rarer types are left out" if left_out else ""
+    )
+    return html.fold(
+        f"Confusion of types, {system.label}", html.table(caption, ["gold", *types, MISSED], rows)
+    )

@@ -1,0 +1,152 @@
+"""A summary walks in; plain text of at most 80 columns walks out, for the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from etlch.metrics.registry import BY_NAME, METRICS
+from etlch.scoring.summary import Comparison, Summary, System
+
+WIDTH = 80
+NAME = 20
+CELL = 10
+MAIN = ("rouge_l", "cosine", "json_parse_ok", "facts_precision", "facts_recall", "facts_f1")
+"""Shown when no metrics were asked for; everything else is in the report."""
+
+TESTED = ("facts_f1", "rouge_l", "cosine", "json_parse_ok")
+
+
+def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
+    """Return the result as text: scores, differences, win rates, counts, notes, signature.
+
+    Args:
+        summary: what was found.
+        wanted: the metrics that were asked for; none shows the main ones.
+    """
+    shown = tuple(metric.name for metric in METRICS if metric.name in (wanted or MAIN))
+    lines: list[str] = []
+    for task in dict.fromkeys(system.task for system in summary.systems):
+        lines += _task(summary, task, shown)
+        lines += _differences(summary, task, wanted or TESTED)
+    lines += _win_rates(summary) + _seeds(summary, shown)
+    counts = summary.counts
+    lines += _wrapped(
+        f"read {counts.read}, scored {counts.scored}, skipped {counts.skipped}, "
+        f"unparseable {counts.unparseable}, truncated {counts.truncated}"
+    )
+    lines += [line for note in summary.notes for line in _wrapped(f"note: {note}")]
+    return "\n".join([*lines, *_wrapped(summary.signature.replace("|", " | "))])
+
+
+def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
+    systems = [system for system in summary.systems if system.task == task]
+    held = [name for name in shown if any(summary.score(system, name) for system in systems)]
+    lines: list[str] = []
+    per_row = (WIDTH - NAME) // CELL
+    for start in range(0, len(held), per_row):
+        part = held[start : start + per_row]
+        lines.append(_fit(task, NAME) + "".join(f"{BY_NAME[name].title:>{CELL}}"[-CELL:] for name in part))
+        lines += [
+            _fit(system.label, NAME) + "".join(_cell(summary, system, name) for name in part)
+            for system in systems
+        ]
+        lines.append("")
+    return lines
+
+
+def _cell(summary: Summary, system: System, metric: str) -> str:
+    score = summary.score(system, metric)
+    if score is None or score.value is None:
+        return f"{'–':>{CELL}}"
+    return f"{score.value:>{CELL}.3f}"
+
+
+def _differences(summary: Summary, task: str, wanted: Sequence[str]) -> list[str]:
+    """One line per model, baseline and main metric."""
+    found = [item for item in summary.comparisons if item.task == task and item.metric in wanted]
+    if not found:
+        return []
+    head = f"metric            diff  95 % interval{_corrected(found):>10}"
+    lines = [_fit(f"{task}: model - baseline", 33) + head]
+    lines += [_difference(item) for item in found]
+    return [*lines, ""]
+
+
+def _corrected(found: Sequence[Comparison]) -> str:
+    """Head the column of p values with how many tests each was corrected for."""
+    sizes = sorted({item.family for item in found if item.family})
+    shown = (
+        f"p Holm/{'-'.join(str(size) for size in dict.fromkeys([sizes[0], sizes[-1]]))}"
+        if sizes
+        else "p Holm"
+    )
+    return shown if len(shown) < 10 else shown.removeprefix("p ")
+
+
+def _difference(item: Comparison) -> str:
+    model = System(item.model, item.task, item.size, item.seed).label
+    name = _fit(f"{_fit(model, 18).rstrip()} - {item.baseline}", 33)
+    if item.difference is None:
+        return f"{name}{item.metric:<16} {item.reason}"[:WIDTH]
+    low, high = item.low, item.high
+    bounds = "–" if low is None or high is None or low == high else f"{low:+.3f} {high:+.3f}"
+    p = "–" if item.p_adjusted is None else _p(item.p_adjusted)
+    return f"{name}{item.metric:<15}{item.difference:>+7.3f}  {bounds:<13} {p:>7}{'*' if item.significant else ' '}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "<.0001"
+
+
+def _win_rates(summary: Summary) -> list[str]:
+    if not summary.win_rates:
+        return []
+    lines = ["Win rates as in the paper (ties count one half; in brackets: significant wins)"]
+    cells: dict[tuple[str, str], list[str]] = {}
+    short = False
+    for item in summary.win_rates:
+        model = System(item.model, item.task, item.size, item.seed).label
+        text = f"{item.task} {item.won:g}/{item.applicable} ({item.significant})"
+        cells.setdefault((model, item.baseline), []).append(text)
+        short |= "cosine" not in item.metrics
+    for (model, baseline), parts in cells.items():
+        lines.append(_fit(f"{_fit(model, 18).rstrip()} - {baseline}", 33) + "  ".join(parts))
+    if short:
+        lines += _wrapped("without cosine, so each count is of one metric fewer than in the paper")
+    return [*lines, ""]
+
+
+def _seeds(summary: Summary, shown: Sequence[str]) -> list[str]:
+    held = [item for item in summary.seeds if item.metric in shown]
+    if not held:
+        return []
+    lines = ["Several seeds: mean ± standard deviation"]
+    for item in held:
+        name = _fit(f"{System(item.model, item.task, item.size).label} {item.task}", 33)
+        lines.append(f"{name}{item.metric:<16}{item.mean:.3f} ± {item.sd:.3f}  ({item.seeds} seeds)")
+    return [*lines, ""]
+
+
+def _fit(text: str, width: int) -> str:
+    """Cut or pad to a width on the terminal, where CJK characters take two columns."""
+    kept, used = "", 0
+    for char in text:
+        wide = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used + wide > width - 1:
+            kept, used = kept + "…", used + 1
+            break
+        kept, used = kept + char, used + wide
+    return kept + " " * max(0, width - used)
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Break a line at spaces."""
+    line = ""
+    for word in text.split(" "):
+        if line and len(line) + 1 + len(word) > WIDTH:
+            yield line
+            line = "  " + word
+        else:
+            line = f"{line} {word}" if line else word
+    yield line

@@ -1,0 +1,1 @@
+"""Prediction files to summary.json."""

@@ -1,0 +1,92 @@
+"""Gates: what was asked for and a summary walk in; the failures, in words, walk out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from pathlib import Path
+
+from etlch.core.config import ScoreSettings
+from etlch.core.errors import EtlchError
+from etlch.scoring.compare import known_metrics
+from etlch.scoring.regression import Earlier, drops, read_earlier
+from etlch.scoring.summary import Score, Summary, System
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What must hold.
+
+    Attributes:
+        floors: (metric, lowest score that passes).
+        earlier: what --against names, read before it can be overwritten; None without.
+        max_drop: the largest drop that passes.
+    """
+
+    floors: tuple[tuple[str, float], ...]
+    earlier: Earlier | None
+    max_drop: float
+
+
+def parse_gates(floors: Sequence[str], against: Path | None, max_drop: float | None) -> Gates:
+    """Read the options.
+
+    Raises:
+        EtlchError: not METRIC=X, an unknown metric, or one of --against and --max-drop alone.
+    """
+    found = []
+    for text in floors:
+        name, _, number = text.partition("=")
+        known_metrics([name])
+        try:
+            floor = float(number)
+        except ValueError:
+            floor = nan
+        if isnan(floor):
+            raise EtlchError(f"--fail-under {text}: no number after '='", "Example: facts_f1=0.80")
+        found.append((name, floor))
+    if (against is None) != (max_drop is None):
+        raise EtlchError(
+            "--against and --max-drop need each other", "Example: --against old/summary.json --max-drop 0.01"
+        )
+    if max_drop is not None and not 0 <= max_drop <= 1:
+        raise EtlchError(f"--max-drop {max_drop} is not between 0 and 1", "Example: --max-drop 0.01")
+    return Gates(tuple(found), None if against is None else read_earlier(against), max_drop or 0.0)
+
+
+def gated(systems: Sequence[System]) -> tuple[System, ...]:
+    """Return the systems that gates apply to: tuned ones, or all where no system has a role."""
+    tuned = tuple(system for system in systems if system.role == "tuned")
+    return tuned if tuned or any(system.role for system in systems) else tuple(systems)
+
+
+def check(gates: Gates, summary: Summary, out: Path | None, settings: ScoreSettings) -> list[str]:
+    """Return what failed.
+
+    Raises:
+        EtlchError: a gate's metric was not computed, so that nobody knows whether it holds.
+    """
+    failures = []
+    for metric, floor in gates.floors:
+        scores = [(system, summary.score(system, metric)) for system in gated(summary.systems)]
+        held = [(system, score) for system, score in scores if score is not None]
+        if not held:
+            raise EtlchError(
+                f"--fail-under {metric}: no model that the gate applies to has this metric",
+                "Gates apply to models of role tuned, or to all where no roles are known.",
+            )
+        failures += [
+            f"{system.label} {system.task} {metric} {_shown(score)} is under {floor:g}"
+            for system, score in held
+            if score.value is None or score.value < floor
+        ]
+    if gates.earlier is not None:
+        if out is None:
+            raise EtlchError("--against needs the new scores on disk", "Name a folder for them with --out.")
+        failures += drops(gates.earlier, read_earlier(out), gated(summary.systems), gates.max_drop, settings)
+    return failures
+
+
+def _shown(score: Score) -> str:
+    return f"{score.value:.4f}" if score.value is not None else f"undefined ({score.reason})"

@@ -1,0 +1,255 @@
+"""Paths walk in: run folders, prediction files, globs; what to score walks out, each with its keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from glob import glob
+from itertools import islice
+from pathlib import Path
+
+from etlch.core.config import ScoreSettings
+from etlch.core.errors import EtlchError, nearest
+from etlch.core.files import read_text
+from etlch.core.records import Json, Model, from_dict
+from etlch.core.run_folder import Run
+from etlch.metrics.predictions import parse_row, raw_rows
+from etlch.scoring.summary import System
+
+PREDICTIONS = "generated_predictions.jsonl"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prediction file to score.
+
+    Attributes:
+        system: whose it is; an empty task is still to be found from the labels, and rows with
+            columns of their own override it.
+        keys: the gold side, in the same order; None takes the labels for gold.
+        shown: the path as results name it: relative to its run folder, else as it was given.
+    """
+
+    path: Path
+    system: System
+    keys: Path | None
+    shown: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All jobs, the run folder if it is exactly one, and what the reader should know."""
+
+    jobs: tuple[Job, ...]
+    run: Path | None
+    notes: tuple[str, ...]
+
+
+def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSettings) -> Inputs:
+    """Find every prediction file below the paths.
+
+    Raises:
+        EtlchError: a path does not exist or holds no predictions; no job is left by --model or --task.
+    """
+    jobs: list[Job] = []
+    notes: list[str] = []
+    runs: list[Path] = []
+    loose: list[Path] = []
+    for path in _expanded(paths):
+        if path.is_dir() and (path / "predictions").is_dir():
+            runs.append(path)
+            found, said = _of_run(Run(path))
+            jobs += found
+            notes += said
+        elif path.is_dir() and Run(path).settings.is_file():
+            raise EtlchError(f"{path}: this run has no predictions yet", f"Next: etlch-data run {path}")
+        else:
+            loose += _files(path)
+    files = _loose(loose, keys, settings, also=bool(jobs))
+    if not any(map(_names_models, files)):
+        check_baseline([job.system for job in (*jobs, *files)], settings)
+    jobs = [*(_chosen(jobs, settings) if jobs else []), *files]
+    if keys is not None:
+        jobs = [replace(job, keys=keys) for job in jobs]
+    if not jobs:
+        raise EtlchError(
+            f"no predictions in {', '.join(map(str, paths))}",
+            "Train and predict first: `etlch-data run RUN`, or `llamafactory-cli train recipes/predict_….yaml` there.",
+        )
+    return Inputs(tuple(jobs), runs[0] if len(runs) == 1 and not loose else None, tuple(notes))
+
+
+def _expanded(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.exists():
+            found.append(path)
+            continue
+        matches = sorted(glob(str(path), recursive=True))
+        if not matches:
+            raise EtlchError(
+                f"{path} does not exist.{_nearest_path(path)}",
+                "Name a run folder, a prediction file or a glob.",
+            )
+        found += map(Path, matches)
+    return list(dict.fromkeys(found))
+
+
+def _nearest_path(path: Path) -> str:
+    """Name the neighbour with the most similar name, below the deepest folder that exists."""
+    while not path.parent.is_dir():
+        path = path.parent
+    return nearest(str(path), [str(other) for other in sorted(path.parent.iterdir())], cutoff=0.75)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob(PREDICTIONS))
+    if not found:
+        raise EtlchError(
+            f"{path} is no run folder and holds no {PREDICTIONS}",
+            "Name a run folder, a prediction file, or a glob such as 'results/*.jsonl'.",
+        )
+    return found
+
+
+def _of_run(run: Run) -> tuple[list[Job], list[str]]:
+    jobs: list[Job] = []
+    notes: list[str] = []
+    for folder in sorted(path for path in run.predictions.iterdir() if path.is_dir()):
+        files = sorted(folder.glob(f"*/{PREDICTIONS}"))
+        if not files:
+            notes.append(f"{folder.name}: no predictions yet, left out")
+            continue
+        card = run.model_card(folder.name)
+        model = _model(card) if card.is_file() else None
+        if model is None:
+            notes.append(f"{folder.name}: no model.json, so its role is unknown")
+        for file in files:
+            task = file.parent.name
+            jobs.append(
+                Job(
+                    file,
+                    _system(model, folder.name, task),
+                    _keys(run, task),
+                    str(file.relative_to(run.folder)),
+                )
+            )
+    return jobs, notes
+
+
+def _system(model: Model | None, folder: str, task: str) -> System:
+    if model is None:
+        return System(folder, task)
+    return System(model.name, task, model.size, model.seed, model.role)
+
+
+def _model(path: Path) -> Model:
+    try:
+        value: Json = json.loads(read_text(path))
+        return from_dict(Model, value)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EtlchError(
+            f"{path} is not a model card ({error})", "`etlch-data export` on the run writes it again."
+        ) from error
+
+
+def _keys(run: Run, task: str) -> Path | None:
+    """Return a task's keys; a run folder that was renamed keeps its files' old names."""
+    own = run.keys(run.stem(task, "test"))
+    if own.is_file():
+        return own
+    others = sorted(run.llamafactory.glob(f"*_{task}_test.keys.jsonl"))
+    if len(others) > 1:
+        raise EtlchError(
+            f"{run.llamafactory} holds several keys for {task}: {', '.join(path.name for path in others)}",
+            "Name the right one with --keys.",
+        )
+    return others[0] if others else None
+
+
+def _chosen(jobs: list[Job], settings: ScoreSettings) -> list[Job]:
+    """Keep the model and the task asked for, and the baselines that the model is compared with."""
+    if settings.task is not None:
+        tasks = sorted({job.system.task for job in jobs})
+        if settings.task not in tasks:
+            raise EtlchError(
+                f"no predictions for task '{settings.task}'.{nearest(settings.task, tasks)}",
+                f"Tasks with predictions: {', '.join(tasks)}.",
+            )
+        jobs = [job for job in jobs if job.system.task == settings.task]
+    if settings.model is None:
+        return jobs
+    names = sorted({name for job in jobs for name in names_of(job.system)})
+    if settings.model not in names:
+        raise EtlchError(
+            f"there is no model '{settings.model}'.{nearest(settings.model, names)}",
+            f"Models with predictions: {', '.join(names)}.",
+        )
+    return [
+        job
+        for job in jobs
+        if settings.model in names_of(job.system)
+        or (settings.baseline in names_of(job.system) if settings.baseline else is_baseline(job.system))
+    ]
+
+
+def check_baseline(systems: Sequence[System], settings: ScoreSettings) -> None:
+    """Refuse a baseline that is not there.
+
+    Raises:
+        EtlchError: no system has this name.
+    """
+    names = sorted({name for system in systems for name in names_of(system)})
+    if systems and settings.baseline is not None and settings.baseline not in names:
+        raise EtlchError(
+            f"there is no baseline '{settings.baseline}'.{nearest(settings.baseline, names)}",
+            f"Models with predictions: {', '.join(names)}.",
+        )
+
+
+def names_of(system: System) -> tuple[str, str]:
+    """Return the names that options may call a model by: with its size and seed, and without."""
+    return system.model, system.label
+
+
+def is_baseline(system: System) -> bool:
+    """Tell whether models are compared with this one by default."""
+    return system.role in ("base", "baseline")
+
+
+def _loose(files: list[Path], keys: Path | None, settings: ScoreSettings, also: bool) -> list[Job]:
+    names = _names(files)
+    if settings.model is not None and len(files) == 1 and not also:
+        names = [settings.model]
+    return [
+        Job(file, System(name, settings.task or ""), keys or _keys_beside(file), str(file))
+        for file, name in zip(files, names, strict=True)
+    ]
+
+
+def _names_models(job: Job) -> bool:
+    """Tell whether the first row says whose it is, so that the names are known only after reading."""
+    try:
+        columns = [parse_row(row, job.path).columns for row in islice(raw_rows(job.path), 1)]
+    except EtlchError:
+        return True  # told, or skipped, when the rows are read
+    return any(name in columns[0] for name in ("model", "size", "seed")) if columns else False
+
+
+def _keys_beside(file: Path) -> Path | None:
+    beside = file.with_name(f"{file.stem}.keys.jsonl")
+    return beside if beside.is_file() else None
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Name each file by its stem, or its folder where LlamaFactory gave it the usual name; all different."""
+    names = [
+        file.resolve().parent.name if file.name in (PREDICTIONS, "generated_predictions.json") else file.stem
+        for file in files
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [str(file.with_suffix("")) for file in files]

@@ -1,0 +1,197 @@
+"""The scoring wing from end to end: paths and settings walk in; a summary and its files walk out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from etlch import __version__
+from etlch.core.config import ScoreSettings
+from etlch.core.errors import EtlchError
+from etlch.scoring.compare import Compared, compare, known_metrics, seed_scores, type_scores, win_rates
+from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
+from etlch.scoring.inputs import check_baseline, find_inputs
+from etlch.scoring.summary import KEYS, SCORES, SUMMARY, Counts, Summary, System, write_summary
+from etlch.scoring.tables import Collected, Table, collect
+from etlch.stats import resampling
+
+GROUPS = {
+    "rouge": {"rouge_l", "rouge_1", "rouge_2"},
+    "json": {"json_parse_ok", "json_fenced_ok", "json_repaired_ok", "json_object", "json_flat", "schema_ok"},
+    "cosine": {"cosine"},
+    "grounding": {"grounded"},
+}
+"""Group of metrics that are computed together → its members; all others are of the group facts."""
+
+OTHER_NAMES = "If they only have other names, map them with the setting label_map"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scoring leaves behind.
+
+    Attributes:
+        out: the folder with summary.json and scores.jsonl, or None where nothing was written.
+        kept: whether that is a scores folder, and no scratch folder.
+    """
+
+    summary: Summary
+    out: Path | None
+    kept: bool = False
+
+
+def score(
+    paths: Sequence[Path],
+    settings: ScoreSettings,
+    keys: Path | None = None,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+    scratch: Path | None = None,
+) -> Scored:
+    """Score predictions; write summary.json, scores.jsonl and keys.jsonl once all is well.
+
+    Args:
+        paths: run folders, prediction files, globs.
+        settings: how.
+        keys: the gold side of loose files.
+        out: the scores folder; by default that of the one run folder, and none for loose files or
+            where the settings filter metrics, models or tasks: a part never replaces the whole.
+        progress: told what is being done.
+        scratch: where files go that nobody keeps, if they are needed even so.
+
+    Raises:
+        EtlchError: an input that cannot be used. Nothing is written then.
+    """
+    wanted = [
+        name for name in known_metrics(settings.metrics) if name != "cosine" or settings.cosine != "off"
+    ]
+    if not wanted:
+        raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
+    inputs = find_inputs(paths, keys, settings)
+    if out is None and inputs.run is not None:
+        if is_filtered(settings):
+            progress("filtered: nothing written; name a folder with --out")
+        else:
+            out = inputs.run / "scores"
+    kept = out is not None
+    out = out or scratch
+    groups = frozenset(
+        [name for name, members in GROUPS.items() if members & set(wanted)]
+        + (["facts"] if set(wanted) - set().union(*GROUPS.values()) else [])
+    )
+    if out is None:
+        found = collect(inputs.jobs, settings, groups, None, None, progress)
+        return Scored(_finish(found, inputs.notes, wanted, settings, progress).summary, None)
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as samples,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as golds,
+    ):
+        found = collect(inputs.jobs, settings, groups, samples, golds, progress)
+        finished = _finish(found, inputs.notes, wanted, settings, progress)
+        golds.seek(0)
+        samples.seek(0)
+        _move(golds, out / KEYS)
+        _move(with_cosines(samples, found.runs, finished.similarity.tables), out / SCORES)
+    write_summary(finished.summary, out / SUMMARY)
+    return Scored(finished.summary, out, kept)
+
+
+def is_filtered(settings: ScoreSettings) -> bool:
+    """Tell whether only some metrics, models or tasks are asked for."""
+    return bool(settings.metrics or settings.model or settings.task)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    summary: Summary
+    similarity: Similarity
+
+
+def _finish(
+    found: Collected,
+    notes: Sequence[str],
+    wanted: Sequence[str],
+    settings: ScoreSettings,
+    progress: Callable[[str], None],
+) -> _Finished:
+    check_baseline([source.system for source in found.sources], settings)
+    similarity = add_cosine(found, settings, progress) if "cosine" in wanted else Similarity(found.tables)
+    tables = similarity.tables
+    progress("comparing")
+    compared = compare(tables, wanted, settings)
+    summary = Summary(
+        signature=signature(tables, settings, compared.resamples, similarity.signature),
+        counts=sum((source.counts for source in found.sources), Counts()),
+        scores=(*compared.scores, *similarity.scores),
+        comparisons=compared.comparisons,
+        win_rates=win_rates(compared.comparisons),
+        seeds=seed_scores(compared.scores),
+        types=type_scores(tables, settings.type_support),
+        sources=found.sources,
+        notes=tuple(dict.fromkeys([*notes, *found.notes, *similarity.notes, *hints(compared, settings)])),
+    )
+    return _Finished(summary, similarity)
+
+
+def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
+    """Return what a reader should be told about numbers that mislead."""
+    by_metric = {
+        (item.model, item.task, item.size, item.seed, item.metric): item.value for item in compared.scores
+    }
+    found = []
+    for (model, task, size, seed, metric), value in by_metric.items():
+        who = System(model, task, size, seed).label
+        untyped, parsed = (
+            by_metric.get((model, task, size, seed, name)) or 0.0 for name in ("untyped_f1", "json_fenced_ok")
+        )
+        if metric == "facts_f1" and value is not None and untyped > 0.3 > 5 * value:
+            found.append(
+                f"{who}: mentions are right (untyped F1 {untyped:.2f}) but types almost never (facts F1 "
+                f"{value:.2f}). {OTHER_NAMES}"
+            )
+        if metric == "keys_f1" and value is not None and parsed > 0.5 > 10 * value:
+            found.append(f"{who}: its keys are almost never the labels' (keys F1 {value:.2f}). {OTHER_NAMES}")
+    apart = [item for item in compared.comparisons if not item.n]
+    if apart:
+        label = System(apart[0].model, apart[0].task, apart[0].size, apart[0].seed).label
+        found.append(
+            f"{label} and {apart[0].baseline} share no {apart[0].task} record with a value of {apart[0].metric}; "
+            "rows without ids meet line by line, where their labels begin alike"
+        )
+    if not compared.comparisons and len({item.model for item in compared.scores}) > 1:
+        found.append("nothing was compared: no model has the role base or baseline; name one with --baseline")
+    return found
+
+
+def signature(tables: Sequence[Table], settings: ScoreSettings, resamples: int, cosine: str) -> str:
+    """Return all that must be equal for numbers to be comparable, in sacreBLEU's manner."""
+    articles = max(len(set(table.articles.tolist())) for table in tables)
+    parts = {
+        "records": max(len(table.records) for table in tables),
+        "articles": articles,
+        **({"groups": resampling.GROUPS} if articles > resampling.GROUPS else {}),
+        "tok": settings.tokenizer,
+        "case": "lower" if settings.tokenizer == "rouge-score" else "mixed",
+        "facts": "set+nfkc" + ("+map" if settings.label_map else ""),
+        "test": settings.test,
+        "resamples": resamples,
+        "seed": settings.seed,
+        "cosine": cosine or "none",
+        "version": __version__,
+    }
+    return "|".join(f"{name}:{value}" for name, value in parts.items())
+
+
+def _move(lines: Iterable[str], path: Path) -> None:
+    """Write lines atomically, one in memory at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(lines)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,382 @@
+"""What scoring knows at the end, as frozen values; summary.json and scores.jsonl walk in and out.
+
+summary.json holds one Summary. scores.jsonl holds one Sample a line without its gold side, which
+stands once per record in keys.jsonl beside it, in the same order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from etlch.core.errors import EtlchError
+from etlch.core.files import dumps, read_lines, read_text, write_text
+from etlch.core.records import Json, Key, from_dict
+
+FORMAT = 1
+"""Of summary.json. Keys may be added within a format; a meaning never changes."""
+
+SUMMARY = "summary.json"
+SCORES = "scores.jsonl"
+KEYS = "keys.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One model on one task: what is scored, compared and shown as one point.
+
+    Attributes:
+        model: the model's name without size and seed.
+        role: tuned, base or baseline; empty where nobody said.
+    """
+
+    model: str
+    task: str
+    size: int | None = None
+    seed: int | None = None
+    role: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name with size and seed, as model folders are called: etlch-300-s1."""
+        size = "" if self.size is None else f"-{self.size}"
+        return f"{self.model}{size}" + ("" if self.seed is None else f"-s{self.seed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One record as one model answered it.
+
+    Attributes:
+        system: who answered, on which task.
+        key: the gold side: article, instruction, gold, schema (empty where the input had none).
+        line: in the prediction file, from 1.
+        predicted: the model's text as the file holds it.
+        reading: how facts were read: strict, fenced, none (a sentence that says there are none),
+            or empty: unparseable, it predicts nothing.
+        truncated: the label in the prediction file was cut short, so the prompt may have been too.
+        values: metric → this record's own value; a metric that does not apply is absent.
+        rows: facts metric → (true positives, predicted, gold); what corpus scores are summed from.
+    """
+
+    system: System
+    key: Key
+    line: int
+    predicted: str
+    reading: str
+    truncated: bool
+    values: Mapping[str, float]
+    rows: Mapping[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric of one system with its 95 % interval. `reason` says why a bound is missing."""
+
+    model: str
+    task: str
+    size: int | None
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    seed: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A system against a baseline on the records that both answered.
+
+    Attributes:
+        baseline: the baseline's label.
+        difference: model minus baseline, with its 95 % interval low..high.
+        p: two-sided, of `test`; null with a `reason` where no test is possible.
+        p_adjusted: Holm within the family (one task, one metric, all models × baselines).
+        n: records in common; `clusters` articles among them.
+        family: number of tests that Holm adjusted together.
+        q: Benjamini-Hochberg over the whole grid of tests.
+        effect: size of the effect, of the kind named in `effect_name`.
+        detectable: the smallest true difference that this n finds in four of five tries, in one test
+            alone, before correction.
+    """
+
+    model: str
+    baseline: str
+    task: str
+    size: int | None
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_adjusted: float | None
+    test: str
+    n: int
+    seed: int | None = None
+    clusters: int = 0
+    family: int = 0
+    q: float | None = None
+    effect: float | None = None
+    effect_name: str = ""
+    detectable: float | None = None
+    reason: str = ""
+
+    @property
+    def significant(self) -> bool:
+        """Whether the adjusted p is below 0.05 and the interval excludes 0."""
+        if self.p_adjusted is None or self.low is None or self.high is None:
+            return False
+        return self.p_adjusted < 0.05 and not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class WinRate:
+    """The paper's win rate: metrics won of those applicable, a tie counting one half.
+
+    `significant` counts the wins that are significant too; `metrics` names the applicable ones.
+    """
+
+    model: str
+    baseline: str
+    size: int | None
+    task: str
+    won: float
+    applicable: int
+    significant: int
+    seed: int | None = None
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeedScore:
+    """A metric over the seeds of one size: mean and standard deviation (n - 1)."""
+
+    model: str
+    task: str
+    size: int | None
+    metric: str
+    mean: float
+    sd: float
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypeScore:
+    """Facts of one type (ner), field (json) or relation (kge) of one system, pooled over records.
+
+    Below the support floor precision, recall and f1 are null; the counts stay.
+    """
+
+    model: str
+    task: str
+    size: int | None
+    type: str
+    hits: int
+    predicted: int
+    gold: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the lines that were read."""
+
+    read: int = 0
+    scored: int = 0
+    skipped: int = 0
+    unparseable: int = 0
+    truncated: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add field by field."""
+        return Counts(
+            *(getattr(self, item.name) + getattr(other, item.name) for item in dataclasses.fields(self))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One system's part of one prediction file.
+
+    Attributes:
+        lines: outcome (skipped, unparseable, truncated) → the first line numbers it happened on.
+    """
+
+    path: str
+    model: str
+    task: str
+    size: int | None
+    seed: int | None
+    role: str
+    counts: Counts
+    lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def system(self) -> System:
+        """Whose lines these are."""
+        return System(self.model, self.task, self.size, self.seed, self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that a report needs besides the samples. `notes` are sentences for the reader."""
+
+    signature: str
+    counts: Counts
+    scores: tuple[Score, ...]
+    comparisons: tuple[Comparison, ...]
+    win_rates: tuple[WinRate, ...]
+    seeds: tuple[SeedScore, ...] = ()
+    types: tuple[TypeScore, ...] = ()
+    sources: tuple[Source, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """Every system, in the order of the sources, each once."""
+        return tuple(dict.fromkeys(source.system for source in self.sources))
+
+    def score(self, system: System, metric: str) -> Score | None:
+        """Return one score, or None where the metric does not apply."""
+        wanted = (system.model, system.task, system.size, system.seed, metric)
+        for item in self.scores:
+            if (item.model, item.task, item.size, item.seed, item.metric) == wanted:
+                return item
+        return None
+
+
+def summary_json(summary: Summary) -> dict[str, Json]:
+    """Return what summary.json holds and `--json` prints."""
+    return {"format": FORMAT, **dataclasses.asdict(summary)}
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write summary.json atomically."""
+    write_text(path, dumps(summary_json(summary), indent=1) + "\n")
+
+
+def read_summary(path: Path) -> Summary:
+    """Return the summary that a file holds; `path` may also be the folder it stands in.
+
+    Unknown keys are passed over and absent ones take their defaults, so that files of other
+    releases with the same format number are read.
+
+    Raises:
+        EtlchError: not JSON, no summary, or a format number that this release does not know.
+    """
+    path = path / SUMMARY if path.is_dir() else path
+    try:
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise EtlchError(f"{path} is not JSON ({error})", "Name a summary.json of etlch-score.") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise EtlchError(f"{path} is not a summary of format {FORMAT}", "Name a summary.json of etlch-score.")
+    lists: dict[str, type[Any]] = {
+        "scores": Score,
+        "comparisons": Comparison,
+        "win_rates": WinRate,
+        "seeds": SeedScore,
+        "types": TypeScore,
+    }
+    try:
+        return Summary(
+            signature=value["signature"],
+            counts=_known(Counts, value["counts"]),
+            sources=tuple(_source(item) for item in value.get("sources", ())),
+            notes=tuple(value.get("notes", ())),
+            **{
+                name: tuple(_known(kind, item) for item in value.get(name, ()))
+                for name, kind in lists.items()
+            },
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EtlchError(
+            f"{path} is not a whole summary ({error})", "Score again with etlch-score."
+        ) from error
+
+
+Kind = TypeVar("Kind")
+
+
+def _known(kind: type[Kind], values: dict[str, Json]) -> Kind:
+    names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    held = {name: values[name] for name in names if name in values}
+    return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in held.items()})
+
+
+def _source(values: dict[str, Json]) -> Source:
+    lines = {outcome: tuple(numbers) for outcome, numbers in values.get("lines", {}).items()}
+    return _known(Source, {**values, "counts": _known(Counts, values["counts"]), "lines": lines})
+
+
+def sample_line(sample: Sample) -> str:
+    """Return a sample as one line of scores.jsonl, without its line break."""
+    system = sample.system
+    return dumps(
+        {
+            "model": system.model,
+            "task": system.task,
+            "size": system.size,
+            "seed": system.seed,
+            "role": system.role,
+            "id": sample.key.id,
+            "article_id": sample.key.article_id,
+            "line": sample.line,
+            "reading": sample.reading,
+            "truncated": sample.truncated,
+            "values": dict(sample.values),
+            "rows": {name: list(row) for name, row in sample.rows.items()},
+            "predicted": sample.predicted,
+        }
+    )
+
+
+def read_samples(folder: Path) -> Iterator[Sample]:
+    """Yield every sample of a scores folder, system by system, one in memory at a time.
+
+    Raises:
+        EtlchError: a file is missing or damaged, or a sample has no key.
+    """
+    if not (folder / KEYS).is_file():
+        raise EtlchError(f"{folder / KEYS} is missing", "Score again with etlch-score.")
+    with (folder / KEYS).open("rb") as stream:
+        places = _places(stream)
+        for line in read_lines(folder / SCORES):
+            value = line.value
+            system = System(value["model"], value["task"], value["size"], value["seed"], value["role"])
+            place = places.get((system.task, value["id"]))
+            if place is None:
+                raise EtlchError(
+                    f"{folder / KEYS} has no record '{value['id']}'", "Score again with etlch-score."
+                )
+            stream.seek(place)
+            yield Sample(
+                system,
+                from_dict(Key, json.loads(stream.readline())),
+                value["line"],
+                value["predicted"],
+                value["reading"],
+                value["truncated"],
+                value["values"],
+                {name: (row[0], row[1], row[2]) for name, row in value["rows"].items()},
+            )
+
+
+def _places(stream: IO[bytes]) -> dict[tuple[str, str], int]:
+    """Return where each record's line begins in a keys file, by task and id."""
+    places = {}
+    place = 0
+    for raw in stream:
+        value = json.loads(raw)
+        places[value["task"], value["id"]] = place
+        place += len(raw)
+    return places

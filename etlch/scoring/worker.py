@@ -1,0 +1,235 @@
+"""A stretch of raw rows walks in; their numbers walk out. This runs in every worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import nan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etlch.core.config import ScoreSettings
+from etlch.core.errors import EtlchError
+from etlch.core.files import dumps
+from etlch.core.records import Json, to_dict
+from etlch.metrics.predictions import Aligned, RawRow, align, own_key, parse_key, parse_row
+from etlch.metrics.record import How, Measures, measure
+from etlch.metrics.registry import METRICS, ROW
+from etlch.scoring.detect import Look, Shape
+from etlch.scoring.summary import Sample, System, sample_line
+from etlch.tasks import find_task
+from etlch.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for all rows of one file.
+
+    Attributes:
+        keep_samples: whether lines for scores.jsonl are wanted.
+        keep_keys: whether lines for keys.jsonl are.
+        keep_texts: whether the texts are, to be embedded.
+    """
+
+    path: Path
+    keys: Path | None
+    system: System
+    look: Look
+    settings: ScoreSettings
+    groups: frozenset[str]
+    keep_samples: bool
+    keep_keys: bool
+    keep_texts: bool
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of one file, each with its key where the file has keys."""
+
+    plan: Plan
+    rows: tuple[RawRow, ...]
+    keys: tuple[RawRow, ...] | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one system in a chunk, in their order.
+
+    Attributes:
+        lines: line numbers in the file.
+        columns: names of the columns of `matrix`.
+        matrix: (rows, columns), NaN where a metric does not apply to the record.
+        samples, keys: lines for scores.jsonl and keys.jsonl, where wanted.
+        texts: (gold, predicted), where wanted.
+        types: type → sums of its rows.
+        unparseable, truncated, odd_gold: line numbers.
+    """
+
+    system: System
+    ids: tuple[str, ...]
+    articles: tuple[str, ...]
+    lines: tuple[int, ...]
+    columns: tuple[str, ...]
+    matrix: NDArray[np.float64]
+    samples: tuple[str, ...]
+    keys: tuple[str, ...]
+    texts: tuple[tuple[str, str], ...]
+    types: Mapping[str, tuple[float, float, float]]
+    unparseable: tuple[int, ...]
+    truncated: tuple[int, ...]
+    odd_gold: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What became of a chunk. `skipped` are line numbers with the reason of each."""
+
+    parts: tuple[Part, ...]
+    skipped: tuple[tuple[int, str], ...]
+
+
+Measured = tuple[Aligned, Measures]
+
+
+def columns_of(task: Task) -> tuple[str, ...]:
+    """Return the columns of a task's matrix, all but cosine, in the order of METRICS."""
+    return tuple(
+        dict.fromkeys(
+            column
+            for metric in METRICS
+            if metric.applies(task.name, task.json_label) and metric.name != "cosine"
+            for column in metric.columns
+        )
+    )
+
+
+def measure_chunk(chunk: Chunk) -> Block:
+    """Parse, align and measure some rows.
+
+    Raises:
+        EtlchError: a row that cannot be used, unless the settings skip it; a row that does not
+            belong to its key, whatever the settings say.
+    """
+    held: dict[System, list[Measured]] = {}
+    skipped: list[tuple[int, str]] = []
+    for place, raw in enumerate(chunk.rows):
+        try:
+            aligned = _aligned(chunk.plan, raw, chunk.keys[place] if chunk.keys is not None else None)
+        except Unusable as error:
+            if chunk.plan.settings.bad_lines == "refuse":
+                raise EtlchError(error.what, error.hint) from error
+            skipped.append((raw.number, error.what))
+            continue
+        system = _system(chunk.plan, aligned)
+        how = _how(chunk.plan, system.task)
+        held.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, how)))
+    parts = tuple(_part(system, rows, chunk.plan) for system, rows in held.items())
+    return Block(parts, tuple(skipped))
+
+
+class Unusable(EtlchError):
+    """A row that may be skipped and counted, in contrast to one that belongs elsewhere."""
+
+
+def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
+    try:
+        prediction = parse_row(raw, plan.path)
+        if key_row is None or plan.keys is None:
+            columns = prediction.columns
+            task = str(columns.get("task") or plan.look.task)
+            language = plan.look.shapes.get(task, Shape("en")).language
+            key = own_key(prediction, plan.path, task, language, by_prompt=plan.look.by_prompt)
+            return Aligned(key, prediction.line, prediction.text, False, columns)
+    except EtlchError as error:
+        raise Unusable(error.what, error.hint) from error
+    key = parse_key(key_row, plan.keys)
+    return align(prediction, key, plan.path, plan.settings.end_markers)
+
+
+def _system(plan: Plan, aligned: Aligned) -> System:
+    """The folder says who answered; else columns of the row; else options and file names."""
+    columns, system = aligned.columns, plan.system
+    if system.role or not columns:
+        return replace(system, task=aligned.key.task or plan.look.task)
+    return System(
+        model=str(columns.get("model") or system.model),
+        task=aligned.key.task or plan.look.task,
+        size=_whole(columns.get("size"), system.size),
+        seed=_whole(columns.get("seed"), system.seed),
+        role=str(columns.get("role") or ""),
+    )
+
+
+def _whole(value: Json, otherwise: int | None) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def _how(plan: Plan, task: str) -> How:
+    settings, shape = plan.settings, plan.look.shapes.get(task, Shape(""))
+    return How(
+        task=_task(task, settings.task_file),
+        tokenizer=settings.tokenizer,
+        nested=shape.nested,
+        glued=shape.glued,
+        label_map=settings.label_map,
+        markers=settings.end_markers,
+        rouge="rouge" in plan.groups,
+        json="json" in plan.groups,
+        facts="facts" in plan.groups,
+        grounding="grounding" in plan.groups,
+    )
+
+
+@lru_cache(maxsize=64)
+def _task(name: str, task_file: str | None) -> Task:
+    return find_task(name, Path(task_file) if task_file else None)
+
+
+def _part(system: System, rows: list[Measured], plan: Plan) -> Part:
+    columns = columns_of(_task(system.task, plan.settings.task_file))
+    types: dict[str, tuple[float, float, float]] = {}
+    for _, found in rows:
+        for name, row in found.types.items():
+            one, two, three = types.get(name, (0.0, 0.0, 0.0))
+            types[name] = (one + row.hits, two + row.predicted, three + row.gold)
+    return Part(
+        system=system,
+        ids=tuple(aligned.key.id for aligned, _ in rows),
+        articles=tuple(aligned.key.article_id for aligned, _ in rows),
+        lines=tuple(aligned.line for aligned, _ in rows),
+        columns=columns,
+        matrix=np.array([_numbers(found, columns) for _, found in rows], dtype=np.float64),
+        samples=tuple(_sample(system, *row) for row in rows) if plan.keep_samples else (),
+        keys=tuple(dumps(to_dict(aligned.key)) for aligned, _ in rows) if plan.keep_keys else (),
+        texts=tuple((aligned.key.gold, aligned.text) for aligned, _ in rows) if plan.keep_texts else (),
+        types=types,
+        unparseable=tuple(aligned.line for aligned, found in rows if not found.reading),
+        truncated=tuple(aligned.line for aligned, _ in rows if aligned.truncated),
+        odd_gold=tuple(aligned.line for aligned, found in rows if found.gold_problem),
+    )
+
+
+def _numbers(found: Measures, columns: tuple[str, ...]) -> list[float]:
+    held = dict(found.values)
+    for family, row in found.rows.items():
+        held.update(zip((f"{family}.{part}" for part in ROW), row, strict=True))
+    return [held.get(column, nan) for column in columns]
+
+
+def _sample(system: System, aligned: Aligned, found: Measures) -> str:
+    rows = {name: (row.hits, row.predicted, row.gold) for name, row in found.rows.items()}
+    return sample_line(
+        Sample(
+            system,
+            aligned.key,
+            aligned.line,
+            aligned.text,
+            found.reading,
+            aligned.truncated,
+            found.values,
+            rows,
+        )
+    )

@@ -1,0 +1,1 @@
+"""Rows to intervals and tests; numpy and scipy only."""

@@ -1,0 +1,154 @@
+"""The offline teacher: a seed and phrase data walk in; articles and labels that are true by construction walk out.
+
+It is not a language model. It draws facts first and then writes an article that states them,
+so nothing has to be guessed, checked or paid. It holds no state: whatever is asked about an
+article, the document is drawn again from its topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import count
+from random import Random
+
+from etlch.core.errors import EtlchError, nearest
+from etlch.core.prompts import Prompts
+from etlch.core.records import Json, Topic
+from etlch.tasks import Task
+from etlch.teachers.base import Ask, Brief
+from etlch.teachers.offline.instructions import read_fields, write_brief
+from etlch.teachers.offline.loader import load_world
+from etlch.teachers.offline.schema import World
+from etlch.teachers.offline.writer import Document, draw
+
+SAMPLES = 64
+"""How many samples of a topic are tried to find the document of a text."""
+
+
+class OfflineTeacher:
+    """Writes from phrase data, in one language.
+
+    Args:
+        seed: of plan, facts, wording.
+        prompts: where prompts/offline/ is found.
+        language: one of LANGUAGES.
+        domains: draw from these only; empty: all.
+        genres: draw from these only; empty: all.
+        lengths: target lengths of the plan; 0 is the default of 4 to 6 sentences.
+
+    Raises (on first use):
+        EtlchError: no such domain or genre, or phrase data that are wrong.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        prompts: Prompts,
+        language: str = "zh-TW",
+        *,
+        domains: Sequence[str] = (),
+        genres: Sequence[str] = (),
+        lengths: Sequence[int] = (0,),
+    ) -> None:
+        self.name = "offline"
+        self.seed = seed
+        self.prompts = prompts
+        self.language = language
+        self.domains = tuple(domains)
+        self.genres = tuple(genres)
+        self.lengths = tuple(lengths)
+
+    @cached_property
+    def world(self) -> World:
+        """The phrase data, read once."""
+        return load_world(self.prompts, self.language)
+
+    def topics(self) -> Iterator[Topic]:
+        """Yield the plan: domains in turn, each with all its genres and lengths before one repeats."""
+        files = [held for held in self.world.domains if not self.domains or held.domain in self.domains]
+        _known("domain", self.domains, [held.domain for held in self.world.domains])
+        _known("genre", self.genres, list(self.world.genres))
+        rng = Random(f"offline|{self.seed}")
+        decks = {held.name: self._styles(held.genres, held.name) for held in files}
+        position = count()
+        while True:
+            for held in rng.sample(files, len(files)):
+                genre, length = next(decks[held.name])
+                yield Topic(next(position), held.domain, held.subject, self.language, genre, length)
+
+    def draw(self, topic: Topic, sample: int = 0) -> Document:
+        """Return the document of a topic: its text, and the facts with their spans."""
+        return draw(self.world, topic, self.seed, sample)
+
+    def find(self, topic: Topic, article: str) -> Document:
+        """Return the document whose text is the article.
+
+        Raises:
+            EtlchError: this teacher did not write it for this topic.
+        """
+        for sample in range(SAMPLES):
+            document = self.draw(topic, sample)
+            if document.text == article:
+                return document
+        raise EtlchError(
+            "the offline teacher cannot label a text that it did not write",
+            "Name a language model with --teacher for texts of your own.",
+        )
+
+    async def article(self, topic: Topic, ask: Ask) -> str:
+        """Return the text of the topic's document."""
+        return self.draw(topic, ask.sample).text
+
+    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+        """Return {"instruction", "fields"} for the json task."""
+        document = self.find(topic, article)
+        domain = self.world.find(topic.domain, topic.subject)
+        rng = Random(f"{self.seed}|{topic.position}|brief|{ask.sample}")
+        return write_brief(self.world, domain, document, rng, alone=topic.length == 0)
+
+    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
+        """Return the answer under `task.answer_schema(brief.keys)`.
+
+        Raises:
+            EtlchError: the task is not one of json, kge and ner.
+        """
+        document = self.find(topic, article)
+        if task.name == "ner":
+            return {
+                "entities": [
+                    {"type": item.fact[0], "mention": item.fact[1]}
+                    for item in document.entities
+                    if not brief.keys or item.fact[0] in brief.keys
+                ]
+            }
+        if task.name == "kge":
+            return {
+                "triples": [
+                    dict(zip(("subject", "relation", "object"), item.fact, strict=True))
+                    for item in document.triples
+                ]
+            }
+        if task.name == "json":
+            domain = self.world.find(topic.domain, topic.subject)
+            return read_fields(self.world, domain, document, brief.keys)
+        raise EtlchError(
+            f"the offline teacher knows the tasks json, kge and ner, not '{task.name}'",
+            "Name a language model with --teacher for other tasks.",
+        )
+
+    def _styles(self, genres: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
+        chosen = [genre for genre in genres if not self.genres or genre in self.genres] or list(self.genres)
+        every = [(genre, length) for genre in chosen for length in self.lengths]
+        rng = Random(f"offline|{self.seed}|{name}")
+        while True:
+            yield from rng.sample(every, len(every))
+
+
+def _known(kind: str, wanted: Sequence[str], known: list[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise EtlchError(
+                f"the offline teacher has no {kind} '{name}'.{nearest(name, known)}",
+                f"Known: {', '.join(dict.fromkeys(known))}.",
+            )

@@ -1,0 +1,1 @@
+"""Normal forms of text, numerals, where a value stands, JSON in model output."""

@@ -1,0 +1,1 @@
+"""Queue, state and provenance of llamafactory-cli jobs; hardware and doctor."""

@@ -1,0 +1,266 @@
+"""Jobs walk in; finished models and predictions walk out, and what became of each job.
+
+One job a GPU, on a CPU one training or a few predictions at a time. A job whose result is there
+is not run again; one that fails is reported, and the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Literal
+
+from etlch.core.errors import EtlchError
+from etlch.core.run_folder import Run
+from etlch.export.jobs import STAGES, Job
+from etlch.training import process
+from etlch.training.hardware import Machine
+from etlch.training.process import Process, Standing
+from etlch.training.provenance import Provenance
+from etlch.training.state import State, state
+
+TICK = 0.2
+"""Seconds between two looks at the running processes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        state: done, there (it was done before), failed, or waiting (a job it needs failed).
+        why: of a failure: the reason and the last lines of its log.
+        loss: the last one logged, of a training.
+        made: what it took; None unless it was run now.
+    """
+
+    job: Job
+    state: Literal["done", "there", "failed", "waiting"]
+    why: str = ""
+    loss: float | None = None
+    made: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """The state of the queue, for a progress line: outcomes so far, running jobs, and how many wait."""
+
+    outcomes: tuple[Outcome, ...]
+    running: tuple[tuple[Job, Standing], ...]
+    waiting: int
+
+
+@dataclass
+class Queue:
+    """The queue's moving parts."""
+
+    waiting: list[tuple[Job, State]]
+    running: list[Process] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    trainings: dict[str, Job] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class After:
+    """What follows a training that is done, before its model is used.
+
+    Attributes:
+        jobs: a training walks in; the jobs that it brings with it walk out.
+        settle: called with the training when these are done.
+    """
+
+    jobs: Callable[[Job], list[Job]]
+    settle: Callable[[Job], object]
+
+
+def work(
+    run: Run, jobs: Sequence[Job], machine: Machine, told: Callable[[View], None], after: After | None = None
+) -> list[Outcome]:
+    """Run jobs until none is left that can be run.
+
+    Ctrl-C and SIGTERM stop what is running and are passed on; the same call goes on later.
+
+    Args:
+        run: the run.
+        jobs: in the order in which they are to be run; each model's stages follow each other.
+        machine: where to run them.
+        told: called with the state of the queue every TICK.
+        after: what follows a training that is done.
+
+    Raises:
+        EtlchError: another process is at work on these models.
+        KeyboardInterrupt: after everything was stopped.
+    """
+    with locked(run) as lock, sigterm_as_interrupt():
+        queue = Queue([])
+        for job in jobs:
+            _take(run, queue, job, after)
+        try:
+            while queue.waiting or queue.running:
+                _start(run, queue, machine, lock)
+                told(_view(queue))
+                time.sleep(TICK)
+                _collect(run, queue, after)
+        finally:
+            process.stop(queue.running)
+        told(_view(queue))
+        return queue.outcomes
+
+
+def _take(run: Run, queue: Queue, job: Job, after: After | None, place: int | None = None) -> None:
+    """Put a job into the queue, or note that its result is there."""
+    held = state(run, job)
+    # What waits for its model to be made again may be there now and stale then.
+    if held.name != "done" or not _ready(queue, job):
+        queue.waiting.insert(len(queue.waiting) if place is None else place, (job, held))
+        return
+    queue.outcomes.append(Outcome(job, "there"))
+    _bring(run, queue, job, after, place)
+
+
+def _bring(run: Run, queue: Queue, training: Job, after: After | None, place: int | None) -> None:
+    """Put what a finished training brings into the queue; settle it at once where all of that is there."""
+    if after is None or training.kind != "train":
+        return
+    brought = after.jobs(training)
+    before = len(queue.waiting)
+    for number, job in enumerate(brought):
+        _take(run, queue, job, None, None if place is None else place + number)
+    queue.trainings[training.model] = training
+    if brought and len(queue.waiting) == before:
+        after.settle(training)
+
+
+def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
+    """Start every job that is ready and has a place."""
+    while (index := _next(queue, machine)) is not None:
+        job, _ = queue.waiting.pop(index)
+        taken = {held.place for held in queue.running}
+        place = next((gpus for gpus in machine.gpus if gpus not in taken), None)
+        # Looked at again: what it is made with may have changed since it was queued.
+        held = state(run, job)
+        if held.name == "done":
+            queue.outcomes.append(Outcome(job, "there"))
+            continue
+        queue.running.append(process.start(run, job, held, place, machine, lock))
+
+
+def _next(queue: Queue, machine: Machine) -> int | None:
+    """Return the first waiting job that is ready and fits beside what is running."""
+    for index, (job, _) in enumerate(queue.waiting):
+        if _ready(queue, job) and _fits(queue.running, job, machine):
+            return index
+    return None
+
+
+def _ready(queue: Queue, job: Job) -> bool:
+    others = [other for other, _ in queue.waiting] + [held.job for held in queue.running]
+    return not any(other.model == job.model and STAGES[other.kind] < STAGES[job.kind] for other in others)
+
+
+def _fits(running: Sequence[Process], job: Job, machine: Machine) -> bool:
+    if len(running) >= machine.places:
+        return False
+    alone = not machine.gpus and any(kind not in ("predict", "validate") for kind in _kinds(running, job))
+    return not (alone and running)
+
+
+def _kinds(running: Sequence[Process], job: Job) -> list[str]:
+    return [job.kind, *(held.job.kind for held in running)]
+
+
+def _collect(run: Run, queue: Queue, after: After | None) -> None:
+    """Take what has ended out of the running, and note what became of it."""
+    for ended in [held for held in queue.running if process.ended(held)]:
+        queue.running.remove(ended)
+        job = ended.job
+        code = ended.popen.returncode
+        missing = "" if code else _missing(run, job)
+        if code or missing:
+            why = f"exit code {code}" if code else f"ended without an error, but there is {missing}"
+            queue.outcomes.append(Outcome(job, "failed", f"{why}\n{process.tail(ended)}"))
+            _give_up(queue, job)
+            continue
+        loss = process.standing(ended).loss
+        queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(ended)))
+        _bring(run, queue, job, after, 0)
+        if after and job.kind == "validate" and not _validating(queue, job.model):
+            after.settle(queue.trainings[job.model])
+
+
+def _validating(queue: Queue, model: str) -> bool:
+    left = [job for job, _ in queue.waiting] + [held.job for held in queue.running]
+    return any(job.kind == "validate" and job.model == model for job in left)
+
+
+def _missing(run: Run, job: Job) -> str:
+    held = state(run, job)
+    return "" if held.name == "done" else held.why
+
+
+def _give_up(queue: Queue, failed: Job) -> None:
+    """Take out what cannot be run because a job failed."""
+    for job, held in list(queue.waiting):
+        if job.model == failed.model and STAGES[job.kind] > STAGES[failed.kind]:
+            queue.waiting.remove((job, held))
+            queue.outcomes.append(Outcome(job, "waiting", f"{failed.stem} failed"))
+
+
+def _view(queue: Queue) -> View:
+    return View(
+        outcomes=tuple(queue.outcomes),
+        running=tuple((held.job, process.standing(held)) for held in queue.running),
+        waiting=len(queue.waiting),
+    )
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[int]:
+    """Keep other `etlch-data run` from the models of a run; yields the lock's file descriptor.
+
+    The lock is held until every process that was handed the descriptor has ended. So a training
+    that outlives a killed `etlch-data run` is not started a second time beside it.
+
+    Raises:
+        EtlchError: it is held.
+    """
+    run.models.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(run.models / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise EtlchError(
+                    f"another process trains or predicts in {run.folder}",
+                    "Wait for it, or end it: an earlier `etlch-data run`, or a llamafactory-cli it left behind.",
+                ) from error
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM (a cluster's queue, a shutdown) like Ctrl-C, so that children are stopped too."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

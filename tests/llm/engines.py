@@ -1,0 +1,70 @@
+"""What the engine's tests share: requests walk in, what became of each walks out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.records import Json
+from etlch.core.run_folder import Run
+from etlch.llm import chat_completions
+from etlch.llm.client import Tally, open_engine
+from etlch.llm.errors import BadContent
+from etlch.llm.store import Message, Reply, Request
+from tests.fake_server import Server
+
+SCHEMA: Json = {
+    "type": "object",
+    "properties": {"birthplace": {"type": "array", "items": {"type": "string"}}},
+    "required": ["birthplace"],
+    "additionalProperties": False,
+}
+ARTICLE = "Anna Rossi was born in Lisbon and moved to Oslo later. The light was poor."
+
+
+class Done(NamedTuple):
+    """What became of each request, in their order, and the engine's account of it."""
+
+    results: list[Any]
+    tally: Tally
+
+
+def plain(number: int) -> Request:
+    """A request for an article."""
+    return Request("gpt-4o-mini", (Message("user", f"Write one article in English about {number}."),), 500)
+
+
+def typed(number: int) -> Request:
+    """A request for an answer under SCHEMA; the answer is {"birthplace": ["Lisbon"]}."""
+    text = f"Where was she born ({number})?\n<article>\n{ARTICLE}\n</article>"
+    return Request("gpt-4o-mini", (Message("user", text),), 500, schema=SCHEMA)
+
+
+def settings(server: Server, **changed: Any) -> Settings:
+    """Settings for a fake server: nothing but what the test changes."""
+    return Settings(base_url=server.url, **changed)
+
+
+def ask(chosen: Settings, folder: Path, requests: Sequence[Request]) -> Done:
+    """Open an engine, ask everything at once, read the answers; failures stand where answers would.
+
+    A result is the answer's text or value, a BadContent, or an EtlchError.
+    """
+
+    async def one(engine: Any, request: Request) -> Any:
+        try:
+            reply: Reply = await engine.ask(request, "test")
+            return chat_completions.answer(reply, request.schema, request.max_tokens)
+        except (BadContent, EtlchError) as error:
+            return error
+
+    async def run() -> Done:
+        async with open_engine(chosen, Run(folder)) as engine:
+            results = await asyncio.gather(*(one(engine, request) for request in requests))
+            return Done(list(results), engine.tally())
+
+    return asyncio.run(run())

@@ -1,0 +1,234 @@
+"""When the next request may leave, worked out by hand on a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Awaitable, Callable
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from etlch.llm.rate_limit import Pace, retry_after
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at = 1000.0
+        select = self._selector.select  # type: ignore[attr-defined]
+
+        def jump(timeout: float | None) -> Any:
+            self._at += timeout or 0.0
+            return select(0)
+
+        self._selector.select = jump  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._at
+
+
+def run(main: Callable[[], Awaitable[Any]]) -> Any:
+    loop = Clock()
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+async def fly(pace: Pace, count: int, seconds: float, tokens: int = 0, taken: int = 0) -> list[float]:
+    """Send `count` requests of `seconds` each; return when each left, counted from now."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    left = []
+
+    async def one() -> None:
+        await pace.enter(tokens)
+        left.append(round(loop.time() - began, 3))
+        await asyncio.sleep(seconds)
+        pace.leave(tokens, taken)
+        pace.succeed()
+
+    await asyncio.gather(*(one() for _ in range(count)))
+    return left
+
+
+def test_as_many_fly_as_the_limit_allows() -> None:
+    async def main() -> list[float]:
+        return await fly(Pace(2, spacing=0), 5, 1.0)
+
+    assert run(main) == [0, 0, 1, 1, 2]
+
+
+def test_the_first_ones_leave_one_after_another() -> None:
+    async def main() -> list[float]:
+        return await fly(Pace(4, spacing=0.05), 6, 1.0)
+
+    # The fourth leaves after 0.15 s; what comes back goes out again at once.
+    assert run(main) == [0, 0.05, 0.1, 0.15, 1, 1.05]
+
+
+def test_requests_per_minute_refill_steadily() -> None:
+    async def main() -> list[float]:
+        return await fly(Pace(100, requests=60, spacing=0), 63, 0.1)
+
+    # 60 at once, then one each second.
+    assert run(main)[-4:] == [0, 1, 2, 3]
+
+
+def test_tokens_that_were_foreseen_and_not_taken_come_back() -> None:
+    async def main() -> list[float]:
+        return await fly(Pace(100, tokens=6000, spacing=0), 4, 1.0, tokens=3000, taken=600)
+
+    # 6,000 a minute are 100 a second. Two leave at once and use up all; a second later 100 are
+    # refilled and each gives 2,400 back: 4,900, enough for one more. The last lacks 1,100: that
+    # is 11 s, but the third gives 2,400 back after one.
+    assert run(main) == [0, 0, 1, 2]
+
+
+def test_a_pause_holds_new_ones_and_is_not_added_up() -> None:
+    async def main() -> list[float]:
+        pace = Pace(3, spacing=0)
+        for _ in range(3):
+            pace.pause(4.0)
+        return await fly(pace, 4, 1.0)
+
+    assert run(main) == [4, 4, 4, 5]
+
+
+def test_the_limit_falls_by_what_is_refused_and_grows_by_one_a_round() -> None:
+    pace = Pace(32, spacing=0)
+    for _ in range(32):  # a volley of which nothing passes
+        pace.slow_down()
+    assert pace.limit == 16
+    for _ in range(16):  # a round of answers
+        pace.succeed()
+    assert 16.9 < pace.limit <= 17
+    pace.slow_down()  # one of seventeen
+    assert 16.4 < pace.limit <= 16.5
+
+
+def test_one_may_always_fly_and_never_more_than_the_setting() -> None:
+    pace = Pace(4, spacing=0)
+    for _ in range(20):
+        pace.slow_down()
+    assert pace.limit == 1
+    for _ in range(100):
+        pace.succeed()
+    assert pace.limit == 4
+
+
+def test_limits_are_learned_from_headers() -> None:
+    async def main() -> list[float]:
+        pace = Pace(100, spacing=0)
+        pace.learn(
+            {
+                "x-ratelimit-limit-requests": "60",
+                "x-ratelimit-remaining-requests": "2",
+                "x-ratelimit-reset-requests": "58s",
+            }
+        )
+        return await fly(pace, 4, 0.1)
+
+    # Two are left; 58 come back in 58 s.
+    assert run(main) == [0, 0, 1, 2]
+
+
+def test_a_limit_per_day_is_seen_by_its_reset() -> None:
+    async def main() -> list[float]:
+        pace = Pace(100, spacing=0)
+        pace.learn(
+            {
+                "x-ratelimit-limit-requests": "200",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "24h0m0s",
+            }
+        )
+        return await fly(pace, 1, 0.1)
+
+    assert run(main) == [432]  # 86,400 s / 200
+
+
+def test_a_setting_outranks_the_headers_limit_but_not_what_is_left() -> None:
+    async def main() -> list[float]:
+        pace = Pace(100, requests=30, spacing=0)
+        pace.learn({"x-ratelimit-limit-requests": "6000", "x-ratelimit-remaining-requests": "1"})
+        return await fly(pace, 2, 0.1)
+
+    assert run(main) == [0, 2]
+
+
+def test_one_that_gave_up_waiting_leaves_its_place_to_the_next() -> None:
+    async def main() -> int:
+        pace = Pace(1, spacing=0)
+        await pace.enter(0)
+        first, second = (asyncio.create_task(pace.enter(0)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        pace.leave()
+        await second
+        await asyncio.gather(first, return_exceptions=True)
+        return pace.in_flight
+
+    assert run(main) == 1
+
+
+def test_what_was_sent_before_goes_first() -> None:
+    async def main() -> list[str]:
+        pace = Pace(1, spacing=0)
+        await pace.enter(0)
+        order = []
+
+        async def one(name: str, again: bool) -> None:
+            await pace.enter(0, again=again)
+            order.append(name)
+            pace.leave()
+
+        waiting = [asyncio.create_task(one(name, name == "again")) for name in ("a", "b", "again")]
+        await asyncio.sleep(0)
+        pace.leave()
+        await asyncio.gather(*waiting)
+        return order
+
+    assert run(main) == ["again", "a", "b"]
+
+
+def test_one_cancelled_at_the_moment_of_its_turn_gives_it_back() -> None:
+    async def main() -> int:
+        pace = Pace(1, spacing=0)
+        await pace.enter(0)
+        first, second = (asyncio.create_task(pace.enter(0)) for _ in range(2))
+        await asyncio.sleep(0)
+        pace.leave()  # it is the first one's turn now
+        first.cancel()
+        await second
+        await asyncio.gather(first, return_exceptions=True)
+        return pace.in_flight
+
+    assert run(main) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, 0.0),
+    ],
+)
+def test_retry_after_is_read_in_seconds(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=30)
+    seconds = retry_after({"retry-after": format_datetime(when, usegmt=True)})
+    assert seconds is not None and 28 < seconds <= 30
+    zoneless = retry_after({"retry-after": when.strftime("%a, %d %b %Y %H:%M:%S -0000")})
+    assert zoneless is not None and 28 < zoneless <= 30

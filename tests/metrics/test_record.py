@@ -1,0 +1,173 @@
+"""One record through all metrics: DESIGN's rules on facts, and the shapes of other people's files."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etlch.core.records import Json, Key
+from etlch.metrics.facts import Row
+from etlch.metrics.record import How, Measures, measure, stands_in
+from etlch.tasks import find_task
+from etlch.text.locate import locate
+
+SCHEMA = {"type": "object", "properties": {"name": {"type": "array"}}, "required": ["name"]}
+ARTICLE = "台積電成立於1987年，創辦人是張忠謀。"
+
+
+def of(task: str, gold: str, text: str, language: str = "en", article: str = "", **how: Json) -> Measures:
+    schema = SCHEMA if task == "json" else None
+    key = Key("1", "a", task, language, "", article, gold, schema)
+    return measure(key, text, How(find_task(task), **how))
+
+
+def test_a_fenced_prediction_scores_facts_but_does_not_parse() -> None:
+    found = of("json", '{"name": ["Ann"]}', '```json\n{"name": ["Ann"]}\n```')
+    assert found.rows["facts"] == Row(1, 1, 1)
+    assert found.reading == "fenced"
+    assert (found.values["json_parse_ok"], found.values["schema_ok"], found.values["exact"]) == (0, 0, 1)
+
+
+def test_repaired_text_never_scores() -> None:
+    found = of("json", '{"name": ["Ann"]}', '{"name": ["Ann"]')
+    assert found.rows["facts"] == Row(0, 0, 1)
+    assert found.reading == ""
+    assert (found.values["json_repaired_ok"], found.values["json_fenced_ok"]) == (1, 0)
+
+
+def test_what_does_not_parse_predicts_nothing_and_misses_its_gold() -> None:
+    found = of("ner", '{"P": ["Ann", "Bob"]}', "I cannot do that.")
+    assert found.rows["facts"] == Row(0, 0, 2)
+    assert found.values["facts_f1_macro"] == 0
+
+
+def test_empty_against_empty_counts_1() -> None:
+    found = of("ner", "{}", "{}")
+    assert found.rows["facts"] == Row(0, 0, 0)
+    assert (found.values["facts_f1_macro"], found.values["exact"]) == (1, 1)
+
+
+def test_a_number_counts_as_its_json_text_null_as_nothing_a_scalar_as_a_list_of_one() -> None:
+    found = of(
+        "json", '{"year": ["1987"], "open": ["true"], "x": []}', '{"year": 1987, "open": [true], "x": null}'
+    )
+    assert found.rows["facts"] == Row(2, 2, 2)
+    assert found.values["exact"] == 1
+
+
+def test_an_object_inside_a_list_is_one_wrong_prediction() -> None:
+    found = of("ner", '{"P": ["Ann"]}', '{"P": ["Ann", {"name": "Bob"}, ["x", "y"]]}')
+    assert found.rows["facts"] == Row(1, 3, 1)
+    assert found.values["json_flat"] == 0
+
+
+def test_json_exact_asks_for_the_same_keys_too() -> None:
+    gold = '{"name": ["Ann"], "city": []}'
+    assert of("json", gold, '{"city": [], "name": ["Ann"]}').values["exact"] == 1
+    missing = of("json", gold, '{"name": ["Ann"]}')
+    assert (missing.rows["facts"], missing.values["exact"]) == (Row(1, 1, 1), 0)
+    assert missing.rows["keys"] == Row(1, 1, 2)
+
+
+HEADER = "【一、三元組格式（主詞－關係－受詞）】\n"
+
+
+def test_triples_with_other_dashes_a_missing_header_and_broken_lines() -> None:
+    gold = HEADER + "冥想－能夠幫助－減少壓力\n台積電－位於－新竹"
+    found = of("kge", gold, "冥想 - 能夠幫助 - 減少壓力\n台積電－位於\n台積電-位於-新竹", "zh-TW")
+    assert found.rows["facts"] == Row(2, 3, 2)
+    assert found.reading == "strict"
+    assert "json_parse_ok" not in found.values
+
+
+def test_a_prediction_without_any_triple_is_unparseable_and_every_line_of_it_is_wrong() -> None:
+    found = of("kge", HEADER + "a－b－c", "I cannot do that.\nSorry.", "zh-TW")
+    assert (found.reading, found.rows["facts"]) == ("", Row(0, 2, 1))
+
+
+@pytest.mark.parametrize("text", ["None", "N/A.", "沒有找到任何實體。", "「無」", "[]", "null"])
+def test_a_sentence_that_says_none_predicts_nothing_and_is_not_unparseable(text: str) -> None:
+    found = of("ner", text, text)
+    assert (found.rows["facts"], found.reading, found.values["exact"]) == (Row(0, 0, 0), "none", 1)
+    assert of("ner", text, '{"P": ["Ann"]}').rows["facts"] == Row(0, 1, 0)
+    assert of("ner", '{"P": ["Ann"]}', text).rows["facts"] == Row(0, 0, 1)
+
+
+def test_a_label_map_makes_types_of_two_naming_habits_comparable() -> None:
+    gold, predicted = '{"疾病": ["flu"]}', '{"dis": ["flu"]}'
+    assert of("ner", gold, predicted).rows["facts"] == Row(0, 1, 1)
+    assert of("ner", gold, predicted).rows["untyped"] == Row(1, 1, 1)
+    assert of("ner", gold, predicted, label_map={"疾病": "dis"}).rows["facts"] == Row(1, 1, 1)
+
+
+def test_end_markers_are_no_part_of_facts_and_rouge_but_of_json_parse_ok() -> None:
+    found = of("ner", '{"P": ["Ann"]}\n\nEND\n\n', '{"P": ["Ann"]}')
+    assert (found.rows["facts"], found.values["rouge_l"]) == (Row(1, 1, 1), 1.0)
+    with_marker = of("ner", '{"P": ["Ann"]}', '{"P": ["Ann"]}<|im_end|>')
+    assert (with_marker.rows["facts"], with_marker.values["json_parse_ok"]) == (Row(1, 1, 1), 0)
+
+
+def test_glued_objects_score_as_nested_facts() -> None:
+    gold, predicted = '{"n": "Ann"}{"n": "Bob"}', '{"n": "Bob"}{"n": "Eve"}'
+    found = of("json", gold, predicted, nested=True, glued=True)
+    assert found.rows["facts"] == Row(1, 2, 2)
+    assert found.values["json_parse_ok"] == 0
+
+
+def test_a_gold_that_cannot_be_read_has_no_facts_metrics_and_says_why() -> None:
+    found = of("ner", '{"P": ["Ann"', '{"P": ["Ann"]}')
+    assert "facts" not in found.rows
+    assert found.gold_problem
+
+
+def test_grounded_is_the_share_of_predicted_facts_that_stand_in_the_article() -> None:
+    text = '{"組織": ["臺積電", "聯發科"], "年": ["１９８７年"], "人": ["張忠某"]}'
+    found = of("ner", "{}", text, "zh-TW", ARTICLE)
+    assert found.rows["grounded"] == Row(2, 4, 0)
+    triple = of("kge", HEADER + "a－b－c", "台積電－由他創辦－張忠謀\n台積電－在－高雄", "zh-TW", ARTICLE)
+    assert triple.rows["grounded"] == Row(1, 2, 0)
+    assert "grounded" not in of("ner", "{}", text, "zh-TW").rows
+
+
+TEXT = st.text(alphabet="台臺積電二十三月日年萬1２3 aB龍龙,，", min_size=1, max_size=6)
+
+
+@given(TEXT, st.text(alphabet="台臺積電二十三月日年萬1２3 aB龍,，", max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_the_short_cut_of_grounding_never_changes_its_answer(value: str, article: str) -> None:
+    assert stands_in(value, article) == (locate(value, article) is not None)
+
+
+@pytest.mark.parametrize("task", ["json", "ner", "kge"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\x00\x07\x1b[31m",
+        "\ud800 lone",
+        '{"a": "\\ud800"}',
+        json.dumps({"\ud800": ["\udfff"]}),
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "9" * 6_000,
+        "[" * 500 + "]" * 500,
+        '{"a": [' + "9" * 6_000 + "]}",
+        '{"a": [NaN, Infinity, 1e999]}',
+        '{"a": ["x"], "a": ["y"]}',
+        "－" * 50_000,
+        "a－b－c\n" * 5_000,
+        "{}" * 20_000,
+        "\u202e\u0301\ufeff",
+        "<script>alert(1)</script>",
+    ],
+)
+def test_no_prediction_text_is_a_reason_to_refuse(task: str, text: str) -> None:
+    gold = HEADER + "a－b－c" if task == "kge" else '{"name": ["Ann"]}'
+    for glued in (False, True):
+        found = of(task, gold, text, "zh-TW", ARTICLE, nested=glued and task != "kge", glued=glued)
+        assert all(map(isfinite, found.values.values()))
+        assert found.rows["facts"].gold == 1

@@ -1,0 +1,144 @@
+"""The result in words: what is settled, what is not, and when nothing may be said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from etlch.report.headline import AGAINST, OPEN, SETTLED, headline, smallest_ahead
+from etlch.report.tables import markdown, score_tables
+from etlch.report.terminal import render
+from etlch.scoring.summary import Comparison, Counts, Score, SeedScore, Source, Summary
+from tests.report import report_case
+
+
+def duel(difference: float, p: float | None, *, tuned: float = 0.8, baseline: float = 0.7) -> Summary:
+    """One task, one tuned model, one baseline."""
+    comparison = Comparison(
+        "etlch", "qwen", "ner", 100, "facts_f1", difference, difference - 0.05, difference + 0.05, p, p,
+        "permutation", 300, clusters=150, family=3, detectable=0.04,
+    )  # fmt: skip
+    return Summary(
+        signature="s",
+        counts=Counts(600, 600),
+        scores=(
+            Score("etlch", "ner", 100, "facts_f1", tuned, tuned - 0.02, tuned + 0.02, 300),
+            Score("qwen", "ner", None, "facts_f1", baseline, baseline - 0.02, baseline + 0.02, 300),
+        ),
+        comparisons=(comparison,),
+        win_rates=(),
+        sources=(
+            Source("a", "etlch", "ner", 100, None, "tuned", Counts(300, 300)),
+            Source("b", "qwen", "ner", None, None, "baseline", Counts(300, 300)),
+        ),
+    )
+
+
+def test_a_win_is_told_with_its_size_its_interval_and_its_certainty() -> None:
+    first = headline(duel(0.1, 0.0004))[0]
+    assert first.kind == SETTLED and first.lead == "ner: etlch-100 is ahead by 0.10 facts F1."
+    assert first.text == (
+        "Facts F1 0.80 [0.78, 0.82] against 0.70 [0.68, 0.72] for qwen, the best baseline. Paired difference "
+        "+0.10 [+0.05, +0.15], p < 0.001 after Holm's correction over 3 tests, 300 records of 150 articles."
+    )
+
+
+def test_a_loss_is_told_as_plainly() -> None:
+    first = headline(duel(-0.2, 0.001, tuned=0.5))[0]
+    assert first.kind == AGAINST and first.lead == "ner: qwen is ahead of etlch-100 by 0.20 facts F1."
+    assert "\u22120.20 [\u22120.25, \u22120.15]" in first.text
+
+
+def test_what_chance_may_explain_is_not_settled_and_says_what_could_be_seen() -> None:
+    verdicts = headline(duel(0.03, 0.21))
+    assert verdicts[0].kind == OPEN and "not settled between etlch-100 and qwen" in verdicts[0].lead
+    assert "p = 0.21" in verdicts[0].text
+    assert "a true difference of 0.04 in one test alone, and after correction a" in verdicts[0].text
+    assert any(v.lead == "Not settled: 1 of 1 comparisons." for v in verdicts)
+
+
+def test_a_p_and_an_interval_that_disagree_settle_nothing() -> None:
+    summary = duel(0.04, 0.02)  # [-0.01, +0.09]
+    assert headline(summary)[0].kind == OPEN
+    assert smallest_ahead(summary, "ner", "facts_f1", "etlch") is None
+    assert not any(entry.star for row in score_tables(summary)[0].entries for entry in row)
+    unbounded = dataclasses.replace(summary.comparisons[0], low=None, high=None)
+    assert not unbounded.significant
+
+
+def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
+    summary = duel(0.8, 0.001, baseline=0.0)
+    flat = dataclasses.replace(summary.scores[1], low=0.0, high=0.0)
+    even = dataclasses.replace(summary.comparisons[0], low=0.8, high=0.8)
+    summary = dataclasses.replace(summary, scores=(summary.scores[0], flat), comparisons=(even,))
+    text = headline(summary)[0].text
+    assert "[0.78, 0.82] against 0.00 for qwen" in text and "Paired difference +0.80, p" in text
+    assert "0.800**\\* [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
+    assert "+0.800  –" in render(summary)
+
+
+def test_the_best_of_several_was_chosen_on_the_test_set() -> None:
+    """report_case trains three sizes a task; duel has one model to choose from."""
+    said = [v for v in headline(report_case.summary(300)) if v.lead.startswith("The best of several")]
+    assert [v.kind for v in said] == [""] and "json 3, kge 3, ner 3" in said[0].text
+    assert not any(v.lead.startswith("The best of") for v in headline(duel(0.1, 0.0004)))
+
+
+def test_no_test_no_claim() -> None:
+    summary = dataclasses.replace(duel(0.1, 0.001), comparisons=())
+    first = headline(summary)[0]
+    assert first.kind == "" and "were not tested" in first.lead
+    alone = dataclasses.replace(summary, sources=summary.sources[:1], scores=summary.scores[:1])
+    assert headline(alone)[0].lead == "ner: etlch-100 alone."
+    empty = Summary("s", Counts(), (), (), ())
+    assert headline(empty) == []
+
+
+def test_a_baseline_of_another_size_is_no_rival() -> None:
+    """A dictionary of 1,000 records was not compared with a model of 100, however well it does."""
+    summary = duel(0.1, 0.0004)
+    better = Score("dictionary", "ner", 1000, "facts_f1", 0.95, 0.9, 0.98, 300)
+    source = Source("c", "dictionary", "ner", 1000, None, "baseline", Counts(300, 300))
+    with_it = dataclasses.replace(
+        summary, scores=(*summary.scores, better), sources=(*summary.sources, source)
+    )
+    assert headline(with_it)[0] == headline(summary)[0]
+    assert smallest_ahead(with_it, "ner", "facts_f1", "etlch") == 100
+    rows = dict(zip(("etlch-100", "dictionary-1000", "qwen"), score_tables(with_it)[0].entries, strict=True))
+    assert rows["etlch-100"][0].star and not rows["etlch-100"][0].best and rows["dictionary-1000"][0].best
+
+
+def test_the_whole_comes_first_and_names_the_tasks() -> None:
+    verdicts = headline(report_case.summary(300))
+    assert verdicts[0].lead == "Ahead of the best baseline beyond chance on json, kge and ner."
+    mixed = report_case.summary(300)
+    unsure = [
+        dataclasses.replace(c, p=0.4, p_adjusted=0.8) if c.task == "kge" else c for c in mixed.comparisons
+    ]
+    first = headline(dataclasses.replace(mixed, comparisons=tuple(unsure)))[0]
+    assert first.kind == OPEN
+    assert first.lead == "Ahead of the best baseline beyond chance on json and ner; not settled on kge."
+
+
+def test_the_smallest_size_counts_only_if_all_larger_ones_win_too() -> None:
+    """Sizes 300 and 1000 beat both baselines in report_case; 100 does not beat qwen."""
+    summary = report_case.summary(300)
+    assert smallest_ahead(summary, "ner", "facts_f1", "etlch") == 300
+    broken = tuple(
+        dataclasses.replace(c, p_adjusted=0.5) if c.size == 1000 else c for c in summary.comparisons
+    )
+    assert (
+        smallest_ahead(dataclasses.replace(summary, comparisons=broken), "ner", "facts_f1", "etlch") is None
+    )
+
+
+def test_parsed_counts_and_the_chance_of_training_are_told() -> None:
+    verdicts = headline(report_case.summary(300))
+    texts = [f"{v.lead} {v.text}" for v in verdicts]
+    assert any("on json 300 of 300 predictions of etlch-1000" in text for text in texts)
+    assert any(text.startswith("Each size was trained once.") for text in texts)
+    seeds = (
+        SeedScore("etlch", "ner", 100, "facts_f1", 0.8, 0.0123, 3),
+        SeedScore("etlch", "ner", 100, "rouge_l", 0.8, 0.0456, 3),  # of no headline
+    )
+    told = headline(dataclasses.replace(report_case.summary(300), seeds=seeds))
+    assert any("a standard deviation of up to 0.012" in v.lead for v in told)

@@ -1,0 +1,256 @@
+"""The queue: order, places, what is done and what is stale, failures, stops. Processes are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from etlch.core.config import Settings
+from etlch.core.errors import EtlchError
+from etlch.core.run_folder import Run
+from etlch.export import jobs
+from etlch.export.jobs import Job
+from etlch.export.write import export
+from etlch.training import provenance, queue
+from etlch.training.hardware import Machine
+from etlch.training.queue import After, Outcome
+from tests.runs import make_run
+
+SETTINGS = Settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke", tasks=("ner",))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = make_run(tmp_path / "demo", SETTINGS)
+    export(made, SETTINGS)
+    return made
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Path:
+    path = tmp_path / "llamafactory-cli"
+    stand_in = Path(__file__).parent / "cli_stand_in.py"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def work(
+    run: Run, cli: Path, gpus: tuple[str, ...] = ("0",), after: After | None = None
+) -> dict[str, Outcome]:
+    machine = Machine(gpus, predicting=1, cores=2, cli=cli)
+    outcomes = queue.work(run, jobs.read_jobs(run), machine, lambda view: None, after)
+    return {outcome.job.stem: outcome for outcome in outcomes}
+
+
+def calls(run: Run) -> list[dict[str, Any]]:
+    path = run.folder / "calls.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def wish(run: Run, stem: str, what: str | None) -> None:
+    path = run.recipes / f"{stem}.yaml"
+    values = yaml.safe_load(path.read_text("utf-8"))
+    values.pop("new_special_tokens", None)
+    path.write_text(yaml.safe_dump({**values, **({"new_special_tokens": what} if what else {})}), "utf-8")
+
+
+def test_base_then_each_size_trained_predicted_and_exported(run: Run, cli: Path) -> None:
+    outcomes = work(run, cli)
+    assert [Path(call["recipe"]).stem for call in calls(run)] == [
+        "predict_base_ner",
+        *(f"{kind}_smoke-{size}-s42{end}" for size in (5, 20) for kind, end in
+          (("train", ""), ("predict", "_ner"), ("export", ""))),
+    ]  # fmt: skip
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}
+    assert outcomes["train_smoke-5-s42"].loss == 0.5
+    made = provenance.read(run.models / "smoke-5-s42")
+    assert made is not None
+    assert (made.seed, made.tokens, made.tokens_per_second, made.device) == (42, 100, 50.0, "0")
+
+
+def test_what_is_done_is_not_run_again(run: Run, cli: Path) -> None:
+    work(run, cli)
+    before = len(calls(run))
+    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+    assert len(calls(run)) == before
+
+
+def test_one_run_a_gpu_and_no_gpu_twice_at_a_time(run: Run, cli: Path) -> None:
+    work(run, cli, gpus=("0", "3"))
+    spans = [(call["gpu"], call["at"], call["end"]) for call in calls(run)]
+    assert {gpu for gpu, _, _ in spans} == {"0", "3"}
+    for gpu, begin, end in spans:
+        others = [span for span in spans if span[0] == gpu and span != (gpu, begin, end)]
+        assert all(other[2] <= begin or other[1] >= end for other in others)
+    trained = {Path(call["recipe"]).stem: call for call in calls(run)}
+    assert trained["predict_smoke-5-s42_ner"]["at"] > trained["train_smoke-5-s42"]["end"]
+
+
+def test_a_failure_is_told_with_its_log_and_the_others_go_on(run: Run, cli: Path) -> None:
+    wish(run, "train_smoke-5-s42", "fail")
+    outcomes = work(run, cli)
+    failed = outcomes["train_smoke-5-s42"]
+    assert failed.state == "failed"
+    assert "exit code 1" in failed.why and "CUDA out of memory" in failed.why
+    assert outcomes["predict_smoke-5-s42_ner"].state == "waiting"
+    assert outcomes["predict_smoke-20-s42_ner"].state == "done"
+    wish(run, "train_smoke-5-s42", None)
+    states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
+    assert states["train_smoke-5-s42"] == states["predict_smoke-5-s42_ner"] == "done"
+    assert states["train_smoke-20-s42"] == "there"
+
+
+def test_a_prediction_file_one_line_short_is_a_failure(run: Run, cli: Path) -> None:
+    wish(run, "predict_base_ner", "short")
+    outcome = work(run, cli)["predict_base_ner"]
+    assert outcome.state == "failed"
+    assert "ends after 2 rows" in outcome.why
+
+
+@pytest.mark.parametrize("change", ["recipe", "data", "weights", "half"])
+def test_what_is_stale_is_made_again_and_nothing_else(run: Run, cli: Path, change: str) -> None:
+    work(run, cli)
+    model = run.models / "smoke-20-s42"
+    if change == "recipe":
+        wish(run, "train_smoke-20-s42", "other")
+    elif change == "data":
+        path = run.data(run.stem("ner", "train", 20))
+        path.write_text(path.read_text("utf-8").replace("Taipei", "Tainan"), "utf-8")
+    elif change == "weights":
+        (run.models / "smoke-20-s42" / "adapter_model.safetensors").write_bytes(
+            (run.models / "smoke-5-s42" / "adapter_model.safetensors").read_bytes()
+        )
+    else:
+        whole = (model / "adapter_model.safetensors").read_bytes()
+        (model / "adapter_model.safetensors").write_bytes(whole[:-1])
+    states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
+    again = {stem for stem, state in states.items() if state == "done"}
+    follow = {"predict_smoke-20-s42_ner", "export_smoke-20-s42"}
+    assert again == (follow if change == "weights" else {"train_smoke-20-s42", *follow})
+
+
+def test_comments_and_order_do_not_make_a_recipe_another(run: Run, cli: Path) -> None:
+    work(run, cli)
+    export(run, SETTINGS)
+    path = run.recipes / "train_smoke-20-s42.yaml"
+    values = yaml.safe_load(path.read_text("utf-8"))
+    path.write_text("# mine\n" + yaml.safe_dump(values, sort_keys=True), "utf-8")
+    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+
+
+def test_results_made_by_hand_count(run: Run, cli: Path) -> None:
+    for recipe in ("train_smoke-20-s42", "predict_smoke-20-s42_ner"):
+        subprocess.run(
+            [cli, "train", f"recipes/{recipe}.yaml"], cwd=run.folder, check=True, stdout=subprocess.PIPE
+        )
+    states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
+    assert states["train_smoke-20-s42"] == states["predict_smoke-20-s42_ner"] == "there"
+
+
+def test_what_a_training_brings_is_run_before_the_model_is_used(run: Run, cli: Path) -> None:
+    settled = []
+
+    def brought(training: Job) -> list[Job]:
+        if training.model != "smoke-20-s42":
+            return []
+        path = run.recipes / "support" / "validate_one.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = {**predicting.values, "output_dir": "models/smoke-20-s42/checkpoint-1/val"}
+        path.write_text(yaml.safe_dump(values), "utf-8")
+        result = run.folder / str(values["output_dir"])
+        return [
+            Job(
+                "validate_one",
+                "validate",
+                training.model,
+                "recipes/support/validate_one.yaml",
+                values,
+                result,
+            )
+        ]
+
+    predicting = next(job for job in jobs.read_jobs(run) if job.stem == "predict_smoke-20-s42_ner")
+    after = After(brought, lambda training: settled.append((training.model, len(calls(run)))))
+    work(run, cli, after=after)
+    order = [Path(call["recipe"]).stem for call in calls(run)]
+    assert order.index("validate_one") == order.index("train_smoke-20-s42") + 1
+    assert settled == [("smoke-20-s42", order.index("validate_one") + 1)]
+
+
+@pytest.mark.parametrize("kind", ["slow", "stubborn"])
+def test_an_interrupt_stops_children_and_is_passed_on(
+    run: Run, cli: Path, kind: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("etlch.training.process.GRACE", 1.0)
+    wish(run, "train_smoke-5-s42", kind)
+    pid = run.models / "smoke-5-s42" / "pid"
+
+    def interrupt(view: queue.View) -> None:
+        if pid.exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    machine = Machine((), 1, 2, cli)
+    with pytest.raises(KeyboardInterrupt):
+        queue.work(run, jobs.read_jobs(run), machine, interrupt)
+    assert not alive(int(pid.read_text("utf-8")))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_child_that_outlives_a_killed_run_keeps_the_lock(run: Run, cli: Path) -> None:
+    """kill -9 leaves nobody to stop the training; a second run must not start it beside itself."""
+    wish(run, "train_smoke-5-s42", "slow")
+    code = (
+        "import sys; from pathlib import Path; from etlch.core.run_folder import Run; from etlch.export import jobs; "
+        "from etlch.training import queue; from etlch.training.hardware import Machine; run = Run(Path(sys.argv[1])); "
+        "queue.work(run, jobs.read_jobs(run), Machine((), 1, 2, Path(sys.argv[2])), lambda view: None)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(run.folder), str(cli)])
+    pid = run.models / "smoke-5-s42" / "pid"
+    until = time.monotonic() + 30
+    while not (pid.exists() and pid.read_text("utf-8")) and time.monotonic() < until:
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    child = int(pid.read_text("utf-8"))
+    try:
+        assert alive(child)
+        with pytest.raises(EtlchError, match="another process trains or predicts"):
+            work(run, cli)
+    finally:
+        os.killpg(child, signal.SIGKILL)
+    wish(run, "train_smoke-5-s42", None)
+    time.sleep(0.5)
+    assert work(run, cli)["train_smoke-5-s42"].state == "done"
+
+
+def test_what_only_takes(run: Run) -> None:
+    held = jobs.read_jobs(run)
+
+    def stems(*patterns: str, exports: bool = False) -> list[str]:
+        return [job.stem for job in jobs.chosen(held, patterns, exports=exports)]
+
+    assert stems("*-5-*") == ["train_smoke-5-s42", "predict_smoke-5-s42_ner"]
+    assert stems("base", "export_smoke-5-s42") == ["predict_base_ner", "export_smoke-5-s42"]
+    assert stems("export_*") == ["export_smoke-5-s42", "export_smoke-20-s42"]
+    assert stems("*") == stems()
+    assert len(stems()) == len(stems(exports=True)) - 2
+    with pytest.raises(EtlchError, match=r"no model is named 'smoke-5-s4'.*Did you mean 'smoke-5-s42'"):
+        stems("smoke-5-s4")
