@@ -163,7 +163,7 @@ async def everyone(work: Callable[[Iterator[str]], Any], texts: list[str]) -> No
 
 async def engine(url: str, count: int, warm_up: int = WARM_UP) -> dict[str, float]:
     """The model teacher on the engine: render, book, send, store, commit, parse, check the schema."""
-    from etlch.core.config import Settings
+    from etlch.core.config import make_settings
     from etlch.core.prompts import Prompts
     from etlch.core.records import Topic
     from etlch.core.run_folder import Run
@@ -176,12 +176,12 @@ async def engine(url: str, count: int, warm_up: int = WARM_UP) -> dict[str, floa
     keys = tuple(prompts.data("ner/types.yaml")["en"])
     articles = [article(n) for n in range(warm_up + count)]
     topic, task, brief = Topic(0, "", "", "en"), find_task("ner"), Brief("", keys)
-    settings = Settings(base_url=url, concurrency=AT_ONCE)
+    settings = make_settings(base_url=url, concurrency=AT_ONCE)
     told = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("", "replay_"):
-            async with open_engine(settings, Run(Path(folder))) as opened:
-                teacher = ModelTeacher(settings, prompts, opened)
+            async with open_engine(settings.teacher, Run(Path(folder))) as opened:
+                teacher = ModelTeacher(settings.teacher, settings.plan, prompts, opened)
 
                 async def work(texts: Iterator[str], teacher: ModelTeacher = teacher) -> None:
                     for text in texts:
@@ -209,17 +209,17 @@ async def first_bare(url: str) -> dict[str, float]:
 
 async def first_engine(url: str) -> dict[str, float]:
     """Open an engine and a teacher, and have one article written."""
-    from etlch.core.config import Settings
+    from etlch.core.config import make_settings
     from etlch.core.prompts import Prompts
     from etlch.core.run_folder import Run
     from etlch.llm.client import open_engine
     from etlch.teachers.base import Ask
     from etlch.teachers.llm import ModelTeacher
 
-    settings = Settings(base_url=url, language="en")
+    settings = make_settings(base_url=url, language="en")
     with tempfile.TemporaryDirectory() as folder:
-        async with open_engine(settings, Run(Path(folder))) as opened:
-            teacher = ModelTeacher(settings, Prompts(), opened)
+        async with open_engine(settings.teacher, Run(Path(folder))) as opened:
+            teacher = ModelTeacher(settings.teacher, settings.plan, Prompts(), opened)
             await teacher.article(next(teacher.topics()), Ask())
             return {"cpu_ms": cpu() * 1e3}
 

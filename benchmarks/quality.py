@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from etlch.core import manifest
-from etlch.core.config import Settings
+from etlch.core.config import changed, make_settings
 from etlch.core.files import write_nouns, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import LANGUAGES, TASKS
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.dataset.build_record import Outcome, Workshop
 from etlch.dataset.dedup import Copies
 from etlch.export.write import export
@@ -57,7 +57,7 @@ def main() -> None:
 
 def check(language: str, records: int, length: int) -> None:
     """Write runs of growing size and prove each in a process of its own, for honest memory figures."""
-    settings = Settings(
+    settings = make_settings(
         teacher="offline", language=language, test=TEST, base_model="some/model", template="llama3"
     )
     outcomes = list(outcomes_of(settings, records // len(TASKS), length))
@@ -88,7 +88,7 @@ def peak_memory() -> float:
 
 def write_run(run: Run, settings: Settings, outcomes: Sequence[Outcome]) -> None:
     """Write a run of these articles."""
-    settings = dataclasses.replace(settings, sizes=(len(outcomes) - TEST,))
+    settings = changed(settings, sizes=(len(outcomes) - TEST,))
     records = [record for outcome in outcomes for record in outcome.records]
     write_nouns(run.articles, [outcome.article for outcome in outcomes])
     write_nouns(run.records, records)
@@ -101,9 +101,17 @@ def write_run(run: Run, settings: Settings, outcomes: Sequence[Outcome]) -> None
 
 
 def outcomes_of(settings: Settings, articles: int, length: int) -> Iterator[Outcome]:
-    prompts = chosen_prompts(settings)
-    teacher = OfflineTeacher(0, prompts, settings.language, lengths=(length,))
-    workshop = Workshop(teacher, prompts, chosen_tasks(settings), settings, lambda stage, event: None, judge)
+    prompts = chosen_prompts(settings.plan)
+    teacher = OfflineTeacher(0, prompts, settings.plan.language, lengths=(length,))
+    workshop = Workshop(
+        teacher,
+        prompts,
+        chosen_tasks(settings.plan),
+        settings.check,
+        settings.plan.ner_types,
+        lambda stage, event: None,
+        judge,
+    )
     copies = Copies()
     found = 0
     for candidate in planned(teacher):

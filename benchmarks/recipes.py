@@ -12,12 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.export.write import export
 from tests.runs import make_run
 
 if __name__ == "__main__":
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         sizes=(100, 300, 500, 1000),

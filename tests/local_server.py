@@ -22,7 +22,7 @@ from pathlib import Path
 
 PORT = 8139
 NAME = "smollm2-135m"
-SETTINGS = "asks: 2\ncandidates: 2\nmax_tokens: 400\ntimeout: 600\n"
+SETTINGS = "max_attempts: 2\ncandidates: 2\nmax_tokens: 400\ntimeout: 600\n"
 
 
 def main(python: str, gguf: str, folder: Path) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etlch.core import manifest
-from etlch.core.config import Settings
 from etlch.core.files import write_nouns
 from etlch.core.manifest import Manifest
 from etlch.core.records import Record
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 
 NAMES = ("Amélie O'Hara", "陳怡君", 'Bo "Bob" Li', "Zoë\u2028Ng", "𠮷田")
 
@@ -44,6 +44,6 @@ def records(articles: int, language: str = "en") -> Iterator[Record]:
 def make_run(folder: Path, settings: Settings) -> Run:
     """Write a run's records and run.yaml: what `etlch-data export` starts from."""
     run = Run(folder)
-    write_nouns(run.records, records(settings.test + max(settings.sizes)))
+    write_nouns(run.records, records(settings.needed))
     manifest.write(run, Manifest(settings, {}, {}, {}))
     return run

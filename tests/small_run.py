@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from etlch.core import manifest
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.files import write_nouns, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import TASKS, Article, Fact, Record
@@ -64,7 +64,7 @@ def write_run(
 ) -> Run:
     """Write a whole run: articles, records, LlamaFactory files, recipes, run.yaml."""
     run = Run(folder)
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         test=test,

@@ -8,20 +8,22 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.core.config import Settings
 from etlch.core.records import LANGUAGES
+from etlch.core.settings import PlanSettings, Settings, TeacherSettings
 
 
 @click.command()
-@click.option("--teacher", help=f"A model's name, or `offline`.  [default: {Settings.teacher}]")
+@click.option("--teacher", help=f"A model's name, or `offline`.  [default: {TeacherSettings.name}]")
 @click.option(
     "--base-url",
     envvar="OPENAI_BASE_URL",
     help="An OpenAI-compatible endpoint.  [default: OpenAI's own]",
 )
-@click.option("--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(Settings.tasks)}]")
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {Settings.language}]"
+    "--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(PlanSettings.tasks)}]"
+)
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {PlanSettings.language}]"
 )
 @click.option("--articles", "count", default=30, show_default=True, help="Articles of known truth.")
 @click.option(
@@ -31,7 +33,7 @@ from etlch.core.records import LANGUAGES
 )
 @click.option("--prompts", help="Your folder of prompt overrides.  [default: none]")
 @click.option("--budget", type=float, help="Hard cap in US dollars.  [default: none]")
-@click.option("--seed", type=int, help=f"Of the articles.  [default: {Settings.seed}]")
+@click.option("--seed", type=int, help=f"Of the articles.  [default: {PlanSettings.seed}]")
 @click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of further settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def calibrate(count: int, out: Path | None, file: Path | None, as_json: bool, **options: Any) -> None:

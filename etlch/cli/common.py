@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import click
 
 from etlch import __version__
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, Notice
 
 
 class Group(click.Group):
@@ -33,6 +34,7 @@ class Command(click.Command):
 
 def guarded(call: Any, ctx: click.Context) -> Any:
     """Run a command; end with its exit code on EtlchError, with 130 on Ctrl-C."""
+    warnings.showwarning = _show_warning
     try:
         return call(ctx)
     except EtlchError as error:
@@ -46,6 +48,17 @@ def guarded(call: Any, ctx: click.Context) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         ctx.exit(0)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Print a warning to the user as one line; those to programmers as Python prints them."""
+    if issubclass(category, Notice):
+        click.echo(f"Warning: {message}", err=True)
+    else:
+        _SHOW(message, category, *place, **more)
+
+
+_SHOW = warnings.showwarning
 
 
 def split(kind: type = str) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.core.config import Settings
+from etlch.core.config import default
 from etlch.core.records import LANGUAGES
+from etlch.core.settings import Settings
 
 
 def shown(name: str) -> str:
     """Return a setting's default as an option's help shows it."""
-    value = getattr(Settings, name)
+    value = default(Settings, name)
     return ",".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
 
 

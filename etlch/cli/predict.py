@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.core.config import Settings
+from etlch.core.settings import Settings, TeacherSettings
 
 
 @click.command()
@@ -22,7 +22,9 @@ from etlch.core.config import Settings
 @click.option("--as", "folder", help="The model's folder in predictions/.  [default: from --model]")
 @click.option("--tasks", callback=split(), help="Tasks, by comma.  [default: the run's]")
 @click.option("--budget", type=float, help="Hard cap on all that the run ever cost, in US dollars.")
-@click.option("--concurrency", type=int, help=f"Requests in flight.  [default: {Settings.concurrency}]")
+@click.option(
+    "--concurrency", type=int, help=f"Requests in flight.  [default: {TeacherSettings.concurrency}]"
+)
 @click.option(
     "--settings",
     "file",
@@ -58,6 +60,7 @@ def predict(
     from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
+    from etlch.core.manifest import read
     from etlch.core.run_folder import Run
     from etlch.pipeline import dictionary
     from etlch.pipeline import predict as room
@@ -66,12 +69,15 @@ def predict(
     if model == dictionary.NAME:
         if folder is not None:
             raise EtlchError("--as: a dictionary is named by its size", "Leave it out.")
-        done = dictionary.predict(found, room.chosen_tasks(found, tasks))
+        run_settings = read(found).settings
+        wanted = room.chosen_tasks(found, run_settings.plan.tasks, tasks)
+        done = dictionary.predict(found, run_settings, wanted)
     else:
-        settings = load_settings(Settings, file, {"teacher": model, **options})
-        settings = room.settings_for(found, settings, tasks)
-        named = folder or room.folder_name(model, settings.constrained)
-        done = asyncio.run(room.predict(found, settings, named, _note))
+        teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
+        room.refuse_offline(teacher)
+        wanted = room.chosen_tasks(found, read(found).settings.plan.tasks, tasks)
+        named = folder or room.folder_name(model, teacher.constrained)
+        done = asyncio.run(room.predict(found, teacher, wanted, named, _note))
     if as_json:
         click.echo(dumps([dataclasses.asdict(item) for item in done]))
         return

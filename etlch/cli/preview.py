@@ -8,22 +8,24 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.core.config import Settings
 from etlch.core.records import LANGUAGES
+from etlch.core.settings import PlanSettings, Settings, TeacherSettings
 
 
 @click.command()
 @click.option(
     "--topic", type=click.IntRange(0), default=0, show_default=True, help="Place in the plan, from 0."
 )
-@click.option("--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(Settings.tasks)}]")
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {Settings.language}]"
+    "--tasks", callback=split(), help=f"Tasks, by comma.  [default: {','.join(PlanSettings.tasks)}]"
+)
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {PlanSettings.language}]"
 )
 @click.option("--articles", help="Your own texts: a file, a folder or a data set's name.")
 @click.option("--prompts", help="Your folder of prompt overrides.")
-@click.option("--teacher", help=f"A model's name, or `offline`.  [default: {Settings.teacher}]")
-@click.option("--seed", type=int, help=f"Of the plan.  [default: {Settings.seed}]")
+@click.option("--teacher", help=f"A model's name, or `offline`.  [default: {TeacherSettings.name}]")
+@click.option("--seed", type=int, help=f"Of the plan.  [default: {PlanSettings.seed}]")
 @click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of further settings.")
 @click.option("--schemas", is_flag=True, help="Show the response schemas too.")
 def preview(topic: int, file: Path | None, schemas: bool, **options: Any) -> None:
@@ -43,7 +45,7 @@ def preview(topic: int, file: Path | None, schemas: bool, **options: Any) -> Non
     from etlch.pipeline import preview as room
 
     settings = load_settings(Settings, file, options)
-    if settings.teacher == "offline":
+    if settings.teacher.name == "offline":
         outcome = asyncio.run(room.written(settings, topic))
         held = outcome.candidate.topic
         click.echo(f"== topic {topic}: {held.subject} ({held.domain}) {held.genre}".rstrip())

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from etlch.cli.common import Group
-from etlch.core.config import Settings
 from etlch.core.records import LANGUAGES
+from etlch.core.settings import PlanSettings
 
 FOLDER = click.option(
     "--prompts", "folder", type=click.Path(path_type=Path), help="Your folder of overrides."
@@ -36,7 +36,9 @@ def list_prompts(folder: Path | None) -> None:
 
 @prompts.command()
 @click.argument("name")
-@click.option("--language", default=Settings.language, show_default=True, help="Which language's template.")
+@click.option(
+    "--language", default=PlanSettings.language, show_default=True, help="Which language's template."
+)
 @FOLDER
 def show(name: str, language: str, folder: Path | None) -> None:
     """Print one prompt file.

@@ -25,15 +25,36 @@ def helps() -> str:
     return "\n".join(parts)
 
 
-def settings(kind: type[Any]) -> str:
-    """Return a table of a settings class: key, default, meaning (from its docstring)."""
+def settings(kind: type[Any], **keys: str) -> str:
+    """Return a table of a settings class: key, default, meaning (from its docstring).
+
+    `keys` are fields that a flat file calls otherwise: field → key.
+    """
     meanings = dict(_meanings(kind.__doc__ or ""))
     rows = []
     for item in dataclasses.fields(kind):
         default = item.default if item.default is not dataclasses.MISSING else {}
         shown = "–" if default in (None, (), {}, "") else f"`{_plain(default)}`"
-        rows.append(f"| `{item.name}` | {shown} | {meanings.get(item.name, '')} |")
+        rows.append(f"| `{keys.get(item.name, item.name)}` | {shown} | {meanings.get(item.name, '')} |")
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def groups() -> str:
+    """Return the tables of all groups of settings of etlch-data, a section each."""
+    from etlch.core.settings import CheckSettings, ExportSettings, PlanSettings, TeacherSettings
+
+    parts = []
+    for name, kind in (
+        ("teacher", TeacherSettings),
+        ("plan", PlanSettings),
+        ("check", CheckSettings),
+        ("export", ExportSettings),
+    ):
+        about = (kind.__doc__ or "").partition("\n")[0]
+        parts.append(
+            f"## {name}\n\n{about}\n\n{settings(kind, **({'name': 'teacher'} if name == 'teacher' else {}))}\n"
+        )
+    return "\n".join(parts)
 
 
 def _walk() -> Iterator[tuple[str, click.Command]]:
@@ -63,7 +84,8 @@ def _plain(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    from etlch.core.config import Settings, settings_schema
+    from etlch.core.config import settings_schema
     from etlch.core.files import dumps
+    from etlch.core.settings import Settings
 
     click.echo(dumps(settings_schema(Settings), indent=2))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etlch.cli.common import CONTEXT, Group, split, version_option
-from etlch.core.config import ScoreSettings
+from etlch.core.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from etlch.scoring.summary import Summary

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from etlch.cli.generate import data_options
-from etlch.core.config import Settings
+from etlch.core.settings import Settings
 
 
 @click.command()

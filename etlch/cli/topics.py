@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from etlch.cli.common import split
-from etlch.core.config import Settings
 from etlch.core.records import LANGUAGES
+from etlch.core.settings import PlanSettings, Settings, TeacherSettings
 
 
 @click.command()
@@ -18,9 +18,9 @@ from etlch.core.records import LANGUAGES
 @click.option("--sub-domains", "parts", default=5, show_default=True, help="Per domain.")
 @click.option("--subjects", default=6, show_default=True, help="Per sub-domain.")
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), help=f"Of the names.  [default: {Settings.language}]"
+    "--language", type=click.Choice(LANGUAGES), help=f"Of the names.  [default: {PlanSettings.language}]"
 )
-@click.option("--teacher", help=f"A model's name.  [default: {Settings.teacher}]")
+@click.option("--teacher", help=f"A model's name.  [default: {TeacherSettings.name}]")
 @click.option(
     "--base-url",
     envvar="OPENAI_BASE_URL",
@@ -53,4 +53,4 @@ def topics(folder: Path, parts: int, subjects: int, file: Path | None, **options
         names = [subject for held in grown.added.values() for few in held.values() for subject in few]
         click.echo(f"{grown.path}: {len(grown.added)} domains, {len(names)} subjects added")
     click.echo("Next: read it, change what you like, then")
-    click.echo(f"  etlch-data generate --prompts {folder} --language {settings.language}")
+    click.echo(f"  etlch-data generate --prompts {folder} --language {settings.plan.language}")

@@ -29,3 +29,17 @@ def nearest(word: str, known: list[str] | tuple[str, ...], cutoff: float = 0.5) 
 
     match = get_close_matches(word, known, n=1, cutoff=cutoff)
     return f" Did you mean '{match[0]}'?" if match else ""
+
+
+class Notice(FutureWarning):
+    """A warning to the user of a command, printed as one line without a place in the code."""
+
+
+def warn_user(text: str) -> None:
+    """Warn about something that works now and will not with the next release, such as an old name.
+
+    The commands print it as `Warning: …`; Python code sees a warning of the category Notice.
+    """
+    import warnings
+
+    warnings.warn(text, Notice, stacklevel=3)

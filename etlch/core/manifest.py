@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from etlch import __version__
-from etlch.core.config import Settings, parse_settings, plain
+from etlch.core.config import changed, parse_settings, plain
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, load_yaml, write_text
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.core.urls import public_url
 
 FORMAT = 1
@@ -40,8 +41,8 @@ def write(run: Run, manifest: Manifest) -> None:
     The endpoint is written without user info, so it holds no password.
     """
     settings = manifest.settings
-    if settings.base_url is not None:
-        settings = replace(settings, base_url=public_url(settings.base_url))
+    if settings.teacher.base_url is not None:
+        settings = changed(settings, base_url=public_url(settings.teacher.base_url))
     content = {
         "format": FORMAT,
         "versions": _versions(),

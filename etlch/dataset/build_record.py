@@ -1,7 +1,7 @@
 """One candidate walks in; an accepted article with its records walks out, or what was rejected and why.
 
 Every answer is checked by code: bad content is asked for again with the reasons, at most
-`asks` times, then rejected with its raw text. Transport trouble is not caught here.
+`max_attempts` times, then rejected with its raw text. Transport trouble is not caught here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from etlch.core.config import Settings
 from etlch.core.prompts import Prompts
 from etlch.core.records import Article, Fact, Json, Record, Rejected, Topic
+from etlch.core.settings import CheckSettings
 from etlch.dataset.grounding import Grounded, ground
 from etlch.llm.errors import BadContent
 from etlch.tasks import Task
@@ -57,12 +57,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What is needed to make records: the teacher, the prompts, the tasks, the settings."""
+    """What is needed to make records: the teacher, the prompts, the tasks, what is checked."""
 
     teacher: Teacher
     prompts: Prompts
     tasks: Mapping[str, Task]
-    settings: Settings
+    check: CheckSettings
+    ner_types: str
     note: Callable[[str, str], None]
     """Called with (stage, event) as things happen, for the progress line; event: asked, again, done, rejected."""
     judge: Callable[[str, bool, tuple[str, ...]], None]
@@ -100,14 +101,14 @@ class Workshop:
 
     async def _article(self, candidate: Candidate) -> str:
         def check(text: str, last: bool) -> str:
-            problems = article_problems(text, self.settings)
+            problems = article_problems(text, self.check)
             if problems:
                 raise BadContent(tuple(problems), text)
             return text
 
         if candidate.text is not None:
             return check(candidate.text, last=True)
-        first = candidate.topic.edition * self.settings.asks
+        first = candidate.topic.edition * self.check.max_attempts
         return await self._until_good(
             "articles", lambda ask: self.teacher.article(candidate.topic, ask), check, first
         )
@@ -124,7 +125,7 @@ class Workshop:
     async def _brief(self, topic: Topic, article: Article, task: Task) -> Brief:
         language = topic.language
         if not self.prompts.has(f"{task.name}/ask", language):
-            keys = fixed_keys(self.prompts, task.name, language, self.settings)
+            keys = fixed_keys(self.prompts, task.name, language, self.ner_types)
             return Brief(self.prompts.render(f"{task.name}/instruction", language), keys)
 
         def check(answer: Json, last: bool) -> Brief:
@@ -163,9 +164,9 @@ class Workshop:
         facts = _stripped(task.facts(answer))
         raw = json.dumps(answer, ensure_ascii=False)
         problems = task.problems(facts, article.language)
-        grounded = ground(facts, task, article.text, self.settings.policies)
+        grounded = ground(facts, task, article.text, self.check.policies)
         lost = [_not_there(fact, task) for fact in grounded.ungrounded]
-        keep_rest = last and self.settings.ungrounded == "drop"
+        keep_rest = last and self.check.ungrounded == "drop"
         if not grounded.located:
             lost.append(
                 "no fact of the answer stands in the article" if facts else "the answer holds no facts"
@@ -190,8 +191,8 @@ class Workshop:
             BadContent: the last answer was refused too.
         """
         ask = Ask(first)
-        for number in range(self.settings.asks):
-            last = number == self.settings.asks - 1
+        for number in range(self.check.max_attempts):
+            last = number == self.check.max_attempts - 1
             self.note(stage, "asked" if number == 0 else "again")
             try:
                 result = check(await call(ask), last)
@@ -203,7 +204,7 @@ class Workshop:
             else:
                 self.note(stage, "done")
                 return result
-        raise AssertionError("settings.asks is at least 1")
+        raise AssertionError("max_attempts is at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +215,15 @@ class _Made:
     stated: int = 0
 
 
-def article_problems(text: str, settings: Settings) -> list[str]:
+def article_problems(text: str, check: CheckSettings) -> list[str]:
     """Return why a text cannot be an article; empty if it can."""
     problems = []
     if not text.strip():
         problems.append("the article is empty")
-    if settings.min_chars and len(text) < settings.min_chars:
-        problems.append(f"the article has {len(text)} characters; at least {settings.min_chars} are needed")
-    if settings.max_chars and len(text) > settings.max_chars:
-        problems.append(f"the article has {len(text)} characters; at most {settings.max_chars} are allowed")
+    if check.min_chars and len(text) < check.min_chars:
+        problems.append(f"the article has {len(text)} characters; at least {check.min_chars} are needed")
+    if check.max_chars and len(text) > check.max_chars:
+        problems.append(f"the article has {len(text)} characters; at most {check.max_chars} are allowed")
     for token in dict.fromkeys(
         [*special_tokens(text), *(tag for tag in ("<article>", "</article>") if tag in text)]
     ):
@@ -245,9 +246,9 @@ def brief_problems(answer: Json) -> list[str]:
     return problems
 
 
-def fixed_keys(prompts: Prompts, task: str, language: str, settings: Settings) -> tuple[str, ...]:
+def fixed_keys(prompts: Prompts, task: str, language: str, ner_types: str) -> tuple[str, ...]:
     """Return the keys of a task whose types are data (prompts/<task>/types.yaml), else nothing."""
-    if not prompts.has(f"{task}/types.yaml") or (task == "ner" and settings.ner_types == "open"):
+    if not prompts.has(f"{task}/types.yaml") or (task == "ner" and ner_types == "open"):
         return ()
     return tuple(prompts.data(f"{task}/types.yaml")[language])
 

@@ -15,11 +15,12 @@ from typing import NamedTuple, Protocol
 
 from etlch.core.errors import EtlchError
 from etlch.core.records import Article, Record, Rejected
+from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate, Outcome, Workshop
 from etlch.dataset.dedup import Copies
 
 HEADROOM = 20
-"""Candidates allowed beyond `settings.candidates` times the articles needed, so that small runs can refill."""
+"""Candidates allowed beyond `plan.candidates` times the articles needed, so that small runs can refill."""
 
 
 class Watcher(Protocol):
@@ -88,6 +89,8 @@ class _Line:
 
 async def collect(
     workshop: Workshop,
+    plan: PlanSettings,
+    concurrency: int,
     candidates: Iterable[Candidate],
     needed: int,
     watcher: Watcher,
@@ -101,8 +104,7 @@ async def collect(
     Raises:
         EtlchError: the candidates ran out, or too many were refused; says why, by reason.
     """
-    settings = workshop.settings
-    most = int(needed * settings.candidates) + HEADROOM
+    most = int(needed * plan.candidates) + HEADROOM
     supply = iter(candidates)
     line = _Line(workshop, needed)
     accepted: list[Outcome] = []
@@ -112,10 +114,7 @@ async def collect(
     try:
         while len(accepted) < needed:
             while (
-                not dry
-                and line.hopeful < needed
-                and len(line.running) < settings.concurrency
-                and line.launched < most
+                not dry and line.hopeful < needed and len(line.running) < concurrency and line.launched < most
             ):
                 dry = not line.launch_next(supply)
             if not line.waiting:
@@ -224,26 +223,35 @@ class _Further:
 
 
 async def collect_sides(
-    workshop: Workshop, supply: Callable[[], Iterator[Candidate]], watcher: Watcher
+    workshop: Workshop,
+    plan: PlanSettings,
+    concurrency: int,
+    supply: Callable[[], Iterator[Candidate]],
+    watcher: Watcher,
 ) -> Collected:
     """Return the test set's articles and then those of the largest size, as `collect` does.
 
     Args:
-        workshop: makes records; its settings say how many and what is kept apart (`split_by`).
+        workshop: makes records.
+        plan: how many, and what is kept apart (`split_by`).
+        concurrency: candidates in work at a time.
         supply: starts the plan from its beginning.
         watcher: shows progress.
 
     Raises:
         EtlchError: as `collect` says, or there is no group for one of the sides.
     """
-    settings = workshop.settings
-    test, size = settings.test, max(settings.sizes)
-    if settings.split_by == "article" or not test:
-        return await collect(workshop, supply(), test + size, watcher)
+    test, size = plan.test, max(plan.sizes)
+    if plan.split_by == "article" or not test:
+        return await collect(workshop, plan, concurrency, supply(), test + size, watcher)
     copies = Copies()
-    tested = await collect(workshop, side(supply(), settings.split_by, test=True), test, watcher, copies)
+    tested = await collect(
+        workshop, plan, concurrency, side(supply(), plan.split_by, test=True), test, watcher, copies
+    )
     further = _Further(watcher, len(tested.articles), len(tested.rejected))
-    trained = await collect(workshop, side(supply(), settings.split_by, test=False), size, further, copies)
+    trained = await collect(
+        workshop, plan, concurrency, side(supply(), plan.split_by, test=False), size, further, copies
+    )
     return Collected(
         tested.articles + trained.articles,
         tested.records + trained.records,

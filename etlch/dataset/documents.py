@@ -16,10 +16,10 @@ from io import StringIO
 from itertools import islice
 from pathlib import Path
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import digest, read_lines, read_text
 from etlch.core.records import Json, Topic
+from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate
 from etlch.dataset.chunking import chunk
 
@@ -51,7 +51,7 @@ class Document:
     domain: str
 
 
-def candidates(settings: Settings) -> Iterator[Candidate]:
+def candidates(plan: PlanSettings) -> Iterator[Candidate]:
     """Yield the user's texts as candidates, the documents in an order drawn with the seed.
 
     The chunks of one document follow each other, so that at most one document can stand on
@@ -60,34 +60,34 @@ def candidates(settings: Settings) -> Iterator[Candidate]:
     Raises:
         EtlchError: nothing there, nothing readable, or no text column; names what there is.
     """
-    documents = read_documents(str(settings.articles), settings.text_column)
-    order = sorted(documents, key=lambda held: digest(f"{settings.seed}|{held.source}"))
+    documents = read_documents(str(plan.articles), plan.text_column)
+    order = sorted(documents, key=lambda held: digest(f"{plan.seed}|{held.source}"))
     position = 0
     for document in order:
-        for start, end in chunk(document.text[document.start :], settings.chunk):
+        for start, end in chunk(document.text[document.start :], plan.chunk):
             low, high = document.start + start, document.start + end
             mark = ":" if "#" in document.source else "#"
             yield Candidate(
                 f"t{position:05d}",
-                Topic(position, document.domain, document.title, settings.language),
+                Topic(position, document.domain, document.title, plan.language),
                 f"{document.source}{mark}{low}-{high}",
                 document.text[low:high],
             )
             position += 1
 
 
-def mean_bytes(settings: Settings, needed: int) -> int:
+def mean_bytes(plan: PlanSettings, needed: int) -> int:
     """Return how many UTF-8 bytes a text has on average, of as many as are needed.
 
     Raises:
         EtlchError: there are fewer than needed, or as candidates says.
     """
-    held = [len((candidate.text or "").encode()) for candidate in islice(candidates(settings), needed)]
+    held = [len((candidate.text or "").encode()) for candidate in islice(candidates(plan), needed)]
     if len(held) < needed:
-        cut = f", cut at {settings.chunk:,} characters" if settings.chunk else ""
+        cut = f", cut at {plan.chunk:,} characters" if plan.chunk else ""
         raise EtlchError(
-            f"{settings.articles} holds {len(held):,} texts{cut}, and test {settings.test} + size "
-            f"{max(settings.sizes)} need {needed:,}",
+            f"{plan.articles} holds {len(held):,} texts{cut}, and test {plan.test} + size "
+            f"{max(plan.sizes)} need {needed:,}",
             "Ask for less with --test and --sizes, or bring more texts.",
         )
     return sum(held) // needed

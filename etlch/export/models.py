@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Model
+from etlch.core.settings import ExportSettings, PlanSettings
 from etlch.dataset.splits import few_shot
 
 PAPER_SEEDS = (42, 43, 44)
@@ -50,12 +50,14 @@ class Planned:
         return few_shot(self.shots) if self.shots else "test"
 
 
-def planned(settings: Settings, preset: str, weights: str, template: str, *, lora: bool) -> list[Planned]:
+def planned(
+    plan: PlanSettings, export: ExportSettings, preset: str, weights: str, template: str, *, lora: bool
+) -> list[Planned]:
     """Return the models of a run: the base, the baselines, then the tuned ones by size, variant, seed.
 
     Args:
-        settings: shots, sizes, seeds, variants, baselines; `matrix: paper` replaces the last three by
-            the paper's.
+        plan: tasks and sizes.
+        export: shots, seeds, variants, baselines; `matrix: paper` replaces the last three by the paper's.
         preset: the preset's name, which tuned models carry.
         weights: the base model.
         template: the base model's template.
@@ -64,21 +66,21 @@ def planned(settings: Settings, preset: str, weights: str, template: str, *, lor
     Raises:
         EtlchError: a baseline's name cannot be a folder, or it lacks `model` or `template`.
     """
-    paper = settings.matrix == "paper"
-    baselines = {**PAPER_BASELINES, **settings.baselines} if paper else settings.baselines
-    seeds = PAPER_SEEDS if paper else settings.seeds
-    kinds = ("multi", "leave-one-out", "single") if paper else settings.variants
+    paper = export.matrix == "paper"
+    baselines = {**PAPER_BASELINES, **export.baselines} if paper else export.baselines
+    seeds = PAPER_SEEDS if paper else export.seeds
+    kinds = ("multi", "leave-one-out", "single") if paper else export.variants
     models = [Planned(Model("base", None, None, "base", None, None), (), weights, template)]
-    if settings.shots:
-        card = Model(f"base-{settings.shots}shot", None, None, "baseline", None, None)
-        models.append(Planned(card, (), weights, template, settings.shots))
+    if export.shots:
+        card = Model(f"base-{export.shots}shot", None, None, "baseline", None, None)
+        models.append(Planned(card, (), weights, template, export.shots))
     taken = [model.card.name for model in models]
     for name, baseline in baselines.items():
         _check(name, baseline, taken)
         card = Model(name, None, None, "baseline", None, None)
         models.append(Planned(card, (), baseline["model"], baseline["template"]))
-    for size in sorted(set(settings.sizes)):
-        for variant, tasks in variants(settings.tasks, kinds):
+    for size in sorted(set(plan.sizes)):
+        for variant, tasks in variants(plan.tasks, kinds):
             for seed in seeds:
                 card = Model("-".join(filter(None, (preset, variant))), size, seed, "tuned", None, None)
                 card = replace(

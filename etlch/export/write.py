@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from etlch.core import manifest
-from etlch.core.config import Settings, parse_settings, plain
+from etlch.core.config import changed, parse_settings, plain, read_file
 from etlch.core.errors import EtlchError, nearest
-from etlch.core.files import dumps, load_yaml, read_nouns, write_text
+from etlch.core.files import dumps, read_nouns, write_text
 from etlch.core.records import Json, Record, to_dict
 from etlch.core.run_folder import Run
+from etlch.core.settings import ExportSettings, Settings
 from etlch.dataset.splits import split
 from etlch.export import data_files
 from etlch.export.models import Planned, planned
 from etlch.export.preflight.values import known
 from etlch.export.recipes import RUN_SH, Preset, Recipe, load_preset, recipes
 
-CHANGEABLE = (
-    "sizes",
-    "preset",
-    "base_model",
-    "template",
-    "seeds",
-    "baselines",
-    "variants",
-    "shots",
-    "matrix",
-)
+CHANGEABLE = ("sizes", *(item.name for item in fields(ExportSettings)))
 """Settings that another export may have otherwise; the rest went into the records."""
 
 
@@ -51,48 +42,54 @@ class Exported:
     doubts: tuple[str, ...]
 
 
-def export(run: Run, settings: Settings) -> Exported:
+def export(run: Run, settings: Settings, records: Sequence[Record] | None = None) -> Exported:
     """Write llamafactory/, recipes/ and predictions/*/model.json of a run from its records.
 
     What an earlier export wrote and this one does not is removed; trained models and
     predictions stay.
 
+    Args:
+        run: its records are read where they are not handed on.
+        settings: of the run.
+        records: what records.jsonl holds.
+
     Raises:
         EtlchError: no records, too few for a size, an unknown preset, or no base model or template.
     """
-    if not run.records.exists():
-        raise EtlchError(
-            f"{run.records} is missing",
-            "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
-        )
-    records = read_nouns(run.records, Record)
+    if records is None:
+        if not run.records.exists():
+            raise EtlchError(
+                f"{run.records} is missing",
+                "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
+            )
+        records = read_nouns(run.records, Record)
     if not records:
         raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")
-    preset = load_preset(settings.preset)
-    weights = base_model(run, preset, settings)
-    template = _template(preset, settings)
+    preset = load_preset(settings.export.preset)
+    weights = base_model(run, preset, settings.export)
+    template = _template(preset, settings.export)
     article_ids = list(dict.fromkeys(record.article_id for record in records))
-    splits = split(article_ids, settings.test, settings.sizes)
-    models = planned(settings, preset.name, weights, template, lora=preset.lora)
-    made = recipes(run, preset, models, settings.tasks if settings.test else ())
-    data_sets = data_files.write_data(run, records, splits, settings.tasks, settings.shots)
+    splits = split(article_ids, settings.plan.test, settings.plan.sizes)
+    models = planned(settings.plan, settings.export, preset.name, weights, template, lora=preset.lora)
+    made = recipes(run, preset, models, settings.plan.tasks if settings.plan.test else ())
+    data_sets = data_files.write_data(run, records, splits, settings.plan.tasks, settings.export.shots)
     _write_recipes(run, made)
     _write_cards(run, models)
     return Exported(
         data_sets=tuple(data_sets),
         recipes=tuple(recipe.stem for recipe in made),
         models=tuple(model.card.folder for model in models),
-        doubts=doubts(settings),
+        doubts=doubts(settings.export, settings.plan.language),
     )
 
 
-def doubts(settings: Settings) -> tuple[str, ...]:
+def doubts(export: ExportSettings, language: str) -> tuple[str, ...]:
     """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
-    named = settings.base_model or load_preset(settings.preset).values.get("model_name_or_path") or ""
-    if "smollm2" not in str(named).lower() or settings.language == "en":
+    named = export.base_model or load_preset(export.preset).values.get("model_name_or_path") or ""
+    if "smollm2" not in str(named).lower() or language == "en":
         return ()
     return (
-        f"{named} knows English only, and the articles are in {settings.language}: what it is tuned to"
+        f"{named} knows English only, and the articles are in {language}: what it is tuned to"
         " write will be gibberish. Take another --preset, or another base model.",
     )
 
@@ -112,15 +109,15 @@ def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dic
     """
     held = manifest.read_finished(run)
     before = plain(held.settings)
-    told = load_yaml(file) or {} if file is not None else {}
-    if not isinstance(told, dict):
-        raise EtlchError(f"{file}: settings are `key: value` lines", "See docs/settings.md.")
+    told = {} if file is None else read_file(Settings, file)
     told |= {name: value for name, value in options.items() if value is not None}
     if told.get("base_model", before["base_model"]) != before["base_model"]:
         told.setdefault("template", PRESETS)
     told |= {name: None for name in ("base_model", "template") if told.get(name) == PRESETS}
-    settings = parse_settings(Settings, {**before, **told}, str(file or run.settings))
-    settings = replace(settings, sizes=tuple(sorted({*held.settings.sizes, *settings.sizes, *(sizes or ())})))
+    settings = parse_settings(Settings, {**before, **told}, str(file or "settings"))
+    settings = changed(
+        settings, sizes=sorted({*held.settings.plan.sizes, *settings.plan.sizes, *(sizes or ())})
+    )
     for name, value in plain(settings).items():
         if name not in CHANGEABLE and value != before[name]:
             raise EtlchError(
@@ -132,13 +129,13 @@ def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dic
     return done
 
 
-def base_model(run: Run, preset: Preset, settings: Settings) -> str:
+def base_model(run: Run, preset: Preset, export: ExportSettings) -> str:
     """Return the base model as recipes name it: a hub's name, or a path as seen from the run folder.
 
     Raises:
         EtlchError: none is named, or a path does not exist.
     """
-    named = settings.base_model or preset.values.get("model_name_or_path")
+    named = export.base_model or preset.values.get("model_name_or_path")
     if not named:
         raise EtlchError(
             f"preset '{preset.name}' names no model_name_or_path", "Name a model with --base-model."
@@ -151,12 +148,12 @@ def base_model(run: Run, preset: Preset, settings: Settings) -> str:
     return str(named)
 
 
-def _template(preset: Preset, settings: Settings) -> str:
+def _template(preset: Preset, export: ExportSettings) -> str:
     """Return the chat template; another base model than the preset's needs its own to be named."""
-    template = settings.template or preset.values.get("template")
+    template = export.template or preset.values.get("template")
     theirs = str(preset.values.get("model_name_or_path", "")).rsplit("/", 1)[-1]
-    ours = (settings.base_model or theirs).rstrip("/").rsplit("/", 1)[-1]
-    if not template or (settings.template is None and ours != theirs):
+    ours = (export.base_model or theirs).rstrip("/").rsplit("/", 1)[-1]
+    if not template or (export.template is None and ours != theirs):
         raise EtlchError(
             f"no chat template is named for {ours or 'the base model'}",
             "Name LlamaFactory's name of it, e.g. --template llama3 (or the setting `template`).",

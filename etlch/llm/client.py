@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
 
-from etlch.core.config import Price, Settings
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
+from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
 from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.errors import BadContent
@@ -64,7 +64,7 @@ class _Ticket(NamedTuple):
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, run: Run) -> AsyncIterator[Engine]:
+async def open_engine(teacher: TeacherSettings, run: Run) -> AsyncIterator[Engine]:
     """Open a run's store and the connection to its teacher.
 
     On leaving, requests in flight get GRACE seconds to land; the store keeps what came.
@@ -73,12 +73,12 @@ async def open_engine(settings: Settings, run: Run) -> AsyncIterator[Engine]:
         EtlchError: no key; a budget without a price; another process works on this run; a
             damaged store.
     """
-    endpoint = find_endpoint(settings)
-    price = pricing.find_price(settings)
+    endpoint = find_endpoint(teacher)
+    price = pricing.find_price(teacher)
     with locked(run):
         store = Store(run.replies)
         try:
-            engine = Engine(settings, store, Transport(endpoint, settings.timeout), endpoint, price)
+            engine = Engine(teacher, store, Transport(endpoint, teacher.timeout), endpoint, price)
             try:
                 yield engine
             finally:
@@ -91,7 +91,7 @@ class Engine:
     """Asks an endpoint, through a store.
 
     Args:
-        settings: teacher, concurrency, limits, tries, timeout, budget.
+        teacher: its name, concurrency, limits, tries, timeout, budget.
         store: where replies are kept.
         transport: the connection to the endpoint.
         endpoint: its URL, for messages.
@@ -100,26 +100,26 @@ class Engine:
 
     def __init__(
         self,
-        settings: Settings,
+        teacher: TeacherSettings,
         store: Store,
         transport: Transport,
         endpoint: Endpoint,
         price: Price | None,
     ) -> None:
         self.store = store
-        self._settings = settings
+        self._teacher = teacher
         self._transport = transport
         self._endpoint = endpoint
         self._price = price
-        self._account = pricing.Account(store.spent(), settings.budget)
-        self._pace = Pace(settings.concurrency, settings.requests_per_minute, settings.tokens_per_minute)
+        self._account = pricing.Account(store.spent(), teacher.budget)
+        self._pace = Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
         self._flights: dict[str, asyncio.Task[Reply]] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._settled = asyncio.Event()
         self._uncommitted: list[asyncio.Future[None]] = []
         self._stopped: EtlchError | None = None
         self._jitter = random.Random()
-        self._name = f"{settings.teacher} at {endpoint.url}"
+        self._name = f"{teacher.name} at {endpoint.url}"
         self._manners = self._remembered = chat_completions.Manners(**(store.manners(self._name) or {}))
         usage = store.usage().values()
         self._count: Counter[str] = Counter(
@@ -200,7 +200,7 @@ class Engine:
                 if refusal.status in (400, 413, 422):
                     gentler = self._gentler(request, manners, refusal, own=gentler is not None)
                     continue
-                final = ending(refusal, self._endpoint.url, self._settings.teacher)
+                final = ending(refusal, self._endpoint.url, self._teacher.name)
                 if final is not None:
                     self._stop(final.what, final.hint)
             except (NoAnswer, NotSent, chat_completions.Broken) as trouble:
@@ -213,7 +213,7 @@ class Engine:
             else:
                 return await self._keep(request, purpose, manners, ticket, answer)
             failures += 1
-            if failures >= self._settings.tries:
+            if failures >= self._teacher.tries:
                 self._stop(
                     f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
                     GO_ON + " More patience: the settings tries and timeout.",

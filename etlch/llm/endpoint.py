@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_text
+from etlch.core.settings import TeacherSettings
 from etlch.core.urls import parse_url, public_url
 
 
@@ -43,37 +43,37 @@ class Endpoint:
 _DUMMY = "no-key"
 
 
-def find_endpoint(settings: Settings) -> Endpoint:
-    """Return the endpoint that settings name, with the key from key_file or OPENAI_API_KEY.
+def find_endpoint(teacher: TeacherSettings) -> Endpoint:
+    """Return the endpoint that the settings name, with the key from key_file or OPENAI_API_KEY.
 
     Raises:
         EtlchError: no key where one is needed, an unreadable key file, or a URL that is none.
     """
-    url = public_url(settings.base_url)
-    key = _key(settings)
+    url = public_url(teacher.base_url)
+    key = _key(teacher)
     authorization = ""
-    if settings.base_url is not None:
-        parts = parse_url(settings.base_url)
+    if teacher.base_url is not None:
+        parts = parse_url(teacher.base_url)
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     if not key and not authorization and not _is_local(url):
         hint = "Set OPENAI_API_KEY, or name a file that holds the key with the setting key_file."
-        if settings.base_url is None:
+        if teacher.base_url is None:
             hint += "\nTo try everything out without a key: --teacher offline --language en"
         raise EtlchError(f"there is no API key for {url}", hint)
     return Endpoint(url, key or _DUMMY, authorization)
 
 
-def _key(settings: Settings) -> str:
+def _key(teacher: TeacherSettings) -> str:
     """Return the key, or an empty text where none is named."""
-    if settings.key_file is None:
+    if teacher.key_file is None:
         where, key = "OPENAI_API_KEY", os.environ.get("OPENAI_API_KEY", "").strip()
         if not key:
             return ""
     else:
-        where = f"key_file {settings.key_file}"
-        key = read_text(Path(settings.key_file).expanduser()).strip()
+        where = f"key_file {teacher.key_file}"
+        key = read_text(Path(teacher.key_file).expanduser()).strip()
     if not key or any(char.isspace() for char in key) or not key.isascii():
         raise EtlchError(f"{where} does not hold one key", "It must hold the key and nothing else.")
     return key

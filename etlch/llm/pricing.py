@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from etlch.core.config import Price, Settings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json
+from etlch.core.settings import Price, TeacherSettings
 from etlch.llm.chat_completions import texts
 from etlch.llm.store import Request, Usage
 
@@ -30,22 +30,22 @@ def price_table() -> Json:
     return yaml.safe_load(files("etlch.llm").joinpath("prices.yaml").read_text(encoding="utf-8"))
 
 
-def find_price(settings: Settings) -> Price | None:
+def find_price(teacher: TeacherSettings) -> Price | None:
     """Return the teacher's price: the setting, else the table's, else None.
 
     Raises:
         EtlchError: there is a budget and no price.
     """
-    if settings.price is not None:
-        return settings.price
+    if teacher.price is not None:
+        return teacher.price
     models = price_table()["models"]
-    undated = re.sub(r"-\d{4}-\d{2}-\d{2}$", "", settings.teacher)
-    for name in (settings.teacher, undated):
+    undated = re.sub(r"-\d{4}-\d{2}-\d{2}$", "", teacher.name)
+    for name in (teacher.name, undated):
         if name in models:
             return Price(**models[name])
-    if settings.budget is not None:
+    if teacher.budget is not None:
         raise EtlchError(
-            f"no price is known for the teacher '{settings.teacher}', so its budget cannot be kept",
+            f"no price is known for the teacher '{teacher.name}', so its budget cannot be kept",
             "Add it to the settings file: price: {input: 0.15, output: 0.60}  # US dollars per million tokens",
         )
     return None

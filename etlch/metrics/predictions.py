@@ -14,10 +14,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.files import LONGEST_LINE, digest, parse_line
 from etlch.core.records import Json, Key, from_dict
+from etlch.core.settings import ScoreSettings
 from etlch.text.normalize import squash
 
 PREDICT = ("predict", "prediction", "predicted", "response", "generated_text")

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Fact, Json, Topic
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.dataset.build_record import Candidate, Outcome, Workshop
-from etlch.dataset.grounding import ground
+from etlch.dataset.grounding import Policy, ground
 from etlch.metrics.facts import Row, Sides, comparable, strict
 from etlch.metrics.registry import f1, precision, recall
 from etlch.pipeline.session import open_teacher
@@ -111,33 +111,46 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
     Raises:
         EtlchError: a task whose truth is not known, or transport trouble.
     """
-    unknown = [task for task in settings.tasks if task not in KNOWN]
+    unknown = [task for task in settings.plan.tasks if task not in KNOWN]
     if unknown:
         raise EtlchError(
             f"no articles with known truth for the task '{unknown[0]}'", f"Known are {', '.join(KNOWN)}."
         )
-    settings = dataclasses.replace(settings, asks=1, ungrounded="drop", min_chars=0, max_chars=0)
-    prompts, tasks = chosen_prompts(settings), chosen_tasks(settings)
-    known = OfflineTeacher(settings.seed, prompts, settings.language)
+    plan, check = settings.plan, settings.check
+    check = dataclasses.replace(check, max_attempts=1, ungrounded="drop", min_chars=0, max_chars=0)
+    prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
+    known = OfflineTeacher(plan.seed, prompts, plan.language)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
-        if settings.teacher != "offline":
+        if settings.teacher.name != "offline":
             say(f"{articles} articles of known truth, {articles * len(tasks)} labels of {teacher.name}")
         examinee = _Examinee(teacher.name, known, teacher)
         shop = Workshop(
-            examinee, prompts, tasks, settings, lambda stage, event: None, lambda key, ok, why: None
+            examinee,
+            prompts,
+            tasks,
+            check,
+            plan.ner_types,
+            lambda stage, event: None,
+            lambda key, ok, why: None,
         )
         candidates = [
             Candidate(f"k{topic.position:05d}", topic, "known", known.draw(topic).text)
             for topic in islice(known.topics(), articles)
         ]
         outcomes = await asyncio.gather(*(shop.make(candidate) for candidate in candidates))
-        results = [await _results(task, outcomes, examinee, settings) for task in tasks.values()]
+        results = [
+            await _results(task, outcomes, examinee, check.policies, plan.seed) for task in tasks.values()
+        ]
         cost = bill.cost()
     return Calibration(tuple(result for found in results for result in found), articles, cost)
 
 
 async def _results(
-    task: Task, outcomes: list[Outcome], examinee: _Examinee, settings: Settings
+    task: Task,
+    outcomes: list[Outcome],
+    examinee: _Examinee,
+    policies: Mapping[str, Policy],
+    seed: int,
 ) -> list[Result]:
     rows: list[Row] = []
     ends: list[Row] = []
@@ -146,27 +159,29 @@ async def _results(
         topic, text = outcome.candidate.topic, outcome.candidate.text or ""
         record = next((held for held in outcome.records if held.task == task.name), None)
         predicted = [] if record is None else [item.fact for item in record.facts]
-        gold = await _truth(task, outcome, examinee.known, settings)
+        gold = await _truth(task, outcome, examinee.known, policies)
         rows.append(strict(Sides(comparable(gold), comparable(predicted), 0)))
         ends.append(strict(Sides(comparable(map(_ends, gold)), comparable(map(_ends, predicted)), 0)))
         facts = examinee.stated.get((topic.position, task.name), [])
-        found = ground(facts, task, text, settings.policies)
+        found = ground(facts, task, text, policies)
         grounded += len(found.located)
         stated += len(found.located) + len(found.ungrounded)
         formed += record is not None
     rates = (_rate(grounded, stated), _rate(formed, len(outcomes)))
-    results = [_result(task.name, rows, settings.seed, *rates)]
-    return [*results, _result(ENDS, ends, settings.seed, *rates)] if task.name == "kge" else results
+    results = [_result(task.name, rows, seed, *rates)]
+    return [*results, _result(ENDS, ends, seed, *rates)] if task.name == "kge" else results
 
 
-async def _truth(task: Task, outcome: Outcome, known: OfflineTeacher, settings: Settings) -> list[Fact]:
+async def _truth(
+    task: Task, outcome: Outcome, known: OfflineTeacher, policies: Mapping[str, Policy]
+) -> list[Fact]:
     """Return the true facts for the keys of this record, grounded as the record's are."""
     topic, text = outcome.candidate.topic, outcome.candidate.text or ""
     keys: tuple[str, ...] = ()
     if task.name == "json":
         keys = tuple((await known.brief(topic, text, task, Ask()))["fields"])
     answer = await known.label(topic, text, task, Brief("", keys), Ask())
-    return [item.fact for item in ground(task.facts(answer), task, text, settings.policies).located]
+    return [item.fact for item in ground(task.facts(answer), task, text, policies).located]
 
 
 def _result(task: str, rows: list[Row], seed: int, grounding: Rate, form: Rate) -> Result:

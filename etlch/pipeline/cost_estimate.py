@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.prompts import Prompts
 from etlch.core.records import Topic
+from etlch.core.settings import PlanSettings, Settings, TeacherSettings
 from etlch.dataset.build_record import CHECKS, fixed_keys
 from etlch.llm.pricing import PILOT, Estimate, Work, cents, cost, estimate, find_price, price_table
 from etlch.llm.store import Store, Usage
@@ -61,7 +61,7 @@ def known(store: Store) -> Known:
 
 
 def works(
-    settings: Settings,
+    plan: PlanSettings,
     prompts: Prompts,
     tasks: Mapping[str, Task],
     topics: Iterable[Topic],
@@ -78,7 +78,7 @@ def works(
     where it is known, in UTF-8.
     """
     sample = list(islice(topics, 50))
-    language = settings.language
+    language = plan.language
     units = sum(topic.length or _OPEN_LENGTH[language] for topic in sample) / max(len(sample), 1)
     article = "x" * (article_bytes or int(units * _BYTES[language]))
     first = sample[0] if sample else Topic(0, "", "", language)
@@ -88,18 +88,18 @@ def works(
         return len(prompts.render(name, language, **values).encode())
 
     asked = []
-    if settings.label_first:
+    if plan.label_first:
         facts = [("x" * 12,) * 3] * 12
         bulk = size("article/around", facts=facts, names=[], **about)
         asked.append(("article/around", bulk, int(units * _TOKENS[language])))
-    elif settings.articles is None:
+    elif plan.articles is None:
         asked.append(("article/write", size("article/write", **about), int(units * _TOKENS[language])))
-    for name in () if settings.label_first else tasks:
+    for name in () if plan.label_first else tasks:
         told = {"article": article, "instruction": "x" * 200, "fields": ["x" * 12] * 5}
         if prompts.has(f"{name}/ask", language):
             bulk = size(f"{name}/ask", article=article, count=5, style="x" * 40, absent=1)
             asked.append((f"{name}/ask", bulk, _ANSWER))
-        types = {key: "x" * 30 for key in fixed_keys(prompts, name, language, settings)}
+        types = {key: "x" * 30 for key in fixed_keys(prompts, name, language, plan.ner_types)}
         asked.append((f"{name}/label", size(f"{name}/label", types=types, **told), _ANSWER))
     found = []
     for purpose, bulk, length in asked:
@@ -132,43 +132,43 @@ def forecast(
     article_bytes: int = 0,
 ) -> Estimate:
     """Return what is still to be paid for `needed` articles and their records."""
-    asked = works(settings, prompts, tasks, topics, needed, held, changed, article_bytes)
-    return estimate(asked, held.usage, find_price(settings))
+    asked = works(settings.plan, prompts, tasks, topics, needed, held, changed, article_bytes)
+    return estimate(asked, held.usage, find_price(settings.teacher))
 
 
-def in_words(found: Estimate, settings: Settings) -> list[str]:
+def in_words(found: Estimate, teacher: TeacherSettings) -> list[str]:
     """Return an estimate as lines for the terminal."""
     head = f"estimate: {found.calls:,} requests, {found.input_tokens:,} + {found.output_tokens:,} tokens"
     if found.cost is None:
-        return [f"{head}; no price is known for {settings.teacher} (setting `price`)", f"  {found.method}"]
-    dated = "setting `price`" if settings.price else f"prices of {price_table()['as_of']}"
+        return [f"{head}; no price is known for {teacher.name} (setting `price`)", f"  {found.method}"]
+    dated = "setting `price`" if teacher.price else f"prices of {price_table()['as_of']}"
     return [
         f"{head}, ${found.cost:.2f} (${found.low:.2f} to ${found.high:.2f}; {dated})",
         f"  {found.method}",
     ]
 
 
-def budget_in_words(found: Estimate, settings: Settings, spent: float) -> list[str]:
+def budget_in_words(found: Estimate, teacher: TeacherSettings, spent: float) -> list[str]:
     """Return a line about a budget that may run out, with one that would do; nothing where it will do."""
-    price = find_price(settings)
-    if settings.budget is None or price is None or found.high is None or not found.calls:
+    price = find_price(teacher)
+    if teacher.budget is None or price is None or found.high is None or not found.calls:
         return []
     # The last request must still find its reserve: its bytes as tokens, and the longest answer.
-    reserve = cost(price, int(found.input_tokens / found.calls * _BYTES_A_TOKEN), settings.max_tokens) or 0.0
+    reserve = cost(price, int(found.input_tokens / found.calls * _BYTES_A_TOKEN), teacher.max_tokens) or 0.0
     enough = cents(spent + found.high + reserve)
-    if settings.budget >= enough:
+    if teacher.budget >= enough:
         return []
     before = f" (${spent:.2f} of it spent)" if spent else ""
-    return [f"  the budget of ${settings.budget:.2f}{before} may run out; --budget {enough:.2f} would do"]
+    return [f"  the budget of ${teacher.budget:.2f}{before} may run out; --budget {enough:.2f} would do"]
 
 
-def refuse_if_dear(found: Estimate, settings: Settings) -> None:
+def refuse_if_dear(found: Estimate, budget: float | None) -> None:
     """Stop before anything is sent when much money is about to be spent without a word about it.
 
     Raises:
         EtlchError: the estimate is over UNASKED_LIMIT and no budget is named.
     """
-    if settings.budget is None and found.cost is not None and found.cost > UNASKED_LIMIT:
+    if budget is None and found.cost is not None and found.cost > UNASKED_LIMIT:
         raise EtlchError(
             f"this may cost ${found.cost:.2f}, and no budget is named",
             f"Add --budget {cents(found.high or found.cost):.2f} (a hard cap) if that is meant, or ask for smaller --sizes.",

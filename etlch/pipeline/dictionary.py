@@ -18,12 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etlch.core import manifest
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Fact, Json, Key, Model, Span
 from etlch.core.run_folder import Run
-from etlch.dataset.grounding import ground
+from etlch.core.settings import Settings
+from etlch.dataset.grounding import Policy, ground
 from etlch.pipeline.predict import Predicted, read_test, write_card, write_rows
 from etlch.quality.check_rows import Row, read_rows
 from etlch.tasks import Task, find_task
@@ -57,27 +56,26 @@ class Dictionary:
     fields: Mapping[str, Entries]
 
 
-def predict(run: Run, tasks: Sequence[str]) -> list[Predicted]:
+def predict(run: Run, settings: Settings, tasks: Sequence[str]) -> list[Predicted]:
     """Write the predictions and the model.json of a dictionary for each size of a run. Nothing is asked.
 
     Raises:
         EtlchError: no test set or training set, or other predictions in the folder.
     """
-    settings = manifest.read(run).settings
-    task_file = Path(settings.task_file) if settings.task_file else None
+    task_file = Path(settings.plan.task_file) if settings.plan.task_file else None
     done = []
-    for size in sorted(settings.sizes):
+    for size in sorted(settings.plan.sizes):
         model = Model(NAME, size, None, "baseline", None, None)
         for task in (find_task(name, task_file) for name in tasks):
             keys = read_test(run, task.name)
-            held = build(training_facts(run, settings, task, size), task)
-            texts = [answer(held, key, settings) for key in keys]
+            held = build(training_facts(run, settings.plan.language, task, size), task)
+            texts = [answer(held, key, settings.check.policies) for key in keys]
             done.append(write_rows(run, model.folder, task.name, keys, texts))
         write_card(run, model)
     return done
 
 
-def training_facts(run: Run, settings: Settings, task: Task, size: int) -> list[Fact]:
+def training_facts(run: Run, language: str, task: Task, size: int) -> list[Fact]:
     """Return the facts of all labels of a training file, repeats kept.
 
     Raises:
@@ -88,7 +86,7 @@ def training_facts(run: Run, settings: Settings, task: Task, size: int) -> list[
     for row in read_rows(path, str(path)):
         if not isinstance(row, Row):
             raise EtlchError(str(row), f"Write it with `etlch-data export {run.folder}`.")
-        facts += task.parse(row.output, settings.language, True).facts
+        facts += task.parse(row.output, language, True).facts
     return facts
 
 
@@ -110,7 +108,7 @@ def _entries(ordered: Iterable[Fact], task: Task) -> Entries:
     return Entries(facts, frozenset(phrase for phrases in facts for phrase in phrases))
 
 
-def answer(held: Dictionary, key: Key, settings: Settings) -> str:
+def answer(held: Dictionary, key: Key, policies: Mapping[str, Policy]) -> str:
     """Return the label text that the dictionary gives for one row of the test set."""
     asked = _names(key.schema, "required")
     if asked:
@@ -122,7 +120,7 @@ def answer(held: Dictionary, key: Key, settings: Settings) -> str:
         ]
     else:
         facts = find(held.whole, key.input)
-    located = ground(facts, held.task, key.input, settings.policies).located
+    located = ground(facts, held.task, key.input, policies).located
     return held.task.render([item.fact for item in located], _names(key.schema, "properties"), key.language)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from etlch.core import manifest
-from etlch.core.config import Settings, plain
+from etlch.core.config import plain
 from etlch.core.files import write_nouns
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.dataset import documents
 from etlch.dataset.build_record import Workshop
 from etlch.dataset.collect import Collected, Exhausted, Watcher, collect_sides, reasons
@@ -23,6 +24,7 @@ from etlch.pipeline.setup import (
     changed,
     chosen_prompts,
     chosen_tasks,
+    earlier,
     money_in_words,
     planned,
     refuse_impossible,
@@ -48,12 +50,11 @@ def counts(collected: Collected) -> dict[str, Json]:
     }
 
 
-def start(run: Run, settings: Settings, prompts: Prompts) -> None:
+def start(run: Run, before: Manifest | None, settings: Settings, prompts: Prompts) -> None:
     """Write run.yaml without counts: the folder is a run, and it is not finished.
 
     A grown run keeps its earlier counts until the new ones stand.
     """
-    before = manifest.read(run) if run.settings.exists() else None
     manifest.write(
         run,
         Manifest(
@@ -67,9 +68,11 @@ def start(run: Run, settings: Settings, prompts: Prompts) -> None:
 
 def finish(
     run: Run, settings: Settings, prompts: Prompts, collected: Collected, cost: dict[str, Json]
-) -> None:
-    """Write run.yaml with its counts, last of all files."""
-    manifest.write(run, Manifest(settings, used_prompts(prompts, settings), counts(collected), cost))
+) -> Manifest:
+    """Write run.yaml with its counts, last of all files, and return what it says."""
+    done = Manifest(settings, used_prompts(prompts, settings), counts(collected), cost)
+    manifest.write(run, done)
+    return done
 
 
 class Show(Protocol):
@@ -128,7 +131,7 @@ class Generated:
             lines.append(f"dropped: facts of {sum(lost.values())} records, see {self.run.rejected}")
         if self.cost.get("requests"):
             lines.append(money_in_words(self.cost))
-        largest = f"-{max(self.settings.sizes)}-s"
+        largest = f"-{max(self.settings.plan.sizes)}-s"
         first = next((name for name in self.recipes if name.startswith("train") and largest in name), None)
         if first:
             lines += [
@@ -151,23 +154,26 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     Raises:
         EtlchError: see the parts; nothing that was paid for is lost.
     """
-    settings = resume(run, settings)
-    prompts, tasks = chosen_prompts(settings), chosen_tasks(settings)
-    needed = settings.test + max(settings.sizes)
+    before = earlier(run)
+    settings = resume(run, before, settings)
+    plan, needed = settings.plan, settings.needed
+    prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
     refuse_impossible(settings)
-    article_bytes = documents.mean_bytes(settings, needed) if settings.articles else 0
-    for line in doubts(settings):
+    article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
+    for line in doubts(settings.export, plan.language):
         say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
-        for line in bill.forecast(needed, tasks, changed(run, prompts, settings), article_bytes):
+        for line in bill.forecast(needed, tasks, changed(before, prompts, settings), article_bytes):
             say(line)
-        start(run, settings, prompts)
+        start(run, before, settings, prompts)
         watcher = show(needed, bill.in_words)
-        workshop = Workshop(teacher, prompts, tasks, settings, watcher.note, bill.judge)
+        workshop = Workshop(teacher, prompts, tasks, settings.check, plan.ner_types, watcher.note, bill.judge)
         try:
             collected = await collect_sides(
                 workshop,
-                lambda: documents.candidates(settings) if settings.articles else planned(teacher),
+                plan,
+                settings.teacher.concurrency,
+                lambda: documents.candidates(plan) if plan.articles else planned(teacher),
                 watcher,
             )
         except Exhausted as failure:
@@ -177,10 +183,12 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
             watcher.close()
         cost = bill.cost()
     write(run, collected)
-    exported = export(run, settings)
-    finish(run, settings, prompts, collected, cost)
+    exported = export(run, settings, collected.records)
+    done = finish(run, settings, prompts, collected, cost)
     # Imported after the requests: these draw, and the first request shall wait for no plot.
     from etlch.quality import card, page
+    from etlch.quality.measure import Files
 
-    card.write(run, page.write(run))
-    return Generated(run, settings, counts(collected), cost, exported.recipes)
+    files = Files(tuple(collected.articles), tuple(collected.records), tuple(collected.rejected))
+    card.write(run, done, page.write(run, done, files))
+    return Generated(run, settings, done.counts, cost, exported.recipes)

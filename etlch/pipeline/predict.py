@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from etlch.core import manifest
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import dumps, read_lines, read_nouns, write_text
 from etlch.core.records import Json, Key, Model, to_dict
 from etlch.core.run_folder import Run
+from etlch.core.settings import TeacherSettings
 from etlch.export.data_files import turn
 from etlch.llm.client import Engine, open_engine
 from etlch.llm.errors import BadContent
@@ -54,13 +53,16 @@ Note = Callable[[str, int, int, float], None]
 """Called with (task, rows answered, rows, US dollars that the run has cost; 0 without a price)."""
 
 
-async def predict(run: Run, settings: Settings, folder: str, note: Note) -> list[Predicted]:
+async def predict(
+    run: Run, teacher: TeacherSettings, tasks: Sequence[str], folder: str, note: Note
+) -> list[Predicted]:
     """Write the prediction files of one model, and its model.json where there is none.
 
     Args:
         run: a run with LlamaFactory files.
-        settings: `teacher` is the model asked; tasks, endpoint, max_tokens, budget, `constrained`.
+        teacher: the model asked, its endpoint, max_tokens, budget, `constrained`.
             Without a `temperature` 0 is sent, as predictions of recipes do not sample either.
+        tasks: whose test sets are predicted.
         folder: name of the model's folder.
         note: takes the progress.
 
@@ -68,12 +70,12 @@ async def predict(run: Run, settings: Settings, folder: str, note: Note) -> list
         EtlchError: no test set, predictions of another origin in the folder, or the endpoint
             cannot be used; what was answered is not paid again.
     """
-    tests = {task: read_test(run, task) for task in settings.tasks}
+    tests = {task: read_test(run, task) for task in tasks}
     for task, keys in tests.items():
         _refuse_foreign(run.prediction_file(folder, task), keys)
-    async with open_engine(settings, run) as engine:
+    async with open_engine(teacher, run) as engine:
         done = await asyncio.gather(
-            *(_task(run, settings, folder, task, keys, engine, note) for task, keys in tests.items())
+            *(_task(run, teacher, folder, task, keys, engine, note) for task, keys in tests.items())
         )
     write_card(run, Model(folder, None, None, "baseline", None, None))
     return list(done)
@@ -85,13 +87,12 @@ def folder_name(model: str, constrained: bool) -> str:
     return f"{name}-constrained" if constrained else name
 
 
-def chosen_tasks(run: Run, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the tasks to predict: those wanted, else all of the run.
+def chosen_tasks(run: Run, known: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the tasks to predict: those wanted, else all known ones of the run.
 
     Raises:
         EtlchError: the run does not have one of them.
     """
-    known = manifest.read(run).settings.tasks
     for task in wanted or ():
         if task not in known:
             raise EtlchError(
@@ -124,7 +125,7 @@ def prompt(key: Key) -> str:
 
 
 async def _task(
-    run: Run, settings: Settings, folder: str, task: str, keys: list[Key], engine: Engine, note: Note
+    run: Run, teacher: TeacherSettings, folder: str, task: str, keys: list[Key], engine: Engine, note: Note
 ) -> Predicted:
     answered = cut = refused = stored = 0
     costs: list[float | None] = []
@@ -133,7 +134,7 @@ async def _task(
         nonlocal answered, cut, refused, stored
         text = ""
         try:
-            reply = await engine.ask(request(key, settings), f"predict/{task}")
+            reply = await engine.ask(request(key, teacher), f"predict/{task}")
         except BadContent:
             refused += 1
         else:
@@ -152,14 +153,14 @@ async def _task(
     return replace(written, cut=cut, refused=refused, stored=stored, usd=usd)
 
 
-def request(key: Key, settings: Settings) -> Request:
+def request(key: Key, teacher: TeacherSettings) -> Request:
     """Return what is asked for one row of the test set."""
     return Request(
-        model=settings.teacher,
+        model=teacher.name,
         messages=(Message("user", prompt(key)),),
-        max_tokens=settings.max_tokens,
-        temperature=0.0 if settings.temperature is None else settings.temperature,
-        schema=key.schema if settings.constrained else None,
+        max_tokens=teacher.max_tokens,
+        temperature=0.0 if teacher.temperature is None else teacher.temperature,
+        schema=key.schema if teacher.constrained else None,
     )
 
 
@@ -199,17 +200,15 @@ def _refuse_foreign(path: Path, keys: Sequence[Key]) -> None:
         )
 
 
-def settings_for(run: Run, settings: Settings, tasks: Sequence[str] | None) -> Settings:
-    """Return settings with the run's tasks (or those wanted) and its language.
+def refuse_offline(teacher: TeacherSettings) -> None:
+    """Stop where the offline teacher is to predict.
 
     Raises:
-        EtlchError: not a run, it lacks a task, or the offline teacher is asked for.
+        EtlchError: it is.
     """
-    if settings.teacher == "offline":
+    if teacher.name == "offline":
         raise EtlchError(
             "the offline teacher cannot be a row of the table: it wrote the gold of its own articles, "
             "and labels no others",
             "Name a model at an endpoint, or --model dictionary: a row that needs none.",
         )
-    kept = manifest.read(run).settings
-    return replace(settings, tasks=chosen_tasks(run, tasks), language=kept.language)

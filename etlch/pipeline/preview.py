@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import CheckSettings, PlanSettings, Settings
 from etlch.dataset.build_record import Candidate, Outcome, Workshop
 from etlch.dataset.documents import candidates
 from etlch.llm.client import Engine
@@ -61,12 +61,12 @@ async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Sent
     Raises:
         EtlchError: wrong prompts, or there is no such place.
     """
-    prompts, notebook = chosen_prompts(settings), _Notebook()
-    once = dataclasses.replace(settings, asks=1, min_chars=0)
+    prompts, notebook = chosen_prompts(settings.plan), _Notebook()
+    once = dataclasses.replace(settings.check, max_attempts=1, min_chars=0)
     # A notebook is all of an engine that a teacher uses.
-    teacher = ModelTeacher(once, prompts, cast(Engine, notebook))
-    workshop = _workshop(once, teacher)
-    candidate = _take(candidates(settings) if settings.articles else planned(teacher), place)
+    teacher = ModelTeacher(settings.teacher, settings.plan, prompts, cast(Engine, notebook))
+    workshop = _workshop(settings.plan, once, teacher)
+    candidate = _take(candidates(settings.plan) if settings.plan.articles else planned(teacher), place)
     await workshop.make(candidate)
     return candidate, notebook.sent
 
@@ -77,16 +77,17 @@ async def written(settings: Settings, place: int) -> Outcome:
     Raises:
         EtlchError: no such domain or genre, or phrase data that are wrong.
     """
-    teacher = offline_teacher(settings, chosen_prompts(settings))
-    return await _workshop(settings, teacher).make(_take(planned(teacher), place))
+    teacher = offline_teacher(settings.plan, chosen_prompts(settings.plan))
+    return await _workshop(settings.plan, settings.check, teacher).make(_take(planned(teacher), place))
 
 
-def _workshop(settings: Settings, teacher: Teacher) -> Workshop:
+def _workshop(plan: PlanSettings, check: CheckSettings, teacher: Teacher) -> Workshop:
     return Workshop(
         teacher,
-        chosen_prompts(settings),
-        chosen_tasks(settings),
-        settings,
+        chosen_prompts(plan),
+        chosen_tasks(plan),
+        check,
+        plan.ner_types,
         lambda stage, event: None,
         lambda key, ok, reasons: None,
     )

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from etlch.core.config import Settings
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.build_record import CHECKS
 from etlch.llm.client import Engine, open_engine
 from etlch.llm.pricing import find_price
@@ -90,31 +90,31 @@ async def open_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncI
     Raises:
         EtlchError: no key, an unknown model, or another process works on this run.
     """
-    if settings.teacher == "offline":
+    if settings.teacher.name == "offline":
         with locked(run):
-            yield Opened(offline_teacher(settings, prompts), Free())
+            yield Opened(offline_teacher(settings.plan, prompts), Free())
         return
     async with open_model_teacher(settings, prompts, run) as opened:
-        if settings.label_first and isinstance(opened.teacher, ModelTeacher):
+        if settings.plan.label_first and isinstance(opened.teacher, ModelTeacher):
             from etlch.teachers.label_first import LabelFirst
 
-            drawn = offline_teacher(settings, prompts)
+            drawn = offline_teacher(settings.plan, prompts)
             yield Opened(LabelFirst(opened.teacher.name, opened.teacher, drawn, prompts), opened.bill)
         else:
             yield opened
 
 
-def offline_teacher(settings: Settings, prompts: Prompts) -> OfflineTeacher:
+def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
     """Return the offline teacher of these settings; its phrase data are read when it first writes."""
     from etlch.teachers.offline.teacher import OfflineTeacher
 
     return OfflineTeacher(
-        settings.seed,
+        plan.seed,
         prompts,
-        settings.language,
-        domains=settings.domains,
-        genres=settings.genres,
-        lengths=settings.lengths or (0,),
+        plan.language,
+        domains=plan.domains,
+        genres=plan.genres,
+        lengths=plan.lengths or (0,),
     )
 
 
@@ -125,8 +125,8 @@ async def open_model_teacher(settings: Settings, prompts: Prompts, run: Run) -> 
     Raises:
         EtlchError: as open_engine says.
     """
-    async with open_engine(settings, run) as engine:
-        teacher = ModelTeacher(settings, prompts, engine)
+    async with open_engine(settings.teacher, run) as engine:
+        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, engine)
         yield Opened(teacher, ModelBill(teacher, settings, prompts, engine))
 
 
@@ -145,7 +145,7 @@ class ModelBill:
         self._settings = settings
         self._prompts = prompts
         self._engine = engine
-        self._priced = find_price(settings) is not None
+        self._priced = find_price(settings.teacher) is not None
 
     def forecast(
         self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
@@ -156,11 +156,11 @@ class ModelBill:
         found = estimates.forecast(
             self._settings, self._prompts, tasks, topics, needed, held, changed, article_bytes
         )
-        estimates.refuse_if_dear(found, self._settings)
+        estimates.refuse_if_dear(found, self._settings.teacher.budget)
         spent = self._engine.store.spent()
         return [
-            *estimates.in_words(found, self._settings),
-            *estimates.budget_in_words(found, self._settings, spent),
+            *estimates.in_words(found, self._settings.teacher),
+            *estimates.budget_in_words(found, self._settings.teacher, spent),
         ]
 
     def in_words(self) -> str:

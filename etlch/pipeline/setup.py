@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 from etlch.core import manifest
-from etlch.core.config import Settings
+from etlch.core.config import changed as changed_settings
+from etlch.core.config import plain
 from etlch.core.errors import EtlchError
+from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import TASKS, Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.build_record import Candidate
 from etlch.tasks import Task, find_task
 from etlch.teachers.base import Teacher
@@ -23,57 +25,68 @@ def planned(teacher: Teacher) -> Iterator[Candidate]:
         yield Candidate(f"a{topic.position:05d}", topic, f"teacher:{teacher.name}")
 
 
-def chosen_tasks(settings: Settings) -> dict[str, Task]:
+def chosen_tasks(plan: PlanSettings) -> dict[str, Task]:
     """Return the tasks of a run, in the order in which its files list them.
 
     Raises:
         EtlchError: there is no such task.
     """
-    path = Path(settings.task_file) if settings.task_file else None
-    ordered = sorted(
-        settings.tasks, key=lambda name: (TASKS.index(name) if name in TASKS else len(TASKS), name)
-    )
+    path = Path(plan.task_file) if plan.task_file else None
+    ordered = sorted(plan.tasks, key=lambda name: (TASKS.index(name) if name in TASKS else len(TASKS), name))
     return {name: find_task(name, path) for name in ordered}
 
 
-def chosen_prompts(settings: Settings) -> Prompts:
+def chosen_prompts(plan: PlanSettings) -> Prompts:
     """Return the prompts of a run, checked.
 
     Raises:
         EtlchError: an override matches no prompt or uses an undefined variable.
     """
     # Two folders may hold files without a shipped twin: own tasks, and domains of the offline teacher.
-    own_tasks = ("offline", *(name for name in settings.tasks if name not in TASKS))
-    prompts = Prompts(Path(settings.prompts) if settings.prompts else None, own_tasks)
+    own_tasks = ("offline", *(name for name in plan.tasks if name not in TASKS))
+    prompts = Prompts(Path(plan.prompts) if plan.prompts else None, own_tasks)
     prompts.check()
     return prompts
 
 
-def resume(run: Run, settings: Settings) -> Settings:
-    """Return the settings for a run folder that may exist: earlier tasks stay, and sizes that were finished.
+def earlier(run: Run) -> Manifest | None:
+    """Return what run.yaml says of a run folder that may exist.
+
+    Raises:
+        EtlchError: a file stands where the folder should, or run.yaml cannot be read.
+    """
+    if run.folder.is_file():
+        raise EtlchError(f"{run.folder} is a file", "Name a folder with --out.")
+    return manifest.read(run) if run.settings.exists() else None
+
+
+def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
+    """Return settings for a run that may stand already: its tasks stay, and the sizes that were finished.
+
+    Args:
+        run: the folder, for messages.
+        before: what its run.yaml says; None of a new run.
+        settings: what is asked for now.
 
     Raises:
         EtlchError: what the folder was made with does not fit what is asked for now.
     """
-    if not run.settings.exists():
-        if run.folder.is_file():
-            raise EtlchError(f"{run.folder} is a file", "Name a folder with --out.")
+    if before is None:
         return settings
-    held = manifest.read(run)
-    before = held.settings
+    earlier, wanted = plain(before.settings), plain(settings)
     for name in ("teacher", "language", "seed", "test", "articles", "ner_types", "split_by", "label_first"):
-        if name == "test" and not held.counts:
+        if name == "test" and not before.counts:
             continue  # no test set stands yet
-        was, now = getattr(before, name), getattr(settings, name)
+        was, now = earlier[name], wanted[name]
         if was != now:
             option = f"--{name} {was}" if name in _OPTIONS else f"{name}: {was} in the settings file"
             raise EtlchError(
                 f"{run.folder} was made with {name} {was}, not {now}",
                 f"Repeat it ({option}), or name another folder with --out.",
             )
-    sizes = tuple(sorted({*settings.sizes, *(before.sizes if held.counts else ())}))
-    tasks = tuple(dict.fromkeys((*before.tasks, *settings.tasks)))
-    return dataclasses.replace(settings, sizes=sizes, tasks=tasks)
+    sizes = sorted({*wanted["sizes"], *(earlier["sizes"] if before.counts else ())})
+    tasks = tuple(dict.fromkeys((*earlier["tasks"], *wanted["tasks"])))
+    return changed_settings(settings, sizes=sizes, tasks=tasks)
 
 
 _OPTIONS = ("teacher", "language", "seed", "test", "articles")
@@ -81,34 +94,32 @@ _OPTIONS = ("teacher", "language", "seed", "test", "articles")
 
 def used_prompts(prompts: Prompts, settings: Settings) -> dict[str, str]:
     """Return name → hash of the prompt files that this run can use."""
-    if settings.teacher == "offline" or settings.label_first:
+    if settings.teacher.name == "offline" or settings.plan.label_first:
         wanted = [
             "offline",
-            *(f"{task}/{part}" for task in settings.tasks for part in ("instruction", "types")),
+            *(f"{task}/{part}" for task in settings.plan.tasks for part in ("instruction", "types")),
         ]
     else:
-        wanted = [*settings.tasks]
-    if settings.teacher != "offline":
+        wanted = [*settings.plan.tasks]
+    if settings.teacher.name != "offline":
         wanted.append("common/again")
-        if settings.label_first:
+        if settings.plan.label_first:
             wanted.append("article/around")
-        elif not settings.articles:
-            wanted += ["article/write", f"topics/{settings.language}"]
-    return prompts.fingerprint(wanted, settings.language)
+        elif not settings.plan.articles:
+            wanted += ["article/write", f"topics/{settings.plan.language}"]
+    return prompts.fingerprint(wanted, settings.plan.language)
 
 
-def changed(run: Run, prompts: Prompts, settings: Settings) -> list[str]:
+def changed(before: Manifest | None, prompts: Prompts, settings: Settings) -> list[str]:
     """Return the prompt files whose requests are not those of the run's replies on file.
 
     They are those with another text; all of them where every request has another key.
     """
-    if not run.settings.exists():
+    if before is None:
         return []
-    before = manifest.read(run)
     now = used_prompts(prompts, settings)
-    if any(
-        getattr(before.settings, name) != getattr(settings, name) for name in ("max_tokens", "temperature")
-    ):
+    was, wanted = before.settings.teacher, settings.teacher
+    if (was.max_tokens, was.temperature) != (wanted.max_tokens, wanted.temperature):
         return list(now)
     return [name for name, mark in now.items() if name in before.prompts and before.prompts[name] != mark]
 
@@ -122,18 +133,18 @@ def money_in_words(cost: dict[str, Json]) -> str:
 
 def refuse_impossible(settings: Settings) -> None:
     """Stop before anything is written on what no teacher can do."""
-    if settings.articles and settings.teacher == "offline":
+    if settings.plan.articles and settings.teacher.name == "offline":
         raise EtlchError(
             "the offline teacher cannot label foreign text",
             "Use a model for --articles, e.g. --teacher gpt-4o-mini, or leave --articles out.",
         )
-    if settings.articles and settings.label_first:
+    if settings.plan.articles and settings.plan.label_first:
         raise EtlchError(
             "label_first writes an article around drawn facts, and --articles brings articles",
             "Leave one of them out.",
         )
-    own = [name for name in settings.tasks if name not in TASKS]
-    if own and settings.teacher == "offline":
+    own = [name for name in settings.plan.tasks if name not in TASKS]
+    if own and settings.teacher.name == "offline":
         raise EtlchError(
             f"the offline teacher knows the tasks {', '.join(TASKS)}, not '{own[0]}'",
             "Use a model for a task of your own, e.g. --teacher gpt-4o-mini.",

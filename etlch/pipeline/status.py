@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from etlch.core import manifest
-from etlch.core.config import Settings, plain
+from etlch.core.config import plain
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.dataset.build_record import CHECKS
 from etlch.llm.client import is_locked
 from etlch.llm.store import Store, Usage
@@ -49,9 +50,9 @@ def read(run: Run) -> Status:
     """
     held = manifest.read(run)
     settings = held.settings
-    needed = settings.test + max(settings.sizes)
+    needed = settings.needed
     finished = held.counts.get("articles", -1) >= needed
-    models = dict(_models(run))
+    models = dict(_models(run, settings.plan.tasks))
     if not run.replies.exists():
         accepted = held.counts.get("articles", 0)
         rejected = sum(held.counts.get("rejected", {}).values())
@@ -88,8 +89,8 @@ def in_words(run: Run, status: Status) -> str:
     state = _state(status)
     lines = [
         f"{run.folder}: {state}",
-        f"  teacher {settings.teacher}, {settings.language}, tasks {', '.join(settings.tasks)}, "
-        f"sizes {', '.join(map(str, settings.sizes))}, test {settings.test}, seed {settings.seed}",
+        f"  teacher {settings.teacher.name}, {settings.plan.language}, tasks {', '.join(settings.plan.tasks)}, "
+        f"sizes {', '.join(map(str, settings.plan.sizes))}, test {settings.plan.test}, seed {settings.plan.seed}",
         f"  candidates: {status.accepted} accepted of {status.needed} needed, {status.rejected} rejected",
     ]
     lines += [
@@ -140,12 +141,7 @@ def _state(status: Status) -> str:
     return "going" if status.going else "finished" if status.finished else "stopped"
 
 
-def _models(run: Run) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _models(run: Run, tasks: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for card in sorted(run.predictions.glob("*/model.json")):
         name = card.parent.name
-        yield name, tuple(task for task in read_tasks(run) if run.prediction_file(name, task).exists())
-
-
-def read_tasks(run: Run) -> tuple[str, ...]:
-    """Return the tasks of a run."""
-    return manifest.read(run).settings.tasks
+        yield name, tuple(task for task in tasks if run.prediction_file(name, task).exists())

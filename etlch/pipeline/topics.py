@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, read_text, write_text
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings, TeacherSettings
 from etlch.llm.client import Engine, open_engine
 from etlch.llm.errors import BadContent
 from etlch.llm.pricing import Work, estimate, find_price
@@ -95,26 +95,35 @@ async def grow(
             a teacher that does not name enough, or transport trouble. Nothing is written then.
     """
     _refuse(settings, parts, subjects)
-    prompts = chosen_prompts(replace(settings, prompts=str(folder) if folder.is_dir() else None))
-    path = folder / "topics" / f"{settings.language}.yaml"
+    prompts = chosen_prompts(replace(settings.plan, prompts=str(folder) if folder.is_dir() else None))
+    path = folder / "topics" / f"{settings.plan.language}.yaml"
     here: Branches = {}
     stands = path.exists()
     if stands:
-        read_tree(prompts, settings.language, (), ())
+        read_tree(prompts, settings.plan.language, (), ())
         here = prompts.data(f"topics/{path.name}")["domains"]
-    wanted = list(dict.fromkeys(domain.strip() for domain in settings.domains))
+    wanted = list(dict.fromkeys(domain.strip() for domain in settings.plan.domains))
     kept = tuple(domain for domain in wanted if domain in here)
     new = [domain for domain in wanted if domain not in here]
     if not new:
         return Grown(path, {}, kept)
-    async with open_engine(settings, Run(folder)) as engine:
-        for line in _forecast(settings, prompts, engine, len(new), parts, subjects):
+    async with open_engine(settings.teacher, Run(folder)) as engine:
+        for line in _forecast(
+            settings.teacher, settings.plan.language, prompts, engine, len(new), parts, subjects
+        ):
             say(line)
-        teacher = ModelTeacher(settings, prompts, engine)
+        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, engine)
         taken = {_form(name) for name in [*_names(here), *new]}
-        added = await _Asker(teacher, prompts, settings, taken, say).branches(new, parts, subjects)
+        added = await _Asker(
+            teacher, prompts, settings.plan.language, settings.check.max_attempts, taken, say
+        ).branches(new, parts, subjects)
         say(money_in_words(ModelBill(teacher, settings, prompts, engine).cost()))
-    write_text(path, _extended(path, here, added) if stands else _tree_file(prompts, settings, added))
+    write_text(
+        path,
+        _extended(path, here, added)
+        if stands
+        else _tree_file(prompts, settings.teacher.name, settings.plan.language, added),
+    )
     return Grown(path, added, kept)
 
 
@@ -146,7 +155,8 @@ class _Asker:
 
     teacher: ModelTeacher
     prompts: Prompts
-    settings: Settings
+    language: str
+    max_attempts: int
     taken: set[str]
     say: Callable[[str], None]
 
@@ -167,22 +177,22 @@ class _Asker:
         return held
 
     async def _fill(self, places: Sequence[_Place], count: int) -> None:
-        """Ask, at most `asks` times a place, until each has its names.
+        """Ask, at most `max_attempts` times a place, until each has its names.
 
         Raises:
             EtlchError: one is still short, or the run cannot go on.
         """
         short = list(places)
-        for sample in range(self.settings.asks):
+        for sample in range(self.max_attempts):
             answers = await asyncio.gather(*(self._ask(place, count, sample) for place in short))
             for place, answer in zip(short, answers, strict=True):
                 self._take(place, count, answer)
             short = [place for place in short if len(place.names) < count]
         if short:
-            raise _too_few(short, count, self.settings)
+            raise _too_few(short, count, self.teacher.name, self.max_attempts)
 
     async def _ask(self, place: _Place, count: int, sample: int) -> list[str] | BadContent:
-        language = self.settings.language
+        language = self.language
         prompt = self.prompts.render(
             PURPOSE,
             language,
@@ -205,7 +215,7 @@ class _Asker:
         if isinstance(answer, BadContent):
             reasons, answer = [*answer.reasons], []
         for name in answer:
-            why = problem(name, self.settings.language, self.taken)
+            why = problem(name, self.language, self.taken)
             if why:
                 reasons.append(why)
             elif len(place.names) < count:
@@ -214,25 +224,25 @@ class _Asker:
         place.reasons = list(dict.fromkeys([*place.reasons, *reasons]))
 
 
-def _too_few(short: Sequence[_Place], count: int, settings: Settings) -> EtlchError:
+def _too_few(short: Sequence[_Place], count: int, teacher: str, max_attempts: int) -> EtlchError:
     first = short[0]
     why = f" ({'; '.join(first.reasons[:3])})" if first.reasons else ""
     more = f"; {len(short) - 1} more places are short" if len(short) > 1 else ""
     return EtlchError(
-        f"{settings.teacher} named {len(first.names)} of {count} for '{first.part or first.domain}'"
-        f" in {settings.asks} asks{why}{more}",
-        "Raise `asks` in the settings file: what was answered is not paid again. Or ask for fewer.",
+        f"{teacher} named {len(first.names)} of {count} for '{first.part or first.domain}'"
+        f" in {max_attempts} attempts{why}{more}",
+        "Raise `max_attempts` in the settings file: what was answered is not paid again. Or ask for fewer.",
     )
 
 
 def _refuse(settings: Settings, parts: int, subjects: int) -> None:
-    if settings.teacher == "offline":
+    if settings.teacher.name == "offline":
         raise EtlchError(
             "the offline teacher cannot write a topic tree",
             "Name a model, e.g. --teacher gpt-4o-mini. The offline teacher's own domains are phrase data,"
             " see docs/offline-teacher.md.",
         )
-    if not any(domain.strip() for domain in settings.domains):
+    if not any(domain.strip() for domain in settings.plan.domains):
         raise EtlchError("no domain is named", 'Name your fields: --domains "shipping law,wind power".')
     for option, count in (("--sub-domains", parts), ("--subjects", subjects)):
         if count < 1:
@@ -240,7 +250,13 @@ def _refuse(settings: Settings, parts: int, subjects: int) -> None:
 
 
 def _forecast(
-    settings: Settings, prompts: Prompts, engine: Engine, domains: int, parts: int, subjects: int
+    teacher: TeacherSettings,
+    language: str,
+    prompts: Prompts,
+    engine: Engine,
+    domains: int,
+    parts: int,
+    subjects: int,
 ) -> list[str]:
     """Return the estimate of the whole of it in words; what is on file costs nothing.
 
@@ -249,22 +265,22 @@ def _forecast(
     """
     name = "x" * 20
     told = {"domain": name, "part": name, "others": [name] * parts, "held": [], "reasons": []}
-    size = len(prompts.render(PURPOSE, settings.language, count=subjects, **told).encode())
+    size = len(prompts.render(PURPOSE, language, count=subjects, **told).encode())
     works = [
         Work(PURPOSE, domains, size, parts * _TOKENS_A_NAME),
         Work(PURPOSE, domains * parts, size, subjects * _TOKENS_A_NAME),
     ]
-    found = estimate(works, engine.store.usage(), find_price(settings))
-    estimates.refuse_if_dear(found, settings)
-    return estimates.in_words(found, settings)
+    found = estimate(works, engine.store.usage(), find_price(teacher))
+    estimates.refuse_if_dear(found, teacher.budget)
+    return estimates.in_words(found, teacher)
 
 
-def _tree_file(prompts: Prompts, settings: Settings, added: Branches) -> str:
+def _tree_file(prompts: Prompts, teacher: str, language: str, added: Branches) -> str:
     """Return a new file: the domains, and genres and lengths as they ship."""
-    shipped = prompts.data(f"topics/{settings.language}.yaml")
+    shipped = prompts.data(f"topics/{language}.yaml")
     styles = {name: shipped[name] for name in ("genres", "lengths")}
     return (
-        f"# Topics: domain, sub-domain, subjects. Written by {settings.teacher}; edit them as you like.\n"
+        f"# Topics: domain, sub-domain, subjects. Written by {teacher}; edit them as you like.\n"
         f"{dump_yaml({'domains': added, **styles})}"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from etlch.core import manifest
 from etlch.core.files import dump_yaml, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import Json
@@ -18,13 +17,9 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 PAPER = "https://arxiv.org/abs/2509.08381"
 
 
-def write(run: Run, quality: Quality) -> None:
-    """Write README.md of a run.
-
-    Raises:
-        EtlchError: run.yaml cannot be read.
-    """
-    write_text(run.card, render(run, manifest.read(run), quality))
+def write(run: Run, held: Manifest, quality: Quality) -> None:
+    """Write README.md of a run, from what run.yaml says and what was measured."""
+    write_text(run.card, render(run, held, quality))
 
 
 def render(run: Run, held: Manifest, quality: Quality) -> str:
@@ -36,8 +31,8 @@ def render(run: Run, held: Manifest, quality: Quality) -> str:
     parts = [
         f"---\n{dump_yaml(metadata(held, quality))}---",
         f"# {run.name}",
-        f"{quality.articles:,} articles in {settings.language} with labels for "
-        f"{', '.join(settings.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
+        f"{quality.articles:,} articles in {settings.plan.language} with labels for "
+        f"{', '.join(settings.plan.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
         "Every label was written by code from facts that code located in the article.",
         _origin(held),
         _table("Quality", ("what", "number", "meaning"), summary(quality)),
@@ -55,12 +50,18 @@ def metadata(held: Manifest, quality: Quality) -> dict[str, Json]:
     settings = held.settings
     rows = sum(quality.records.values())
     return {
-        "language": [{"zh-TW": "zh", "zh-CN": "zh"}.get(settings.language, settings.language)],
+        "language": [{"zh-TW": "zh", "zh-CN": "zh"}.get(settings.plan.language, settings.plan.language)],
         "license": "other",
         "license_name": "see-below",
         "size_categories": [next((name for most, name in _SIZES if rows < most), "n>1M")],
-        "task_categories": sorted({_TASKS.get(task, "text-generation") for task in settings.tasks}),
-        "tags": ["information-extraction", "synthetic", "etlch", settings.language, *settings.tasks],
+        "task_categories": sorted({_TASKS.get(task, "text-generation") for task in settings.plan.tasks}),
+        "tags": [
+            "information-extraction",
+            "synthetic",
+            "etlch",
+            settings.plan.language,
+            *settings.plan.tasks,
+        ],
     }
 
 
@@ -68,8 +69,8 @@ def _origin(held: Manifest) -> str:
     settings = held.settings
     texts = (
         "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
-        if settings.articles
-        else f"written by the teacher, plan seed {settings.seed}"
+        if settings.plan.articles
+        else f"written by the teacher, plan seed {settings.plan.seed}"
     )
     return "\n".join(
         [
@@ -77,9 +78,9 @@ def _origin(held: Manifest) -> str:
             "",
             f"- teacher: {_teacher(held)}",
             f"- articles: {texts}",
-            f"- labels: answered by the teacher under a response schema, grounded (policy `{settings.ungrounded}` for "
+            f"- labels: answered by the teacher under a response schema, grounded (policy `{settings.check.ungrounded}` for "
             "what does not stand in the article), rendered and read back by code",
-            f"- settings: run.yaml, which holds every one of them; endpoint: {_endpoint(settings.base_url)}",
+            f"- settings: run.yaml, which holds every one of them; endpoint: {_endpoint(settings.teacher.base_url)}",
         ]
     )
 
@@ -93,9 +94,9 @@ def _endpoint(url: str | None) -> str:
 
 
 def _teacher(held: Manifest) -> str:
-    if held.settings.teacher == "offline":
+    if held.settings.teacher.name == "offline":
         return "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
-    return f"`{held.settings.teacher}`, temperature {held.settings.temperature or 'as the endpoint sets it'}"
+    return f"`{held.settings.teacher.name}`, temperature {held.settings.teacher.temperature or 'as the endpoint sets it'}"
 
 
 def _attrition(quality: Quality) -> str:
@@ -107,17 +108,17 @@ def _attrition(quality: Quality) -> str:
 
 def _splits(held: Manifest) -> str:
     settings = held.settings
-    sizes = ", ".join(f"{size:,}" for size in sorted(settings.sizes))
+    sizes = ", ".join(f"{size:,}" for size in sorted(settings.plan.sizes))
     return "\n".join(
         [
             "## Splits",
             "",
-            f"The first {settings.test:,} articles are the test set, the same for all tasks. The training sizes "
+            f"The first {settings.plan.test:,} articles are the test set, the same for all tasks. The training sizes "
             f"({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
             "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected"
             + (
-                f", and no {settings.split_by} of the test set is trained on."
-                if settings.split_by != "article"
+                f", and no {settings.plan.split_by} of the test set is trained on."
+                if settings.plan.split_by != "article"
                 else "."
             ),
         ]
@@ -136,16 +137,16 @@ def _cost(held: Manifest) -> str:
 def _licence(held: Manifest) -> str:
     settings = held.settings
     lines = ["## Licences and terms", ""]
-    if settings.teacher == "offline":
+    if settings.teacher.name == "offline":
         lines.append(
             "- Articles and labels are made from etlch's phrase data (Apache-2.0); no model's terms apply."
         )
     else:
         lines.append(
-            f"- Articles and labels are answers of `{settings.teacher}`: its provider's terms of use apply, such as "
+            f"- Articles and labels are answers of `{settings.teacher.name}`: its provider's terms of use apply, such as "
             "OpenAI's on models that compete with theirs. Read them before you publish data or models."
         )
-    if settings.articles:
+    if settings.plan.articles:
         lines.append("- The articles are other people's texts: their licence applies to them here too.")
     lines += [
         "- A model trained on this data also carries its base model's licence. The Llama 3 licences demand that the "

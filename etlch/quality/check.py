@@ -6,17 +6,17 @@ the task's format, the row's own input, the keys, the records, the promised size
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from etlch.core import manifest
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, read_text
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
+from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.dedup import Copies
 from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.data_files import COLUMNS, INFO, SHOT_COLUMNS, turn
@@ -65,27 +65,30 @@ def prove(run: Run) -> Proof:
     """
     held = manifest.read(run)
     settings = held.settings
-    _refuse_renamed(run, settings)
-    task_file = Path(settings.task_file) if settings.task_file else None
-    tasks = {name: find_task(name, task_file) for name in settings.tasks}
-    prover = _Prover(run, settings, tasks, Sources(run, settings, tasks))
+    _refuse_renamed(run, settings.plan)
+    task_file = Path(settings.plan.task_file) if settings.plan.task_file else None
+    tasks = {name: find_task(name, task_file) for name in settings.plan.tasks}
+    prover = _Prover(
+        run, settings, tasks, Sources(run, tasks, settings.plan.split_by, settings.check.policies)
+    )
+    wanted = expected(run, settings.plan, settings.export.shots)
     problems = (
         *prover.sources.read(held),
-        *_info(run, settings),
+        *_info(run, wanted),
         *_tests(prover),
         *(problem for task in tasks for problem in _sizes(prover, task)),
-        *_recipes(run, settings),
+        *_recipes(run, wanted),
     )
     return Proof(problems, prover.files, prover.rows)
 
 
-def _refuse_renamed(run: Run, settings: Settings) -> None:
+def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
     """Say once, and not at every file, that the files carry another folder's name.
 
     Raises:
         EtlchError: they do.
     """
-    end = run.stem(settings.tasks[0], "train", min(settings.sizes)).removeprefix(run.name) + ".json"
+    end = run.stem(plan.tasks[0], "train", min(plan.sizes)).removeprefix(run.name) + ".json"
     named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
     if named and run.name not in named:
         raise EtlchError(
@@ -96,22 +99,22 @@ def _refuse_renamed(run: Run, settings: Settings) -> None:
         )
 
 
-def expected(run: Run, settings: Settings) -> dict[str, dict[str, str]]:
+def expected(run: Run, plan: PlanSettings, shots: int) -> dict[str, dict[str, str]]:
     """Return the data sets that a run must have, with their columns."""
     columns = {}
-    for task in settings.tasks:
-        if settings.test:
+    for task in plan.tasks:
+        if plan.test:
             columns[run.stem(task, "test")] = COLUMNS
-        if settings.test and settings.shots:
-            columns[run.stem(task, few_shot(settings.shots))] = SHOT_COLUMNS
-        for size in sorted(settings.sizes):
+        if plan.test and shots:
+            columns[run.stem(task, few_shot(shots))] = SHOT_COLUMNS
+        for size in sorted(plan.sizes):
             columns[run.stem(task, "train", size)] = COLUMNS
             if size >= FOLD:
                 columns[run.stem(task, "val", size)] = COLUMNS
     return columns
 
 
-def _info(run: Run, settings: Settings) -> Iterator[Problem]:
+def _info(run: Run, wanted: Mapping[str, dict[str, str]]) -> Iterator[Problem]:
     """Check dataset_info.json: its entries, their columns and their formatting."""
     path = run.llamafactory / INFO
     name = f"{run.llamafactory.name}/{INFO}"
@@ -129,7 +132,6 @@ def _info(run: Run, settings: Settings) -> Iterator[Problem]:
         return
     if not text.isascii():
         yield Problem(name, None, "not ASCII: LlamaFactory reads it in the machine's own encoding")
-    wanted = expected(run, settings)
     for stem in [*wanted, *(entry for entry in info if entry not in wanted)]:
         entry = info.get(stem)
         for reason in _entry_problems(stem, entry, wanted.get(stem)):
@@ -160,7 +162,7 @@ def _line_of(text: str, stem: str) -> int | None:
 
 def _tests(prover: _Prover) -> Iterator[Problem]:
     """Check the test files of each task and remember their inputs."""
-    for task in prover.tasks if prover.settings.test else ():
+    for task in prover.tasks if prover.settings.plan.test else ():
         stem = prover.run.stem(task, "test")
         marks = []
         for item in _data_set(prover, task, stem, keyed=True):
@@ -174,8 +176,8 @@ def _tests(prover: _Prover) -> Iterator[Problem]:
                 prover.test_inputs[mark] = where
                 prover.test.add(where, item.input)
                 prover.test_groups.add(prover.sources.groups.get(mark, where))
-        yield from _count(prover.run, stem, len(marks), prover.settings.test)
-        if prover.settings.shots:
+        yield from _count(prover.run, stem, len(marks), prover.settings.plan.test)
+        if prover.settings.export.shots:
             yield from _shots(prover, task, marks)
 
 
@@ -187,8 +189,8 @@ def _shots(prover: _Prover, task: str, test: list[int]) -> Iterator[Problem]:
         task: its task.
         test: fingerprints of the rows of the test file.
     """
-    run, shots = prover.run, prover.settings.shots
-    source = run.stem(task, "train", min(prover.settings.sizes))
+    run, shots = prover.run, prover.settings.export.shots
+    source = run.stem(task, "train", min(prover.settings.plan.sizes))
     stem = run.stem(task, few_shot(shots))
     taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, Row)]
     examples = tuple((turn(row.instruction, row.input), row.output) for row in taken)
@@ -209,7 +211,7 @@ def _shots(prover: _Prover, task: str, test: list[int]) -> Iterator[Problem]:
 def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
     """Check the train and val files of a task: their rows, counts, nesting and leaks."""
     before: dict[str, set[int]] = {"train": set(), "val": set()}
-    for size in sorted(prover.settings.sizes):
+    for size in sorted(prover.settings.plan.sizes):
         trained: set[int] = set()
         for use, promised in (("train", size - size // FOLD), ("val", size // FOLD)):
             if not promised:
@@ -271,8 +273,8 @@ def _reasons(prover: _Prover, task: str, row: Row) -> list[str]:
         return []
     record = prover.sources.record(task, row)
     schema = None if record is None else record.schema
-    language = prover.settings.language if record is None else record.language
-    reasons = row_problems(row, prover.tasks[task], language, schema, prover.settings.policies)
+    language = prover.settings.plan.language if record is None else record.language
+    reasons = row_problems(row, prover.tasks[task], language, schema, prover.settings.check.policies)
     if record is None:
         reasons.append("no record of records.jsonl has this instruction and input")
     elif record.output != row.output:
@@ -310,7 +312,7 @@ def _leaks(prover: _Prover, row: Row) -> list[str]:
     if (twin := prover.test.find(row.input)) is not None:
         return [f"its article is a near copy of one in the test set ({twin})"]
     if (group := prover.sources.groups.get(mark)) in prover.test_groups:
-        return [f"its {prover.settings.split_by} '{group}' is in the test set too"]
+        return [f"its {prover.settings.plan.split_by} '{group}' is in the test set too"]
     prover.clean.add(mark)
     return []
 
@@ -320,9 +322,8 @@ def _count(run: Run, stem: str, rows: int, promised: int) -> Iterator[Problem]:
         yield Problem(_name(run, stem), None, f"{rows} sound rows where {promised} are promised")
 
 
-def _recipes(run: Run, settings: Settings) -> Iterator[Problem]:
+def _recipes(run: Run, known: Collection[str]) -> Iterator[Problem]:
     """Check that recipes name data sets that exist."""
-    known = expected(run, settings)
     paths = sorted(run.recipes.glob("*.yaml"))
     if not paths:
         yield Problem(run.recipes.name, None, "no recipes: run `etlch-data export` on this folder")

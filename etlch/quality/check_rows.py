@@ -114,7 +114,7 @@ def row_problems(
         task: reads the target and says which parts must stand in the input.
         language: of the row.
         schema: what the target must satisfy; None where it is not JSON.
-        policies: settings.policies of the run.
+        policies: settings.check.policies of the run.
     """
     problems = [
         f"the {column} contains the special token {token}"
@@ -152,7 +152,7 @@ def record_problems(
         record: the line.
         task: its task.
         article: fingerprint of its article's text; None if articles.jsonl does not hold it.
-        policies: settings.policies of the run; parts under other policies than verbatim may differ
+        policies: settings.check.policies of the run; parts under other policies than verbatim may differ
             from the characters at their span.
     """
     problems = []

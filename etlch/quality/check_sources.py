@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from etlch.core.config import Settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import parse_line
 from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Record, from_dict
 from etlch.core.run_folder import Run
+from etlch.dataset.grounding import Policy
 from etlch.quality.check_rows import Problem, Row, fingerprint, record_problems
 from etlch.tasks import Task
 
@@ -35,15 +35,18 @@ class Sources:
     """What the data files were written from.
 
     Attributes:
-        run, settings, tasks: of the run.
+        run, tasks: of the run.
+        split_by: what the run keeps apart between test and training.
+        policies: how parts of facts must stand in their article.
         marks: article id → fingerprint of its text.
         groups: fingerprint of a text → its topic or domain, if the run keeps those apart.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
     """
 
     run: Run
-    settings: Settings
     tasks: Mapping[str, Task]
+    split_by: str
+    policies: Mapping[str, Policy]
     marks: dict[str, int] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
@@ -88,8 +91,8 @@ class Sources:
                 yield Problem(name, number, "a second article with the same text")
             texts.add(mark)
             self.marks[article.id] = mark
-            if self.settings.split_by != "article":
-                self.groups[mark] = getattr(article, self.settings.split_by)
+            if self.split_by != "article":
+                self.groups[mark] = getattr(article, self.split_by)
 
     def _records(self) -> Iterator[Problem]:
         name, ids = self.run.records.name, set()
@@ -107,7 +110,7 @@ class Sources:
             ids.add(record.id)
             self.places[fingerprint(record.task, record.instruction, record.input)] = offset
             mark = self.marks.get(record.article_id)
-            for reason in record_problems(record, self.tasks[record.task], mark, self.settings.policies):
+            for reason in record_problems(record, self.tasks[record.task], mark, self.policies):
                 yield Problem(name, number, reason)
 
 

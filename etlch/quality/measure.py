@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etlch.core import manifest
-from etlch.core.config import Settings
 from etlch.core.files import read_nouns
+from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Json, Record, Rejected
 from etlch.core.run_folder import Run
+from etlch.core.settings import PlanSettings
 from etlch.dataset.collect import reasons
 from etlch.dataset.dedup import nearest
 from etlch.dataset.splits import Splits, split
@@ -147,24 +147,40 @@ class Quality:
     leakage: Leakage
 
 
-def measure(run: Run) -> Quality:
-    """Return the quality of a finished run.
+class Files(NamedTuple):
+    """What articles.jsonl, records.jsonl and rejected.jsonl of a run hold."""
+
+    articles: Sequence[Article]
+    records: Sequence[Record]
+    rejected: Sequence[Rejected]
+
+
+def read_files(run: Run) -> Files:
+    """Return the articles, records and rejected of a run.
 
     Raises:
-        EtlchError: not a run, or a file of it that cannot be read.
+        EtlchError: one of the files cannot be read.
     """
-    held = manifest.read(run)
-    settings = held.settings
-    articles, records = read_nouns(run.articles, Article), read_nouns(run.records, Record)
+    return Files(
+        read_nouns(run.articles, Article),
+        read_nouns(run.records, Record),
+        read_nouns(run.rejected, Rejected),
+    )
+
+
+def measure(held: Manifest, files: Files) -> Quality:
+    """Return the quality of a finished run: what its run.yaml says, and what its files hold."""
+    plan = held.settings.plan
+    articles, records = files.articles, files.records
     facts = held.counts.get("facts", {})
-    parts = split([article.id for article in articles], settings.test, settings.sizes)
+    parts = split([article.id for article in articles], plan.test, plan.sizes)
     return Quality(
         articles=len(articles),
         records=dict(Counter(record.task for record in records)),
-        attrition=attrition(articles, read_nouns(run.rejected, Rejected)),
+        attrition=attrition(articles, files.rejected),
         grounding=Share(facts.get("grounded", 0), facts.get("stated", 0)),
-        diversity=diversity(articles, records, settings.seed),
-        agreement=agreement(records, _tasks(settings)),
+        diversity=diversity(articles, records, plan.seed),
+        agreement=agreement(records, _tasks(plan)),
         leakage=leakage(articles, records, parts),
     )
 
@@ -309,6 +325,6 @@ def _seen(records: Iterable[Record], test: set[str], train: set[str]) -> dict[st
     }
 
 
-def _tasks(settings: Settings) -> dict[str, Task]:
-    task_file = Path(settings.task_file) if settings.task_file else None
-    return {name: find_task(name, task_file) for name in settings.tasks}
+def _tasks(plan: PlanSettings) -> dict[str, Task]:
+    task_file = Path(plan.task_file) if plan.task_file else None
+    return {name: find_task(name, task_file) for name in plan.tasks}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
-from etlch.core import manifest
 from etlch.core.config import plain as plain_settings
-from etlch.core.files import dumps, read_nouns, write_text
+from etlch.core.files import dumps, write_text
 from etlch.core.manifest import Manifest
-from etlch.core.records import Article, Json, Record, Rejected
+from etlch.core.records import Json, Record, Rejected
 from etlch.core.run_folder import Run
-from etlch.quality.measure import Leakage, Quality, Share, Spread, measure, plain
+from etlch.quality.measure import Files, Leakage, Quality, Share, Spread, measure, plain
 from etlch.render import html, plots
 from etlch.render.html import Cell, Html, Sample, ShownFact
 
@@ -22,18 +21,20 @@ _REJECTED = 40
 _MOST_BARS = 25
 
 
-def write(run: Run) -> Quality:
+def write(run: Run, held: Manifest, files: Files) -> Quality:
     """Measure a finished run, write quality.json and quality.html beside its data, and return the numbers.
 
-    Raises:
-        EtlchError: not a run, or a file of it that cannot be read.
+    Args:
+        run: where the files go.
+        held: what run.yaml says.
+        files: articles, records and rejected of the run.
     """
-    quality = measure(run)
-    held = manifest.read(run)
-    records, rejected = read_nouns(run.records, Record), read_nouns(run.rejected, Rejected)
-    lengths = [len(article.text) for article in read_nouns(run.articles, Article)]
+    quality = measure(held, files)
+    lengths = [len(article.text) for article in files.articles]
     write_text(run.folder / "quality.json", dumps(plain(quality), indent=2) + "\n")
-    write_text(run.folder / "quality.html", render(run.name, quality, held, records, rejected, lengths))
+    write_text(
+        run.folder / "quality.html", render(run.name, quality, held, files.records, files.rejected, lengths)
+    )
     return quality
 
 
@@ -62,11 +63,13 @@ def render(
         ("diversity", "Diversity", _diversity(quality, lengths)),
         ("agreement", "Across tasks", _agreement(quality)),
         ("leakage", "Leakage", _leakage(quality.leakage)),
-        ("samples", "Samples", html.browser(samples(records, settings.seed), note=_SAMPLES_NOTE)),
+        ("samples", "Samples", html.browser(samples(records, settings.plan.seed), note=_SAMPLES_NOTE)),
         ("provenance", "Provenance", _provenance(held)),
     ]
     return html.document(
-        f"Quality of {name}", f"{settings.teacher}, {settings.language}: what code can prove of it", parts
+        f"Quality of {name}",
+        f"{settings.teacher.name}, {settings.plan.language}: what code can prove of it",
+        parts,
     )
 
 

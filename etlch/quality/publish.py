@@ -6,30 +6,30 @@ topic, domain and source, and the smaller sizes it belongs to; schema and facts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from etlch.core import manifest
 from etlch.core.errors import EtlchError
-from etlch.core.files import dumps, read_nouns
+from etlch.core.files import dumps
 from etlch.core.records import Article, Json, Record, to_dict
-from etlch.core.run_folder import Run
+from etlch.core.settings import PlanSettings
 from etlch.dataset.splits import Splits, split
+from etlch.quality.measure import Files
 
 _KEPT = ("id", "article_id", "language", "instruction", "input", "output")
 COLUMNS = (*_KEPT, "schema", "facts", "topic", "domain", "source", "sizes")
 """Of a row, in their order."""
 
 
-def write_parquet(run: Run, folder: Path) -> list[Path]:
+def write_parquet(plan: PlanSettings, files: Files, folder: Path) -> list[Path]:
     """Write <folder>/<task>/<split>.parquet and return the paths.
 
     Raises:
-        EtlchError: not a finished run, or the folder cannot be written.
+        EtlchError: the folder cannot be written.
     """
     written = []
-    for task, splits in data_sets(run).items():
+    for task, splits in data_sets(plan, files).items():
         for name, held in splits.items():
             path = folder / task / f"{name}.parquet"
             try:
@@ -41,20 +41,20 @@ def write_parquet(run: Run, folder: Path) -> list[Path]:
     return written
 
 
-def push(run: Run, name: str, *, public: bool = False) -> None:
+def push(plan: PlanSettings, files: Files, card: Path, name: str, *, public: bool = False) -> None:
     """Push a run to the hub as NAME, one configuration per task, and its card as README.md.
 
     Raises:
-        EtlchError: not a finished run, no token, or the hub refuses.
+        EtlchError: no token, or the hub refuses.
     """
     from httpx import HTTPError
     from huggingface_hub import DatasetCard, DatasetCardData, HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     try:
-        for task, splits in data_sets(run).items():
+        for task, splits in data_sets(plan, files).items():
             splits.push_to_hub(name, config_name=task, private=not public)
-        mine, theirs = DatasetCard(run.card.read_text(encoding="utf-8")), DatasetCard.load(name)
+        mine, theirs = DatasetCard(card.read_text(encoding="utf-8")), DatasetCard.load(name)
         merged: dict[str, Json] = {**vars(theirs.data), **vars(mine.data)}
         theirs.data = DatasetCardData(**{key: held for key, held in merged.items() if held is not None})
         theirs.text = mine.text
@@ -69,27 +69,23 @@ def push(run: Run, name: str, *, public: bool = False) -> None:
         ) from error
 
 
-def data_sets(run: Run) -> dict[str, Any]:
-    """Return task → `datasets.DatasetDict` with train, validation and test, as far as they have rows.
-
-    Raises:
-        EtlchError: not a finished run.
-    """
-    from datasets import Dataset, DatasetDict, Features, Sequence, Value, disable_progress_bars
+def data_sets(plan: PlanSettings, files: Files) -> dict[str, Any]:
+    """Return task → `datasets.DatasetDict` with train, validation and test, as far as they have rows."""
+    from datasets import Dataset, DatasetDict, Features, Value, disable_progress_bars
+    from datasets import Sequence as ListOf
 
     disable_progress_bars()
 
-    settings = manifest.read(run).settings
-    articles = read_nouns(run.articles, Article)
-    parts = split([article.id for article in articles], settings.test, settings.sizes)
-    records = read_nouns(run.records, Record)
+    parts = split([article.id for article in files.articles], plan.test, plan.sizes)
     made: dict[str, Any] = {}
-    for task in settings.tasks:
+    for task in plan.tasks:
         splits: dict[str, list[dict[str, Json]]] = {}
-        for name, row in rows(records, {article.id: article for article in articles}, parts, task):
+        for name, row in rows(
+            files.records, {article.id: article for article in files.articles}, parts, task
+        ):
             splits.setdefault(name, []).append(row)
         # Named, because the empty `sizes` of test rows say nothing of their kind.
-        kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": Sequence(Value("int64"))})
+        kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": ListOf(Value("int64"))})
         made[task] = DatasetDict(
             {name: Dataset.from_list(held, features=kinds) for name, held in splits.items()}
         )
@@ -97,7 +93,7 @@ def data_sets(run: Run) -> dict[str, Any]:
 
 
 def rows(
-    records: list[Record], articles: dict[str, Article], parts: Splits, task: str
+    records: Sequence[Record], articles: dict[str, Article], parts: Splits, task: str
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield (split, row) of each record of a task, in file order."""
     largest = max(parts.train)

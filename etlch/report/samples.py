@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from etlch.core.config import ScoreSettings
 from etlch.core.files import digest
 from etlch.core.records import Fact, Key, Span
+from etlch.core.settings import ScoreSettings
 from etlch.render import html
 from etlch.report.errors import KINDS, Finding, confusions, find_mistakes
 from etlch.scoring.summary import Sample, System

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from etlch import __version__
-from etlch.core.config import ScoreSettings
 from etlch.core.files import load_yaml, write_bytes, write_text
 from etlch.core.records import Json
+from etlch.core.settings import ScoreSettings
 from etlch.render import html
 from etlch.render.html import Cell, Html, element
 from etlch.report import charts, ranking, sections, tables

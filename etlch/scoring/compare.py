@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import BY_NAME, METRICS, PAPER, Metric
 from etlch.scoring.inputs import is_baseline, names_of
 from etlch.scoring.summary import Comparison, Score, SeedScore, System, TypeScore, WinRate

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.config import ScoreSettings
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.cosine import cosines, floor, rescaled
 from etlch.scoring.embedder import INSTALL, Embedded, embed, find_embedder
 from etlch.scoring.summary import Score, System

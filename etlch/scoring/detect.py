@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, shipped
 from etlch.core.records import Json
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.json_form import read_glued
 from etlch.metrics.predictions import Prediction, own_gold, parse_key, parse_row, raw_rows, without_markers
 from etlch.metrics.record import NESTED, says_none

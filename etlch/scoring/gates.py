@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import known_metrics
 from etlch.scoring.regression import Earlier, drops, read_earlier
 from etlch.scoring.summary import Score, Summary, System

@@ -9,11 +9,11 @@ from glob import glob
 from itertools import islice
 from pathlib import Path
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import read_text
 from etlch.core.records import Json, Model, from_dict
 from etlch.core.run_folder import Run
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import parse_row, raw_rows
 from etlch.scoring.summary import System
 

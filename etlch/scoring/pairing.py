@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import RawRow, pair_with_keys, parse_key, parse_row, raw_rows
 from etlch.scoring.inputs import Job
 from etlch.scoring.summary import Counts, Source, System

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_lines
 from etlch.core.records import Json
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import BY_NAME, ROW, Metric
 from etlch.scoring.summary import SCORES, Summary, System, read_summary
 from etlch.stats import analysis

@@ -16,8 +16,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import RawRow
 from etlch.scoring.detect import look
 from etlch.scoring.inputs import Job

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
 from etlch.core.records import Json, to_dict
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import Aligned, RawRow, align, own_key, parse_key, parse_row
 from etlch.metrics.record import How, Measures, measure
 from etlch.metrics.registry import METRICS, ROW

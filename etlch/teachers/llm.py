@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from etlch.core.config import Settings
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
+from etlch.core.settings import PlanSettings, TeacherSettings
 from etlch.llm import chat_completions
 from etlch.llm.client import Engine
 from etlch.llm.store import Message, Request
@@ -25,25 +25,27 @@ class ModelTeacher:
     """The Teacher behind an endpoint.
 
     Args:
-        settings: teacher, seed, temperature, max_tokens, and what restricts the plan.
+        teacher: its name, temperature and max_tokens.
+        plan: language, seed, and what restricts the topics.
         prompts: the prompt folders in effect.
         engine: where requests go.
     """
 
-    def __init__(self, settings: Settings, prompts: Prompts, engine: Engine) -> None:
-        self.name = settings.teacher
-        self._settings = settings
+    def __init__(
+        self, teacher: TeacherSettings, plan: PlanSettings, prompts: Prompts, engine: Engine
+    ) -> None:
+        self.name = teacher.name
+        self._teacher = teacher
+        self._plan = plan
         self._prompts = prompts
         self._engine = engine
         self._data: dict[str, Json] = {}
 
     def topics(self) -> Iterator[Topic]:
         """Yield the plan from prompts/topics: endless, seeded, prefix-stable."""
-        settings = self._settings
-        tree = read_tree(
-            self._prompts, settings.language, settings.domains, settings.genres, settings.lengths
-        )
-        return tree_topics(tree, settings.language, settings.seed)
+        plan = self._plan
+        tree = read_tree(self._prompts, plan.language, plan.domains, plan.genres, plan.lengths)
+        return tree_topics(tree, plan.language, plan.seed)
 
     async def article(self, topic: Topic, ask: Ask) -> str:
         """Return the text of an article about the topic.
@@ -74,7 +76,7 @@ class ModelTeacher:
         """
         name = f"{task.name}/ask"
         styles = self._read(f"{task.name}/styles.yaml")
-        draw = random.Random(f"{name}/{self._settings.seed}/{topic.position}")
+        draw = random.Random(f"{name}/{self._plan.seed}/{topic.position}")
         prompt = self._prompts.render(
             name,
             topic.language,
@@ -120,18 +122,18 @@ class ModelTeacher:
             if ask.previous:
                 messages.append(Message("assistant", ask.previous))
             messages.append(Message("user", told))
-        settings = self._settings
+        teacher = self._teacher
         request = Request(
-            model=settings.teacher,
+            model=teacher.name,
             messages=tuple(messages),
-            max_tokens=settings.max_tokens,
-            temperature=settings.temperature,
+            max_tokens=teacher.max_tokens,
+            temperature=teacher.temperature,
             schema=schema,
             sample=ask.sample,
         )
         # Told apart, so that an estimate knows how often things are asked again.
         reply = await self._engine.ask(request, again(purpose) if ask.reasons else purpose)
-        return chat_completions.answer(reply, schema, settings.max_tokens)
+        return chat_completions.answer(reply, schema, teacher.max_tokens)
 
     def _read(self, name: str) -> Json:
         if name not in self._data:

@@ -133,7 +133,7 @@ def facts_f1(run: Run, predictions: Path, keys: Path) -> tuple[str, float]:
     from etlch.metrics.registry import f1
     from etlch.tasks import find_task
 
-    task_file = read_manifest(run).settings.task_file
+    task_file = read_manifest(run).settings.plan.task_file
     sums = np.zeros(3)
     tasks = set()
     for aligned in read_aligned(predictions, keys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,10 @@ import yaml
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import changed, make_settings
 from tests.runs import make_run
 
-SETTINGS = Settings(teacher="offline", language="en", sizes=(10,), test=3, preset="smoke")
+SETTINGS = make_settings(teacher="offline", language="en", sizes=(10,), test=3, preset="smoke")
 
 
 def test_it_counts_what_it_wrote(tmp_path: Path) -> None:
@@ -57,7 +56,7 @@ def test_another_base_model_takes_its_own_template_and_the_presets_can_be_had_ba
 
 
 def test_a_model_that_knows_no_chinese_is_told(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "demo", replace(SETTINGS, language="zh-TW"))
+    run = make_run(tmp_path / "demo", changed(SETTINGS, language="zh-TW"))
     told = "SmolLM2-135M-Instruct knows English only, and the articles are in zh-TW"
     assert told in CliRunner().invoke(main, ["export", str(run.folder)]).stderr
     assert told not in CliRunner().invoke(main, ["export", str(run.folder), "--preset", "efficient"]).stderr
@@ -70,7 +69,7 @@ def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
         ([str(run.folder), "--preset", "smok"], "Did you mean 'smoke'?"),
         ([str(run.folder), "--sizes", "11"], "13 articles are too few"),
         ([str(run.folder), "--shots", "10"], "size 10 trains on 9 articles"),
-        ([str(run.folder), "--shots", "-1"], "shots: -1 is too little"),
+        ([str(run.folder), "--shots", "-1"], "shots: Input should be greater than or equal to 0 (it is -1)"),
         ([str(run.folder), "--sizes", "many"], "is not a list of numbers"),
     ):
         done = CliRunner().invoke(main, ["export", *arguments])

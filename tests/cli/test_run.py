@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from etlch.cli.data import main
 from etlch.cli.progress import Board, ended, lines
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.run_folder import Run
 from etlch.export import jobs
 from etlch.export.write import export
@@ -18,7 +18,9 @@ from etlch.training.process import Standing
 from etlch.training.queue import Outcome, View
 from tests.runs import make_run
 
-SETTINGS = Settings(teacher="offline", language="en", sizes=(20,), test=3, preset="smoke", tasks=("ner",))
+SETTINGS = make_settings(
+    teacher="offline", language="en", sizes=(20,), test=3, preset="smoke", tasks=("ner",)
+)
 
 
 @pytest.fixture

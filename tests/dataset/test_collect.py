@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
@@ -63,12 +63,19 @@ class Quiet:
 
 
 def run(teacher: Teacher, needed: int, concurrency: int, **more: Json) -> Collected:
-    settings = Settings(teacher="offline", language="en", concurrency=concurrency, **more)
+    settings = make_settings(teacher="offline", language="en", concurrency=concurrency, **more)
     watcher = Quiet()
     workshop = Workshop(
-        teacher, Prompts(), chosen_tasks(settings), settings, watcher.note, lambda *verdict: None
+        teacher,
+        Prompts(),
+        chosen_tasks(settings.plan),
+        settings.check,
+        settings.plan.ner_types,
+        watcher.note,
+        lambda *verdict: None,
     )
-    return asyncio.run(collect(workshop, planned(teacher), needed, watcher))
+    work = collect(workshop, settings.plan, concurrency, planned(teacher), needed, watcher)
+    return asyncio.run(work)
 
 
 def offline() -> OfflineTeacher:

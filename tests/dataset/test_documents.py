@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_nouns
 from etlch.core.records import Article
@@ -30,7 +30,7 @@ SECOND = "台北101於2004年完工。它高508公尺。"
 
 
 def read(path: Path, **settings: object) -> list[Candidate]:
-    return list(candidates(Settings(articles=str(path), **settings)))  # type: ignore[arg-type]
+    return list(candidates(make_settings(articles=str(path), **settings).plan))
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
@@ -201,4 +201,4 @@ def test_too_few_texts_are_told_before_one_is_sent(tmp_path: Path, monkeypatch: 
 def test_the_estimate_knows_how_long_the_texts_are(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("é" * 100, encoding="utf-8")
     (tmp_path / "b.txt").write_text("e" * 100, encoding="utf-8")
-    assert mean_bytes(Settings(articles=str(tmp_path), sizes=(1,), test=1), 2) == 150
+    assert mean_bytes(make_settings(articles=str(tmp_path), sizes=(1,), test=1).plan, 2) == 150

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_nouns
 from etlch.core.records import Located, Record
@@ -134,4 +134,4 @@ def test_policies_hold_from_grounding_to_the_proof_of_the_files(tmp_path: Path) 
 
 def test_an_unknown_policy_is_named() -> None:
     with pytest.raises(EtlchError, match="Did you mean 'normalised'"):
-        Settings(policies={"date": "normalized"})
+        make_settings(policies={"date": "normalized"})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import changed, make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_nouns, write_nouns
 from etlch.core.records import Key, Record
@@ -18,7 +17,7 @@ from etlch.export.write import export
 from tests.runs import make_run, records
 from tests.tiny import TEMPLATE, tiny_llama
 
-SETTINGS = Settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke")
+SETTINGS = make_settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke")
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_rows_are_strings_and_keys_are_the_same_rows(run: Run) -> None:
 
 
 def test_a_few_shot_test_set_is_the_test_set_after_examples_from_training(run: Run) -> None:
-    export(run, replace(SETTINGS, shots=2))
+    export(run, changed(SETTINGS, shots=2))
     test, shots = rows(run.data("行-run_kge_test")), rows(run.data("行-run_kge_test_2shot"))
     # Articles 0 to 2 are the test set, so 3 and 4 are the first to train on.
     turns = [
@@ -74,13 +73,15 @@ def test_a_few_shot_test_set_is_the_test_set_after_examples_from_training(run: R
     assert shots == [{**row, "history": turns} for row in test]
     assert run.keys("行-run_kge_test_2shot").read_bytes() == run.keys("行-run_kge_test").read_bytes()
     with pytest.raises(EtlchError, match="shots: 6 examples, and size 5 trains on 5 articles"):
-        export(run, replace(SETTINGS, shots=6))
+        export(run, changed(SETTINGS, shots=6))
 
 
 def test_another_export_removes_what_it_does_not_write(run: Run) -> None:
     before = {path.name: path.read_bytes() for path in run.llamafactory.iterdir()}
     (run.llamafactory / "mine.json").write_text("[]", encoding="utf-8")
-    settings = Settings(teacher="offline", language="en", sizes=(5,), tasks=("ner",), test=3, preset="smoke")
+    settings = make_settings(
+        teacher="offline", language="en", sizes=(5,), tasks=("ner",), test=3, preset="smoke"
+    )
     export(run, settings)
     assert {path.name for path in run.llamafactory.iterdir()} == {
         "dataset_info.json",
@@ -138,7 +139,7 @@ def test_llamafactory_shows_examples_as_earlier_turns(
     run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Llama 3's chat format, written by hand: user and assistant in turn, and the question last."""
-    export(run, replace(SETTINGS, shots=2))
+    export(run, changed(SETTINGS, shots=2))
     monkeypatch.chdir(run.folder)
     name = "行-run_json_test_2shot"
     loaded, tokenizer = load(name, model, predict=True)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 from etlch.core import manifest
-from etlch.core.config import Settings
+from etlch.core.config import changed, make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import shipped
 from etlch.core.run_folder import Run
@@ -27,7 +26,7 @@ from tests.runs import make_run
 PRESETS = sorted(path.stem for path in shipped("llamafactory_configs").glob("*.yaml"))
 ARGUMENTS = set(json.loads((Path(__file__).parent / "llamafactory_arguments.json").read_text("ascii")))
 """The 343 names that LlamaFactory 0.9.5 takes beside transformers 5.5.4."""
-SETTINGS = Settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke")
+SETTINGS = make_settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke")
 
 
 def recipes(run: Run) -> dict[str, dict[str, Any]]:
@@ -35,7 +34,7 @@ def recipes(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def made(folder: Path, **changes: Any) -> Run:
-    settings = replace(SETTINGS, **changes)
+    settings = changed(SETTINGS, **changes)
     run = make_run(folder, settings)
     export(run, settings)
     return run
@@ -214,7 +213,7 @@ def test_variants_by_hand() -> None:
 def test_the_papers_matrix_is_whole(tmp_path: Path) -> None:
     """4 sizes × 7 training sets × 3 seeds are 84 models: 84 trainings, 84 exports, and
     predictions of 3 tasks by these, the base and three baselines."""
-    settings = replace(SETTINGS, sizes=(100, 300, 500, 1000), preset="paper", matrix="paper")
+    settings = changed(SETTINGS, sizes=(100, 300, 500, 1000), preset="paper", matrix="paper")
     run = make_run(tmp_path / "etlch", settings)
     done = export(run, settings)
     assert len(done.recipes) == 84 + 84 + 3 * (84 + 4)
@@ -233,7 +232,7 @@ def test_another_preset_replaces_recipes_and_keeps_predictions(tmp_path: Path) -
         "efficient-20-s42",
         "smoke-20-s42",
     }
-    assert manifest.read(run).settings.preset == "efficient"
+    assert manifest.read(run).settings.export.preset == "efficient"
 
 
 def test_sizes_add_up_and_the_same_export_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -242,7 +241,7 @@ def test_sizes_add_up_and_the_same_export_writes_the_same_bytes(tmp_path: Path) 
     again(run, None, (5,), {})
     assert contents(run) == before
     again(run, None, (12,), {})
-    assert manifest.read(run).settings.sizes == (5, 12, 20)
+    assert manifest.read(run).settings.plan.sizes == (5, 12, 20)
     with pytest.raises(EtlchError, match="23 articles are too few"):
         again(run, None, (21,), {})
 
@@ -252,7 +251,7 @@ def test_an_export_does_not_change_what_made_the_records(tmp_path: Path) -> None
     own = tmp_path / "own.yaml"
     own.write_text("test: 3\nseeds: [1, 2]\n", encoding="utf-8")
     again(run, own, None, {})
-    assert manifest.read(run).settings.seeds == (1, 2)
+    assert manifest.read(run).settings.export.seeds == (1, 2)
     own.write_text("test: 5\n", encoding="utf-8")
     before = contents(run)
     with pytest.raises(EtlchError, match="the setting 'test' made this run's records"):
@@ -290,7 +289,7 @@ def test_a_model_folder_is_named_as_the_run_folder_sees_it(tmp_path: Path) -> No
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(tmp_path: Path, changes: Any, message: str) -> None:
-    settings = replace(SETTINGS, **changes)
+    settings = changed(SETTINGS, **changes)
     run = make_run(tmp_path / "demo", settings)
     with pytest.raises(EtlchError) as error:
         export(run, settings)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
+from etlch.core.settings import Settings
 from etlch.llm import chat_completions
 from etlch.llm.client import Tally, open_engine
 from etlch.llm.errors import BadContent
@@ -46,7 +47,7 @@ def typed(number: int) -> Request:
 
 def settings(server: Server, **changed: Any) -> Settings:
     """Settings for a fake server: nothing but what the test changes."""
-    return Settings(base_url=server.url, **changed)
+    return make_settings(base_url=server.url, **changed)
 
 
 def ask(chosen: Settings, folder: Path, requests: Sequence[Request]) -> Done:
@@ -63,7 +64,7 @@ def ask(chosen: Settings, folder: Path, requests: Sequence[Request]) -> Done:
             return error
 
     async def run() -> Done:
-        async with open_engine(chosen, Run(folder)) as engine:
+        async with open_engine(chosen.teacher, Run(folder)) as engine:
             results = await asyncio.gather(*(one(engine, request) for request in requests))
             return Done(list(results), engine.tally())
 

@@ -280,7 +280,7 @@ def test_the_key_is_in_no_file_error_or_traceback(tmp_path: Path, monkeypatch: p
 
 def test_a_second_process_on_a_run_is_refused(tmp_path: Path) -> None:
     async def run() -> None:
-        first, second = (open_engine(settings(server), Run(tmp_path)) for _ in range(2))
+        first, second = (open_engine(settings(server).teacher, Run(tmp_path)) for _ in range(2))
         async with first, second:
             pass
 
@@ -293,7 +293,7 @@ def test_a_cancelled_run_keeps_what_lands_within_its_grace_and_books_the_rest(tm
     with serve(Fault("stall", at=(0,)), latency=0.3) as server:
 
         async def run() -> float:
-            async with open_engine(settings(server, concurrency=4), Run(tmp_path)) as engine:
+            async with open_engine(settings(server, concurrency=4).teacher, Run(tmp_path)) as engine:
                 asking = asyncio.gather(*(engine.ask(plain(n)) for n in range(20)))
                 while server.stats()["posts"] < 4:
                     await asyncio.sleep(0.01)

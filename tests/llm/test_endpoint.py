@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from etlch.core import manifest
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.manifest import Manifest
 from etlch.core.run_folder import Run
+from etlch.core.settings import TeacherSettings
 from etlch.core.urls import public_url
 from etlch.llm.endpoint import find_endpoint
 from tests.fake_server import serve
@@ -24,7 +25,7 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_openai_without_a_key_is_refused_with_a_way_to_try_things_out() -> None:
     with pytest.raises(EtlchError, match="no API key") as caught:
-        find_endpoint(Settings())
+        find_endpoint(TeacherSettings())
     assert "OPENAI_API_KEY" in caught.value.hint and "--teacher offline" in caught.value.hint
     assert caught.value.code == 2
 
@@ -40,20 +41,20 @@ def test_openai_without_a_key_is_refused_with_a_way_to_try_things_out() -> None:
     ],
 )
 def test_a_server_of_ones_own_needs_no_key(url: str) -> None:
-    assert find_endpoint(Settings(base_url=url)).key
+    assert find_endpoint(TeacherSettings(base_url=url)).key
 
 
 def test_a_server_elsewhere_needs_one() -> None:
     with pytest.raises(EtlchError, match="no API key for https://api"):
-        find_endpoint(Settings(base_url="https://api.example.com/v1"))
+        find_endpoint(TeacherSettings(base_url="https://api.example.com/v1"))
 
 
 def test_the_key_file_outranks_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     held = tmp_path / "key"
     held.write_text("sk-file\n")
-    assert find_endpoint(Settings()).key == "sk-environment"
-    assert find_endpoint(Settings(key_file=str(held))).key == "sk-file"
+    assert find_endpoint(TeacherSettings()).key == "sk-environment"
+    assert find_endpoint(TeacherSettings(key_file=str(held))).key == "sk-file"
 
 
 @pytest.mark.parametrize("content", ["", "two keys", "OPENAI_API_KEY=sk\nOTHER=x", "鑰"])
@@ -61,7 +62,7 @@ def test_a_key_file_that_holds_something_else_is_refused_unseen(content: str, tm
     held = tmp_path / "key"
     held.write_text(content, encoding="utf-8")
     with pytest.raises(EtlchError, match="does not hold one key") as caught:
-        find_endpoint(Settings(key_file=str(held)))
+        find_endpoint(TeacherSettings(key_file=str(held)))
     assert not content or content not in str(caught.value)
 
 
@@ -70,13 +71,13 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_refused_unseen(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-鑰匙")
     with pytest.raises(EtlchError, match="OPENAI_API_KEY does not hold one key") as caught:
-        find_endpoint(Settings())
+        find_endpoint(TeacherSettings())
     assert "鑰匙" not in str(caught.value)
 
 
 def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-123")
-    shown = repr(find_endpoint(Settings(base_url="https://me:pass@example.com/v1")))
+    shown = repr(find_endpoint(TeacherSettings(base_url="https://me:pass@example.com/v1")))
     assert "sk-secret-123" not in shown and "pass" not in shown and "Basic" not in shown
 
 
@@ -93,10 +94,10 @@ def test_a_url_is_written_down_without_user_info_and_query(url: str | None, publ
 
 
 def test_a_run_folder_holds_its_endpoint_without_user_info(tmp_path: Path) -> None:
-    settings = Settings(teacher="m", base_url="http://me:p%40ss@example.com/v1", language="en")
+    settings = make_settings(teacher="m", base_url="http://me:p%40ss@example.com/v1", language="en")
     manifest.write(Run(tmp_path), Manifest(settings, {}, {}, {}))
     assert "p%40ss" not in Run(tmp_path).settings.read_text()
-    assert manifest.read(Run(tmp_path)).settings.base_url == "http://example.com/v1"
+    assert manifest.read(Run(tmp_path)).settings.teacher.base_url == "http://example.com/v1"
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://x/v1", "http://", "http://x:port/v1"])
@@ -108,7 +109,7 @@ def test_what_is_no_url_is_said_so(url: str) -> None:
 def test_user_info_of_a_url_is_sent_as_a_header(tmp_path: Path) -> None:
     with serve() as server:
         url = server.url.replace("http://", "http://me:p%40ss@")
-        done = ask(Settings(base_url=url), tmp_path, [plain(0)])
+        done = ask(make_settings(base_url=url), tmp_path, [plain(0)])
         assert isinstance(done.results[0], str)
         # RFC 7617: base64 of "me:p@ss"
         assert server.seen[0].headers["Authorization"] == "Basic bWU6cEBzcw=="

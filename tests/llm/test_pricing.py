@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from etlch.core.config import Price, Settings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import Price, TeacherSettings
 from etlch.llm.pricing import Account, Work, cost, estimate, find_price, price_table, size
 from etlch.llm.store import Message, Request, Usage
 
@@ -19,18 +19,18 @@ def test_the_table_is_dated_and_names_its_source() -> None:
 
 
 def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
-    assert find_price(Settings(teacher="gpt-4o-mini-2024-07-18")) == MINI
-    assert find_price(Settings(teacher="gpt-4o-2024-05-13")) == Price(5.0, 15.0), "dearer than gpt-4o"
+    assert find_price(TeacherSettings(name="gpt-4o-mini-2024-07-18")) == MINI
+    assert find_price(TeacherSettings(name="gpt-4o-2024-05-13")) == Price(5.0, 15.0), "dearer than gpt-4o"
 
 
 def test_the_settings_price_outranks_the_table() -> None:
-    assert find_price(Settings(price=Price(1.0, 2.0))) == Price(1.0, 2.0)
+    assert find_price(TeacherSettings(price=Price(1.0, 2.0))) == Price(1.0, 2.0)
 
 
 def test_an_unknown_model_has_no_price_and_so_can_have_no_budget() -> None:
-    assert find_price(Settings(teacher="my-7b")) is None
+    assert find_price(TeacherSettings(name="my-7b")) is None
     with pytest.raises(EtlchError, match="no price is known") as caught:
-        find_price(Settings(teacher="my-7b", budget=1.0))
+        find_price(TeacherSettings(name="my-7b", budget=1.0))
     assert "price:" in caught.value.hint
 
 

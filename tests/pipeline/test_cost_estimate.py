@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from itertools import islice
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.prompts import Prompts
+from etlch.core.settings import Settings, TeacherSettings
 from etlch.llm.pricing import Estimate
 from etlch.llm.store import Usage
 from etlch.pipeline.cost_estimate import Known, budget_in_words, in_words, refuse_if_dear, works
 from etlch.pipeline.setup import chosen_tasks
 from etlch.teachers.topic_plan import read_tree, tree_topics
 
-SETTINGS = Settings(language="en", sizes=(30,), test=10)
+SETTINGS = make_settings(language="en", sizes=(30,), test=10)
 PURPOSES = ("article/write", "json/ask", "json/label", "kge/label", "ner/label")
 
 
@@ -33,7 +33,7 @@ def left(
 ) -> dict[str, int]:
     prompts = Prompts()
     topics = islice(tree_topics(read_tree(prompts, "en", (), ()), "en", 0), 50)
-    found = works(chosen, prompts, chosen_tasks(chosen), topics, needed, held, changed)
+    found = works(chosen.plan, prompts, chosen_tasks(chosen.plan), topics, needed, held, changed)
     return {work.purpose: work.calls for work in found}
 
 
@@ -59,7 +59,7 @@ def test_a_task_that_is_new_to_a_run_is_asked_for_every_article() -> None:
 
 
 def test_with_labels_first_only_articles_are_asked_for() -> None:
-    chosen = dataclasses.replace(SETTINGS, label_first=True)
+    chosen = make_settings(language="en", label_first=True)
     assert left(Known(usage(["article/around"], 10)), chosen=chosen) == {"article/around": 30}
 
 
@@ -83,15 +83,15 @@ def test_a_changed_prompt_is_asked_anew_with_all_that_builds_on_it(changed: str,
 def test_a_budget_that_may_run_out_is_told_with_one_that_would_do() -> None:
     """1 dollar spent, at most 0.90 to come, a reserve of (40 × 4 × 0.15 + 4096 × 0.6) / 10⁶ = 0.0025."""
     found = Estimate(100, 4_000, 9_000, 0.5, 0.2, 0.9, "from 10 replies of this run; 95 % interval")
-    told = budget_in_words(found, dataclasses.replace(SETTINGS, budget=1.5), 1.0)
+    told = budget_in_words(found, TeacherSettings(budget=1.5), 1.0)
     assert told == ["  the budget of $1.50 ($1.00 of it spent) may run out; --budget 1.91 would do"]
-    assert budget_in_words(found, dataclasses.replace(SETTINGS, budget=1.91), 1.0) == []
-    assert budget_in_words(found, SETTINGS, 1.0) == []
+    assert budget_in_words(found, TeacherSettings(budget=1.91), 1.0) == []
+    assert budget_in_words(found, TeacherSettings(), 1.0) == []
 
 
 def test_a_dear_estimate_needs_a_budget() -> None:
     dear = Estimate(10_000, 9_000_000, 9_000_000, 6.75, 3.4, 13.5, "from the length of the prompts")
     with pytest.raises(EtlchError, match=r"this may cost \$6.75"):
-        refuse_if_dear(dear, SETTINGS)
-    refuse_if_dear(dear, Settings(language="en", budget=20.0))
-    assert "$6.75 ($3.40 to $13.50" in in_words(dear, SETTINGS)[0]
+        refuse_if_dear(dear, None)
+    refuse_if_dear(dear, 20.0)
+    assert "$6.75 ($3.40 to $13.50" in in_words(dear, TeacherSettings())[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import changed as changed_settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.manifest import Manifest, write
 from etlch.core.prompts import Prompts
 from etlch.core.run_folder import Run
 from etlch.pipeline.generate import start
-from etlch.pipeline.setup import changed, resume, used_prompts
+from etlch.pipeline.setup import changed, earlier, resume, used_prompts
 
 KGE = {"kge/instruction.en.j2", "kge/label.en.j2"}
 
@@ -31,32 +31,33 @@ KGE = {"kge/instruction.en.j2", "kge/label.en.j2"}
     ],
 )
 def test_only_prompts_that_a_run_can_use_are_named(settings: dict[str, Any], used: set[str]) -> None:
-    found = used_prompts(Prompts(), Settings(language="en", tasks=("kge",), **settings))
+    found = used_prompts(Prompts(), make_settings(language="en", tasks=("kge",), **settings))
     phrases = {name for name in found if name.startswith("offline/")}
     assert set(found) - phrases == used
     assert bool(phrases) == ("offline" in settings.values() or "label_first" in settings)
     assert all(name.endswith(".en.yaml") for name in phrases)
 
 
-ASKED = Settings(teacher="offline", language="en", sizes=(100,), test=300)
+ASKED = make_settings(teacher="offline", language="en", sizes=(100,), test=300)
 
 
 def test_what_was_never_finished_may_be_asked_for_smaller(tmp_path: Path) -> None:
-    run, less = Run(tmp_path), replace(ASKED, sizes=(14,), test=6)
-    start(run, ASKED, Prompts())
-    assert resume(run, less) == less
+    run, less = Run(tmp_path), changed_settings(ASKED, sizes=(14,), test=6)
+    start(run, None, ASKED, Prompts())
+    assert resume(run, earlier(run), less) == less
     write(run, Manifest(ASKED, {}, {"articles": 400}, {}))
     with pytest.raises(EtlchError, match="was made with test 300, not 6"):
-        resume(run, less)
-    assert resume(run, replace(ASKED, sizes=(14,))).sizes == (14, 100)
+        resume(run, earlier(run), less)
+    assert resume(run, earlier(run), changed_settings(ASKED, sizes=(14,))).plan.sizes == (14, 100)
 
 
 @pytest.mark.parametrize("other", [{"max_tokens": 2048}, {"temperature": 0.0}])
 def test_another_limit_or_temperature_is_another_request(other: dict[str, Any], tmp_path: Path) -> None:
     run, prompts = Run(tmp_path), Prompts()
-    start(run, ASKED, prompts)
-    assert changed(run, prompts, ASKED) == []
-    assert changed(run, prompts, replace(ASKED, **other)) == list(used_prompts(prompts, ASKED))
+    start(run, None, ASKED, prompts)
+    before = earlier(run)
+    assert changed(before, prompts, ASKED) == []
+    assert changed(before, prompts, changed_settings(ASKED, **other)) == list(used_prompts(prompts, ASKED))
 
 
 def test_the_offline_teacher_is_not_asked_for_a_task_of_your_own(tmp_path: Path) -> None:

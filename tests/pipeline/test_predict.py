@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_lines, read_nouns
 from etlch.core.records import Key
@@ -24,8 +24,9 @@ from tests.small_run import write_run
 
 
 def go(run: Run, server: Server, folder: str = "gpt-4o-mini", **changed: Any) -> list[predict.Predicted]:
-    chosen = predict.settings_for(run, Settings(base_url=server.url, **changed), None)
-    return asyncio.run(predict.predict(run, chosen, folder, lambda task, done, rows, spent: None))
+    teacher = make_settings(base_url=server.url, **changed).teacher
+    tasks = ("json", "kge", "ner")
+    return asyncio.run(predict.predict(run, teacher, tasks, folder, lambda task, done, rows, spent: None))
 
 
 def right(run: Run) -> Any:
@@ -135,7 +136,7 @@ def test_predictions_of_another_origin_are_not_written_over(tmp_path: Path) -> N
 def test_a_run_without_a_test_set_or_task_is_said_so(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     with pytest.raises(EtlchError, match=r"no task 'nre'.*'ner'"):
-        predict.settings_for(run, Settings(), ("nre",))
+        predict.chosen_tasks(run, ("json", "kge", "ner"), ("nre",))
     run.keys(run.stem("ner", "test")).unlink()
     with serve() as server, pytest.raises(EtlchError, match="no test set for ner"):
         go(run, server)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.prompts import eject
 from etlch.pipeline.preview import ARTICLE, requests, written
@@ -18,7 +18,7 @@ from tests.fake_server import serve
 
 def test_the_requests_are_those_that_a_run_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    settings = Settings(teacher="m", language="en")
+    settings = make_settings(teacher="m", language="en")
     _, sent = asyncio.run(requests(settings, 0))
     assert [item.purpose for item in sent] == [
         "article/write",
@@ -42,7 +42,7 @@ def test_the_requests_are_those_that_a_run_sends(tmp_path: Path, monkeypatch: py
 
 def test_own_texts_stand_in_the_prompts(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("The bridge opened in 1932.", encoding="utf-8")
-    settings = Settings(articles=str(tmp_path), language="en", tasks=("ner",))
+    settings = make_settings(articles=str(tmp_path), language="en", tasks=("ner",))
     candidate, sent = asyncio.run(requests(settings, 0))
     assert candidate.text == "The bridge opened in 1932." and len(sent) == 1
     assert "<article>\nThe bridge opened in 1932.\n</article>" in sent[0].request.messages[0].content
@@ -54,13 +54,13 @@ def test_overrides_are_shown(tmp_path: Path) -> None:
     for path in eject(tmp_path, "ner"):
         if path.name == "label.en.j2":
             path.write_text("Mine: {{ article }}", encoding="utf-8")
-    settings = Settings(prompts=str(tmp_path), language="en", tasks=("ner",))
+    settings = make_settings(prompts=str(tmp_path), language="en", tasks=("ner",))
     _, sent = asyncio.run(requests(settings, 3))
     assert sent[1].request.messages[0].content == f"Mine: {ARTICLE}"
 
 
 def test_the_offline_teacher_s_article_and_labels() -> None:
-    outcome = asyncio.run(written(Settings(teacher="offline", language="en"), 2))
+    outcome = asyncio.run(written(make_settings(teacher="offline", language="en"), 2))
     assert outcome.article is not None and len(outcome.records) == 3
     shown = CliRunner().invoke(main, ["preview", "--teacher", "offline", "--language", "en", "--topic", "2"])
     assert shown.exit_code == 0 and outcome.article.text in shown.output

@@ -114,7 +114,7 @@ def test_the_tree_does_not_depend_on_the_order_of_the_answers(tmp_path: Path) ->
     def at(concurrency: int, *faults: Fault) -> bytes:
         folder = tmp_path / str(concurrency)
         with serve(*faults, reply=overlapping) as server:
-            return grown(server, folder, concurrency=concurrency, asks=4).path.read_bytes()
+            return grown(server, folder, concurrency=concurrency, max_attempts=4).path.read_bytes()
 
     assert at(1) == at(8, Fault("500", every=3))
 
@@ -177,12 +177,12 @@ def test_a_file_that_cannot_be_extended_is_left_alone(tmp_path: Path, text: str,
 def test_too_few_names_write_nothing_and_more_asks_pay_only_for_themselves(tmp_path: Path) -> None:
     with serve(reply=then(["one", "one"], lambda body: '{"names": ["one"]}')) as server:
         with pytest.raises(
-            EtlchError, match=r"named 1 of 2 for 'wind power' in 2 asks .*'one' is there already"
+            EtlchError, match=r"named 1 of 2 for 'wind power' in 2 attempts .*'one' is there already"
         ):
-            grown(server, tmp_path, domains=("wind power",), asks=2)
+            grown(server, tmp_path, domains=("wind power",), max_attempts=2)
         assert not (tmp_path / "topics").exists()
         server.reply = names
-        grown(server, tmp_path, domains=("wind power",), asks=3)
+        grown(server, tmp_path, domains=("wind power",), max_attempts=3)
         assert len(server.seen) == 2 + 1 + 2
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
+from etlch.core.settings import ScoreSettings
 from etlch.metrics.cosine import Vectors, cosines
 from etlch.scoring.embedder import LITE_PACKAGE, Embedder, Piece, embed, find_embedder
 from etlch.scoring.score import score

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json
+from etlch.core.settings import ScoreSettings
 from etlch.scoring.gates import check, gated, parse_gates
 from etlch.scoring.score import score
 from etlch.scoring.summary import System, read_summary

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from etlch.core.config import ScoreSettings
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json, to_dict
+from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import opponents
 from etlch.scoring.inputs import find_inputs
 from etlch.scoring.score import GROUPS, score

@@ -34,8 +34,8 @@ def teach(
     chosen = settings(server, **changed)
 
     async def run() -> Any:
-        async with open_engine(chosen, Run(folder)) as engine:
-            return await work(ModelTeacher(chosen, PROMPTS, engine))
+        async with open_engine(chosen.teacher, Run(folder)) as engine:
+            return await work(ModelTeacher(chosen.teacher, chosen.plan, PROMPTS, engine))
 
     return asyncio.run(run())
 
@@ -63,7 +63,7 @@ def test_a_whole_record_of_each_task_is_taught(language: str, tmp_path: Path) ->
         briefs = {
             "json": Brief(asked["instruction"], tuple(asked["fields"])),
             "kge": Brief("", ()),
-            "ner": Brief("", fixed_keys(PROMPTS, "ner", language, chosen)),
+            "ner": Brief("", fixed_keys(PROMPTS, "ner", language, "closed")),
         }
         for name, brief in briefs.items():
             task = find_task(name)
@@ -74,7 +74,6 @@ def test_a_whole_record_of_each_task_is_taught(language: str, tmp_path: Path) ->
             assert sent(server).count(f"<article>\n{article}\n</article>") == 1
 
     with serve() as server:
-        chosen = settings(server)
         teach(server, tmp_path, work)
         assert server.stats()["posts"] == 5
         assert "response_format" not in server.seen[0].body

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.export import jobs
@@ -25,7 +25,9 @@ from etlch.training.hardware import Machine
 from etlch.training.queue import After, Outcome
 from tests.runs import make_run
 
-SETTINGS = Settings(teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke", tasks=("ner",))
+SETTINGS = make_settings(
+    teacher="offline", language="en", sizes=(5, 20), test=3, preset="smoke", tasks=("ner",)
+)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.run_folder import Run
 from etlch.export import jobs
 from etlch.export.preflight.steps import disk
@@ -39,7 +39,7 @@ PATIENCE = 240.0
 def tiny_run(root: Path, steps: int, every: int) -> Run:
     preset = root / "tiny.yaml"
     preset.write_text(PRESET.format(steps=steps, every=every), encoding="utf-8")
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         sizes=(20,),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.files import read_lines
 from etlch.core.run_folder import Run
 from etlch.export import chat_templates
@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "logging_steps: 1\nreport_to: none\nmax_new_tokens: 8\nper_device_eval_batch_size: 3\nuse_cpu: true\n",
         encoding="utf-8",
     )
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         sizes=(20,),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.run_folder import Run
 from etlch.export import jobs
 from etlch.export.preflight import findings
@@ -20,7 +20,7 @@ from etlch.export.preflight.values import known
 from etlch.export.write import export
 from tests.runs import make_run
 
-SETTINGS = Settings(
+SETTINGS = make_settings(
     teacher="offline", language="en", sizes=(20,), test=3, preset="efficient", tasks=("kge", "ner")
 )
 TRAIN, PREDICT = "train_efficient-20-s42", "predict_efficient-20-s42_ner"

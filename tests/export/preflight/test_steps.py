@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.export import jobs
 from etlch.export.preflight.steps import disk, kept, size, steps
 from etlch.export.recipes import load_preset
@@ -77,7 +77,7 @@ def test_sizes_are_those_of_transformers_and_peft(tmp_path: Path) -> None:
 
 
 def test_checkpoints_that_stay(tmp_path: Path) -> None:
-    settings = Settings(teacher="offline", language="en", sizes=(20,), test=3, preset="efficient")
+    settings = make_settings(teacher="offline", language="en", sizes=(20,), test=3, preset="efficient")
     run = make_run(tmp_path / "demo", settings)
     export(run, settings)
     job = next(job for job in jobs.read_jobs(run) if job.kind == "train")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from etlch.core.config import Settings
+from etlch.core.config import make_settings
 from etlch.core.run_folder import Run
 from etlch.export import jobs
 from etlch.export.preflight.tokens import Look, at_export, look
@@ -38,7 +38,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     preset.write_text(
         f"cutoff_len: {CUTOFF}\nmax_steps: 2\nmax_new_tokens: 1024\nlearning_rate: 1e-3\n", "utf-8"
     )
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         sizes=(20,),
@@ -161,7 +161,7 @@ def test_another_chat_template_in_the_export_is_told(case: Case) -> None:
 
 
 def test_without_a_tokenizer_on_disk_export_says_so_in_one_line(tmp_path: Path) -> None:
-    settings = Settings(
+    settings = make_settings(
         teacher="offline",
         language="en",
         sizes=(20,),
