@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from etlch import __version__
 from etlch.core.errors import EtlchError, Notice
+from etlch.core.version import __version__
 
 
 class Group(click.Group):

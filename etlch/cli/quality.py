@@ -24,16 +24,15 @@ def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | N
       etlch-data quality outputs/offline-en --parquet share/offline-en
     """
     from etlch.core.files import dumps
-    from etlch.core.manifest import read
+    from etlch.core.run_data import read_run
     from etlch.core.run_folder import Run
     from etlch.quality import card
     from etlch.quality import page as quality_page
-    from etlch.quality.measure import plain, read_files
+    from etlch.quality.measure import plain
 
-    found = Run(run)
-    manifest, files = read(found), read_files(found)
-    numbers = quality_page.write(found, manifest, files)
-    card.write(found, manifest, numbers)
+    found, held = Run(run), read_run(run)
+    numbers = quality_page.write(found, held)
+    card.write(found, held.manifest, numbers)
     if as_json:
         click.echo(dumps(plain(numbers), indent=2))
     else:
@@ -44,8 +43,8 @@ def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | N
         from etlch.quality import publish
 
         if parquet:
-            for path in publish.write_parquet(manifest.settings.plan, files, parquet):
+            for path in publish.write_parquet(held, parquet):
                 click.echo(str(path), err=as_json)
         if push_to_hub:
-            publish.push(manifest.settings.plan, files, found.card, push_to_hub, public=public)
+            publish.push(held, found.card, push_to_hub, public=public)
             click.echo(f"pushed to {push_to_hub}", err=as_json)

@@ -6,7 +6,6 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from etlch import __version__
 from etlch.core.config import changed, parse_settings, plain
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, load_yaml, write_text
@@ -14,6 +13,7 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.core.urls import public_url
+from etlch.core.version import __version__
 
 FORMAT = 1
 

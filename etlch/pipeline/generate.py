@@ -13,6 +13,7 @@ from etlch.core.files import write_nouns
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json
+from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset import documents
@@ -187,8 +188,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     done = finish(run, settings, prompts, collected, cost)
     # Imported after the requests: these draw, and the first request shall wait for no plot.
     from etlch.quality import card, page
-    from etlch.quality.measure import Files
 
-    files = Files(tuple(collected.articles), tuple(collected.records), tuple(collected.rejected))
-    card.write(run, done, page.write(run, done, files))
+    data = RunData(done, collected.articles, collected.records, collected.rejected)
+    card.write(run, done, page.write(run, data))
     return Generated(run, settings, done.counts, cost, exported.recipes)

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etlch.core.files import read_nouns
-from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Json, Record, Rejected
-from etlch.core.run_folder import Run
+from etlch.core.run_data import RunData
 from etlch.core.settings import PlanSettings
 from etlch.dataset.collect import reasons
 from etlch.dataset.dedup import nearest
@@ -147,37 +145,15 @@ class Quality:
     leakage: Leakage
 
 
-class Files(NamedTuple):
-    """What articles.jsonl, records.jsonl and rejected.jsonl of a run hold."""
-
-    articles: Sequence[Article]
-    records: Sequence[Record]
-    rejected: Sequence[Rejected]
-
-
-def read_files(run: Run) -> Files:
-    """Return the articles, records and rejected of a run.
-
-    Raises:
-        EtlchError: one of the files cannot be read.
-    """
-    return Files(
-        read_nouns(run.articles, Article),
-        read_nouns(run.records, Record),
-        read_nouns(run.rejected, Rejected),
-    )
-
-
-def measure(held: Manifest, files: Files) -> Quality:
-    """Return the quality of a finished run: what its run.yaml says, and what its files hold."""
-    plan = held.settings.plan
-    articles, records = files.articles, files.records
-    facts = held.counts.get("facts", {})
+def measure(run: RunData) -> Quality:
+    """Return the quality of a finished run."""
+    plan, articles, records = run.manifest.settings.plan, run.articles, run.records
+    facts = run.manifest.counts.get("facts", {})
     parts = split([article.id for article in articles], plan.test, plan.sizes)
     return Quality(
         articles=len(articles),
         records=dict(Counter(record.task for record in records)),
-        attrition=attrition(articles, files.rejected),
+        attrition=attrition(articles, run.rejected),
         grounding=Share(facts.get("grounded", 0), facts.get("stated", 0)),
         diversity=diversity(articles, records, plan.seed),
         agreement=agreement(records, _tasks(plan)),

@@ -9,8 +9,9 @@ from etlch.core.config import plain as plain_settings
 from etlch.core.files import dumps, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import Json, Record, Rejected
+from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
-from etlch.quality.measure import Files, Leakage, Quality, Share, Spread, measure, plain
+from etlch.quality.measure import Leakage, Quality, Share, Spread, measure, plain
 from etlch.render import html, plots
 from etlch.render.html import Cell, Html, Sample, ShownFact
 
@@ -21,19 +22,19 @@ _REJECTED = 40
 _MOST_BARS = 25
 
 
-def write(run: Run, held: Manifest, files: Files) -> Quality:
+def write(run: Run, data: RunData) -> Quality:
     """Measure a finished run, write quality.json and quality.html beside its data, and return the numbers.
 
     Args:
         run: where the files go.
-        held: what run.yaml says.
-        files: articles, records and rejected of the run.
+        data: what the run holds.
     """
-    quality = measure(held, files)
-    lengths = [len(article.text) for article in files.articles]
+    quality = measure(data)
+    lengths = [len(article.text) for article in data.articles]
     write_text(run.folder / "quality.json", dumps(plain(quality), indent=2) + "\n")
     write_text(
-        run.folder / "quality.html", render(run.name, quality, held, files.records, files.rejected, lengths)
+        run.folder / "quality.html",
+        render(run.name, quality, data.manifest, data.records, data.rejected, lengths),
     )
     return quality
 

@@ -13,23 +13,22 @@ from typing import Any
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
 from etlch.core.records import Article, Json, Record, to_dict
-from etlch.core.settings import PlanSettings
+from etlch.core.run_data import RunData
 from etlch.dataset.splits import Splits, split
-from etlch.quality.measure import Files
 
 _KEPT = ("id", "article_id", "language", "instruction", "input", "output")
 COLUMNS = (*_KEPT, "schema", "facts", "topic", "domain", "source", "sizes")
 """Of a row, in their order."""
 
 
-def write_parquet(plan: PlanSettings, files: Files, folder: Path) -> list[Path]:
+def write_parquet(run: RunData, folder: Path) -> list[Path]:
     """Write <folder>/<task>/<split>.parquet and return the paths.
 
     Raises:
         EtlchError: the folder cannot be written.
     """
     written = []
-    for task, splits in data_sets(plan, files).items():
+    for task, splits in data_sets(run).items():
         for name, held in splits.items():
             path = folder / task / f"{name}.parquet"
             try:
@@ -41,7 +40,7 @@ def write_parquet(plan: PlanSettings, files: Files, folder: Path) -> list[Path]:
     return written
 
 
-def push(plan: PlanSettings, files: Files, card: Path, name: str, *, public: bool = False) -> None:
+def push(run: RunData, card: Path, name: str, *, public: bool = False) -> None:
     """Push a run to the hub as NAME, one configuration per task, and its card as README.md.
 
     Raises:
@@ -52,7 +51,7 @@ def push(plan: PlanSettings, files: Files, card: Path, name: str, *, public: boo
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     try:
-        for task, splits in data_sets(plan, files).items():
+        for task, splits in data_sets(run).items():
             splits.push_to_hub(name, config_name=task, private=not public)
         mine, theirs = DatasetCard(card.read_text(encoding="utf-8")), DatasetCard.load(name)
         merged: dict[str, Json] = {**vars(theirs.data), **vars(mine.data)}
@@ -69,20 +68,19 @@ def push(plan: PlanSettings, files: Files, card: Path, name: str, *, public: boo
         ) from error
 
 
-def data_sets(plan: PlanSettings, files: Files) -> dict[str, Any]:
+def data_sets(run: RunData) -> dict[str, Any]:
     """Return task → `datasets.DatasetDict` with train, validation and test, as far as they have rows."""
     from datasets import Dataset, DatasetDict, Features, Value, disable_progress_bars
     from datasets import Sequence as ListOf
 
     disable_progress_bars()
 
-    parts = split([article.id for article in files.articles], plan.test, plan.sizes)
+    plan = run.manifest.settings.plan
+    parts = split([article.id for article in run.articles], plan.test, plan.sizes)
     made: dict[str, Any] = {}
     for task in plan.tasks:
         splits: dict[str, list[dict[str, Json]]] = {}
-        for name, row in rows(
-            files.records, {article.id: article for article in files.articles}, parts, task
-        ):
+        for name, row in rows(run.records, {article.id: article for article in run.articles}, parts, task):
             splits.setdefault(name, []).append(row)
         # Named, because the empty `sizes` of test rows say nothing of their kind.
         kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": ListOf(Value("int64"))})

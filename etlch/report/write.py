@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from etlch import __version__
 from etlch.core.files import load_yaml, write_bytes, write_text
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
+from etlch.core.version import __version__
 from etlch.render import html
 from etlch.render.html import Cell, Html, element
 from etlch.report import charts, ranking, sections, tables

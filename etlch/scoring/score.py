@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etlch import __version__
 from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
+from etlch.core.version import __version__
 from etlch.scoring.compare import Compared, compare, known_metrics, seed_scores, type_scores, win_rates
 from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
 from etlch.scoring.inputs import check_baseline, find_inputs

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from etlch.cli.data import main
 from etlch.core.files import write_nouns
-from etlch.core.manifest import read
 from etlch.core.records import Article, Fact, Record, Rejected
+from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
-from etlch.quality.measure import Share, agreement, attrition, measure, plain, read_files, spread
+from etlch.quality.measure import Share, agreement, attrition, measure, plain, spread
 from etlch.quality.page import summary
 from etlch.tasks import find_task
 from tests.small_run import write_run
@@ -39,7 +39,7 @@ def record(article_id: str, task: str, *facts: Fact) -> Record:
 
 
 def test_a_sound_run_counted_by_hand(run: Run) -> None:
-    found = measure(read(run), read_files(run))
+    found = measure(read_run(run.folder))
     assert found.articles == 23 and found.records == {"json": 23, "kge": 23, "ner": 23}
     assert (found.diversity.topics, len(found.diversity.domains)) == (23, 23)
     # json asks founder, year and rival, and no article names a rival
@@ -100,7 +100,7 @@ def test_the_command_writes_numbers_page_and_card(run: Run, tmp_path: Path) -> N
     numbers = json.loads(shown.stdout)
     assert numbers == json.loads((run.folder / "quality.json").read_text(encoding="utf-8"))
     assert (
-        numbers == plain(measure(read(run), read_files(run)))
+        numbers == plain(measure(read_run(run.folder)))
         and numbers["diversity"]["unanswered"]["rate"] == 0.333333
     )
 
@@ -129,7 +129,7 @@ def test_the_page_says_why_records_were_rejected_and_writes_lists_by_comma(tmp_p
 
 @pytest.mark.parametrize(("domains", "told"), [(1, "in 1 domain"), (2, "in 2 domains")])
 def test_one_domain_is_not_domains(domains: int, told: str, run: Run) -> None:
-    found = measure(read(run), read_files(run))
+    found = measure(read_run(run.folder))
     held = {str(number): 1 for number in range(domains)}
     changed = replace(found, diversity=replace(found.diversity, domains=held))
     assert next(row[2] for row in summary(changed) if row[0] == "topics").endswith(told)
