@@ -130,6 +130,12 @@ def test_its_predictions_are_scored_and_shown_by_its_own_facts(folder: Path) -> 
     recall = {item["model"]: item["value"] for item in summary["scores"] if item["metric"] == "facts_recall"}
     right = len(events(folder).parse(short, "en", True).facts)
     assert recall == {"base": 0.0, "tuned": right / len(facts)}
+    # One of the two triggers, two of the five roles (object, date | payer, amount, payee).
+    tuned = {item["metric"]: item["value"] for item in summary["scores"] if item["model"] == "tuned"}
+    assert tuned["trigger_f1"] == pytest.approx(2 * 1 / (1 + 2))
+    assert tuned["role_f1"] == pytest.approx(2 * 2 / (2 + 5)) and 0 < tuned["soft_f1"] < 1
+    (rate,) = summary["win_rates"]
+    assert rate["metrics"][0] == "rouge_l" and set(rate["metrics"]) <= {"rouge_l", "cosine"}
     shown = (folder / "scores/report.html").read_text(encoding="utf-8")
     assert "missing fact" in shown
     for more, same in (([], False), (["--settings", "score.yaml"], True)):

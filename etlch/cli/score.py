@@ -104,10 +104,12 @@ def score(
     from etlch.core.config import load_settings
     from etlch.scoring.gates import check, parse_gates
     from etlch.scoring.score import score as run
+    from etlch.tasks import all_tasks
 
     options = {"task": task, "model": model, "baseline": baseline, "metrics": metrics, "tokenizer": tokenizer}
     settings = load_settings(ScoreSettings, file, options)
-    gates = parse_gates(fail_under, against, max_drop)
+    own = all_tasks(Path(settings.task_file) if settings.task_file else None)
+    gates = parse_gates(fail_under, against, max_drop, own.values())
     with TemporaryDirectory() as folder:
         scratch = Path(folder) if against else None
         found = run(paths, settings, keys, out, progress=_say, scratch=scratch)

@@ -125,7 +125,7 @@ class Workshop:
     async def _brief(self, topic: Topic, article: Article, task: Task) -> Brief:
         language = topic.language
         if not self.prompts.has(f"{task.name}/ask", language):
-            keys = fixed_keys(self.prompts, task.name, language, self.ner_types)
+            keys = fixed_keys(self.prompts, task, language, self.ner_types)
             return Brief(self.prompts.render(f"{task.name}/instruction", language), keys)
 
         def check(answer: Json, last: bool) -> Brief:
@@ -246,11 +246,11 @@ def brief_problems(answer: Json) -> list[str]:
     return problems
 
 
-def fixed_keys(prompts: Prompts, task: str, language: str, ner_types: str) -> tuple[str, ...]:
+def fixed_keys(prompts: Prompts, task: Task, language: str, ner_types: str) -> tuple[str, ...]:
     """Return the keys of a task whose types are data (prompts/<task>/types.yaml), else nothing."""
-    if not prompts.has(f"{task}/types.yaml") or (task == "ner" and ner_types == "open"):
+    if not prompts.has(f"{task.name}/types.yaml") or (task.open_types and ner_types == "open"):
         return ()
-    return tuple(prompts.data(f"{task}/types.yaml")[language])
+    return tuple(prompts.data(f"{task.name}/types.yaml")[language])
 
 
 def _stripped(facts: list[Fact]) -> list[Fact]:

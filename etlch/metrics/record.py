@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -21,9 +21,6 @@ from etlch.tasks.base import Parsed, Task
 from etlch.text.json_text import Reading, read_json, schema_problems
 from etlch.text.numerals import NUMERALS
 
-TYPE_PART = {"kge": 1}
-"""Which part of a fact is its type; 0 for tasks that are not named."""
-
 _NUMERIC = NUMERALS + "年月日號号時时分秒點点民國国西元公百之"
 _PLAIN_RUN = re.compile(rf"(?:(?![{_NUMERIC}])[\u4e00-\u9fff])+")
 
@@ -36,10 +33,6 @@ NONE = frozenset(
     )
 )
 """Sentences that say that there is nothing to find."""
-
-
-NESTED = frozenset({"json", "ner"})
-"""Tasks whose labels, where somebody else made them, may be nested. All others say what a fact is by `parse`."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ def measure(key: Key, text: str, how: How) -> Measures:
         )
     if how.grounding and key.input:
         rows["grounded"] = _grounded(both, key.input, how)
-    types = facts.by_type(both.sides, TYPE_PART.get(how.task.name, 0)) if how.facts else {}
+    types = facts.by_type(both.sides, 0 if how.nested else how.task.type_part) if how.facts else {}
     return Measures(values, rows, types, both.reading, both.gold_problem)
 
 
@@ -174,7 +167,7 @@ def _top_keys(value: Json) -> tuple[str, ...]:
 
 
 def _same_keys(both: Both, how: How) -> bool:
-    return how.task.name != "json" or set(both.keys[0]) == set(both.keys[1])
+    return "keys" not in how.task.metrics or set(both.keys[0]) == set(both.keys[1])
 
 
 def _unreadable(both: Both) -> bool:
@@ -185,27 +178,29 @@ def mapped(found: Sequence[Fact], how: How) -> tuple[Fact, ...]:
     """Return facts under the names that the label map compares them under."""
     if not how.label_map:
         return tuple(found)
-    part = TYPE_PART.get(how.task.name, 0)
+    part = how.task.type_part
     return tuple(
         (*fact[:part], how.label_map.get(fact[part], fact[part]), *fact[part + 1 :]) for fact in found
     )
 
 
+FAMILIES: Mapping[str, Callable[[Sides], Row]] = {
+    "types": facts.types_only,
+    "partial": facts.partial,
+    "soft": facts.soft,
+}
+"""Family of metrics → the counts of one record. A task names those that apply to it."""
+
+
 def _fact_rows(both: Both, how: How) -> dict[str, Row]:
     sides = both.sides
     rows = {"facts": facts.strict(sides)}
-    if how.task.name == "json":
+    if "keys" in how.task.metrics:
         rows["keys"] = facts.of_keys(*both.keys)
-    elif how.task.name == "ner" and not how.nested:
-        rows |= {
-            "untyped": facts.of_part(sides, 1),
-            "types": facts.types_only(sides),
-            "partial": facts.partial(sides),
-        }
-    elif how.task.name == "kge":
-        rows |= {name: facts.of_part(sides, part) for part, name in enumerate(how.task.parts)}
-        rows["soft"] = facts.soft(sides)
-    return rows
+    if how.nested:
+        return rows
+    rows |= {name: facts.of_part(sides, part) for name, part in how.task.part_metrics}
+    return rows | {name: row(sides) for name, row in FAMILIES.items() if name in how.task.metrics}
 
 
 def _grounded(both: Both, article: str, how: How) -> Row:

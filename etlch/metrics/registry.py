@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etlch.stats.ratio import Ratio
+from etlch.tasks.base import Task
 
 ROW = ("hits", "predicted", "gold")
 
@@ -23,7 +24,9 @@ class Metric:
         columns: of a record's table: one for a mean, three for a function of summed rows.
         score: of summed rows; None for the mean of the one column.
         yes_no: whether each record says 1 or 0.
-        tasks: where it applies; empty for every task. "*json" stands for tasks with a JSON label.
+        group: what is computed together: one of GROUPS. Groups of which no metric is wanted are not computed.
+        family: what a task must name in its `metrics` or `part_metrics`; empty for every task, "json_label"
+            for tasks with a JSON label.
         about: one line.
     """
 
@@ -31,13 +34,16 @@ class Metric:
     title: str
     columns: tuple[str, ...]
     about: str
+    group: str
     score: Ratio | None = None
     yes_no: bool = False
-    tasks: tuple[str, ...] = ()
+    family: str = ""
 
-    def applies(self, task: str, json_label: bool) -> bool:
+    def applies(self, task: Task) -> bool:
         """Tell whether the metric is defined for a task."""
-        return not self.tasks or task in self.tasks or (json_label and "*json" in self.tasks)
+        if self.family == "json_label":
+            return task.json_label
+        return not self.family or self.family in (*task.metrics, *dict(task.part_metrics))
 
 
 precision = Ratio(above=(1, 0, 0), below=(0, 1, 0), zero=(0, 1, 1))
@@ -62,47 +68,64 @@ def _row(family: str) -> tuple[str, ...]:
     return tuple(f"{family}.{part}" for part in ROW)
 
 
-def _mean(name: str, title: str, about: str, *tasks: str) -> Metric:
-    return Metric(name, title, (name,), about, tasks=tasks)
+def _mean(name: str, title: str, about: str, group: str) -> Metric:
+    return Metric(name, title, (name,), about, group)
 
 
-def _rate(name: str, title: str, about: str, *tasks: str) -> Metric:
-    return Metric(name, title, (name,), about, yes_no=True, tasks=tasks)
+def _form(name: str, title: str, about: str) -> Metric:
+    return Metric(name, title, (name,), about, "json", yes_no=True, family="json_label")
 
 
-def _f1(family: str, title: str, about: str, *tasks: str) -> Metric:
-    return Metric(f"{family}_f1", title, _row(family), about, f1, tasks=tasks)
+def _f1(family: str, title: str, about: str) -> Metric:
+    return Metric(f"{family}_f1", title, _row(family), about, "facts", f1, family=family)
 
 
 METRICS = (
-    _mean("rouge_l", "ROUGE-L", "F1 of the longest common subsequence of tokens"),
-    _mean("rouge_1", "ROUGE-1", "F1 of tokens"),
-    _mean("rouge_2", "ROUGE-2", "F1 of token pairs"),
-    _mean("cosine", "cosine", "cosine of the embeddings of label and prediction"),
-    _rate("json_parse_ok", "JSON ok", "json.loads succeeds on the text as it is", "*json"),
-    _rate("json_fenced_ok", "JSON fenced", "so it does, or after one fence or leading prose", "*json"),
-    _rate("json_repaired_ok", "JSON repaired", "so it does, or after json-repair; never scored", "*json"),
-    _rate("json_object", "object", "the text parses and is an object at the top", "*json"),
-    _rate("json_flat", "no nesting", "the text is an object of scalars and lists of scalars", "*json"),
-    _rate("schema_ok", "schema ok", "the text parses and satisfies the record's schema", "*json"),
-    Metric("facts_precision", "facts P", _row("facts"), "share of predicted facts in the label", precision),
-    Metric("facts_recall", "facts R", _row("facts"), "share of the label's facts predicted", recall),
-    Metric("facts_f1", "facts F1", _row("facts"), "micro F1 over the test set", f1),
-    _mean("facts_f1_macro", "facts F1 macro", "mean F1 by record; empty against empty counts 1"),
-    _rate("exact", "exact", "all facts of the record and nothing else"),
-    _f1("untyped", "untyped F1", "mentions, whatever their types", "ner"),
-    _f1("types", "type F1", "types as a multiset, whatever the mentions", "ner"),
-    _f1("partial", "partial F1", "mentions; half a hit where one contains the other", "ner"),
-    _f1("subject", "subject F1", "the set of subjects", "kge"),
-    _f1("relation", "relation F1", "the set of relations", "kge"),
-    _f1("object", "object F1", "the set of objects", "kge"),
-    _f1("soft", "soft F1", "triples by best assignment of similar parts", "kge"),
-    _f1("keys", "keys F1", "the keys, whatever stands under them", "json"),
-    Metric("grounded", "grounded", _row("grounded"), "share of predicted facts in the article", share),
+    _mean("rouge_l", "ROUGE-L", "F1 of the longest common subsequence of tokens", "rouge"),
+    _mean("rouge_1", "ROUGE-1", "F1 of tokens", "rouge"),
+    _mean("rouge_2", "ROUGE-2", "F1 of token pairs", "rouge"),
+    _mean("cosine", "cosine", "cosine of the embeddings of label and prediction", "cosine"),
+    _form("json_parse_ok", "JSON ok", "json.loads succeeds on the text as it is"),
+    _form("json_fenced_ok", "JSON fenced", "so it does, or after one fence or leading prose"),
+    _form("json_repaired_ok", "JSON repaired", "so it does, or after json-repair; never scored"),
+    _form("json_object", "object", "the text parses and is an object at the top"),
+    _form("json_flat", "no nesting", "the text is an object of scalars and lists of scalars"),
+    _form("schema_ok", "schema ok", "the text parses and satisfies the record's schema"),
+    Metric(
+        "facts_precision",
+        "facts P",
+        _row("facts"),
+        "share of predicted facts in the label",
+        "facts",
+        precision,
+    ),
+    Metric("facts_recall", "facts R", _row("facts"), "share of the label's facts predicted", "facts", recall),
+    Metric("facts_f1", "facts F1", _row("facts"), "micro F1 over the test set", "facts", f1),
+    _mean("facts_f1_macro", "facts F1 macro", "mean F1 by record; empty against empty counts 1", "facts"),
+    Metric("exact", "exact", ("exact",), "all facts of the record and nothing else", "facts", yes_no=True),
+    _f1("untyped", "untyped F1", "mentions, whatever their types"),
+    _f1("types", "type F1", "types as a multiset, whatever the mentions"),
+    _f1("partial", "partial F1", "mentions; half a hit where one contains the other"),
+    _f1("subject", "subject F1", "the set of subjects"),
+    _f1("relation", "relation F1", "the set of relations"),
+    _f1("object", "object F1", "the set of objects"),
+    _f1("soft", "soft F1", "triples by best assignment of similar parts"),
+    _f1("keys", "keys F1", "the keys, whatever stands under them"),
+    Metric(
+        "grounded",
+        "grounded",
+        _row("grounded"),
+        "share of predicted facts in the article",
+        "grounding",
+        share,
+    ),
 )
 """In the order of tables."""
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+
+GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS))
+"""What is computed together."""
 
 EXTRA = {
     "cosine_floor": "mean cosine of predictions with other records' labels",
@@ -111,9 +134,13 @@ EXTRA = {
 }
 """Numbers that stand beside cosine; they are not compared."""
 
-PAPER = {
-    "json": ("rouge_l", "cosine", "json_parse_ok"),
-    "kge": ("rouge_l", "cosine"),
-    "ner": ("rouge_l", "cosine"),
-}
-"""What the paper's win rates count, and nothing else."""
+
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """Return the metrics of a task, in the order of tables; those of its own parts come last."""
+    shared = tuple(metric for metric in METRICS if metric.applies(task))
+    own = (
+        _f1(name, f"{name} F1", f"the set of values of '{task.parts[part]}'")
+        for name, part in task.part_metrics
+        if f"{name}_f1" not in BY_NAME
+    )
+    return (*shared, *own)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
 from etlch.core.errors import EtlchError
-from etlch.core.records import Fact, Json, Topic
+from etlch.core.records import TASKS, Fact, Json, Topic
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.build_record import Candidate, Outcome, Workshop
@@ -31,10 +31,6 @@ from etlch.tasks import Task
 from etlch.teachers.base import Ask, Brief, Teacher
 from etlch.teachers.offline.teacher import OfflineTeacher
 
-KNOWN = ("json", "kge", "ner")
-ENDS = "kge ends"
-"""Triples compared without their relation: a teacher words it as it likes."""
-
 
 @dataclass(frozen=True)
 class Rate:
@@ -49,7 +45,7 @@ class Result:
     """How a teacher does one task.
 
     Attributes:
-        task: its name, or ENDS.
+        task: its name; `<name> ends` where only its loose parts were compared.
         precision, recall, f1: micro over the articles, 95 % bootstrap intervals over articles.
         grounding: facts answered that stand in the article.
         form: labels that could be used: JSON, of the schema, with at least one fact that stands.
@@ -111,10 +107,10 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
     Raises:
         EtlchError: a task whose truth is not known, or transport trouble.
     """
-    unknown = [task for task in settings.plan.tasks if task not in KNOWN]
+    unknown = [task for task in settings.plan.tasks if task not in TASKS]
     if unknown:
         raise EtlchError(
-            f"no articles with known truth for the task '{unknown[0]}'", f"Known are {', '.join(KNOWN)}."
+            f"no articles with known truth for the task '{unknown[0]}'", f"Known are {', '.join(TASKS)}."
         )
     plan, check = settings.plan, settings.check
     check = dataclasses.replace(check, max_attempts=1, ungrounded="drop", min_chars=0, max_chars=0)
@@ -161,7 +157,7 @@ async def _results(
         predicted = [] if record is None else [item.fact for item in record.facts]
         gold = await _truth(task, outcome, examinee.known, policies)
         rows.append(strict(Sides(comparable(gold), comparable(predicted), 0)))
-        ends.append(strict(Sides(comparable(map(_ends, gold)), comparable(map(_ends, predicted)), 0)))
+        ends.append(strict(Sides(comparable(_loose(gold, task)), comparable(_loose(predicted, task)), 0)))
         facts = examinee.stated.get((topic.position, task.name), [])
         found = ground(facts, task, text, policies)
         grounded += len(found.located)
@@ -169,7 +165,7 @@ async def _results(
         formed += record is not None
     rates = (_rate(grounded, stated), _rate(formed, len(outcomes)))
     results = [_result(task.name, rows, seed, *rates)]
-    return [*results, _result(ENDS, ends, seed, *rates)] if task.name == "kge" else results
+    return [*results, _result(f"{task.name} ends", ends, seed, *rates)] if task.loose_parts else results
 
 
 async def _truth(
@@ -178,7 +174,7 @@ async def _truth(
     """Return the true facts for the keys of this record, grounded as the record's are."""
     topic, text = outcome.candidate.topic, outcome.candidate.text or ""
     keys: tuple[str, ...] = ()
-    if task.name == "json":
+    if task.asks_fields:
         keys = tuple((await known.brief(topic, text, task, Ask()))["fields"])
     answer = await known.label(topic, text, task, Brief("", keys), Ask())
     return [item.fact for item in ground(task.facts(answer), task, text, policies).located]
@@ -194,8 +190,9 @@ def _result(task: str, rows: list[Row], seed: int, grounding: Rate, form: Rate) 
     return Result(task, right, complete, both, grounding, form)
 
 
-def _ends(fact: Fact) -> Fact:
-    return (fact[0], fact[-1])
+def _loose(facts: Iterable[Fact], task: Task) -> Iterator[Fact]:
+    """Yield what is left of facts where a teacher may word the other parts as it likes."""
+    return (tuple(fact[part] for part in task.loose_parts) for fact in facts)
 
 
 def _rate(hits: int, total: int) -> Rate:

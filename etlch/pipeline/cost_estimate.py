@@ -94,12 +94,12 @@ def works(
         asked.append(("article/around", bulk, int(units * _TOKENS[language])))
     elif plan.articles is None:
         asked.append(("article/write", size("article/write", **about), int(units * _TOKENS[language])))
-    for name in () if plan.label_first else tasks:
+    for name, task in () if plan.label_first else tasks.items():
         told = {"article": article, "instruction": "x" * 200, "fields": ["x" * 12] * 5}
         if prompts.has(f"{name}/ask", language):
             bulk = size(f"{name}/ask", article=article, count=5, style="x" * 40, absent=1)
             asked.append((f"{name}/ask", bulk, _ANSWER))
-        types = {key: "x" * 30 for key in fixed_keys(prompts, name, language, plan.ner_types)}
+        types = {key: "x" * 30 for key in fixed_keys(prompts, task, language, plan.ner_types)}
         asked.append((f"{name}/label", size(f"{name}/label", types=types, **told), _ANSWER))
     found = []
     for purpose, bulk, length in asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from etlch.core.files import dump_yaml, write_text
@@ -11,8 +12,8 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.quality.measure import Quality
 from etlch.quality.page import summary
+from etlch.tasks import all_tasks
 
-_TASKS = {"ner": "token-classification", "kge": "text-generation", "json": "text-generation"}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 PAPER = "https://arxiv.org/abs/2509.08381"
 
@@ -49,12 +50,13 @@ def metadata(held: Manifest, quality: Quality) -> dict[str, Json]:
     """Return the card's metadata."""
     settings = held.settings
     rows = sum(quality.records.values())
+    tasks = all_tasks(Path(settings.plan.task_file) if settings.plan.task_file else None)
     return {
         "language": [{"zh-TW": "zh", "zh-CN": "zh"}.get(settings.plan.language, settings.plan.language)],
         "license": "other",
         "license_name": "see-below",
         "size_categories": [next((name for most, name in _SIZES if rows < most), "n>1M")],
-        "task_categories": sorted({_TASKS.get(task, "text-generation") for task in settings.plan.tasks}),
+        "task_categories": sorted({tasks[name].hub_category for name in settings.plan.tasks}),
         "tags": [
             "information-extraction",
             "synthetic",

@@ -17,7 +17,7 @@ from etlch.core.records import Fact, Json, Key
 from etlch.metrics.facts import comparable
 from etlch.metrics.json_form import read_glued
 from etlch.metrics.predictions import END_MARKERS, without_markers
-from etlch.metrics.record import NESTED, How, mapped, read_both
+from etlch.metrics.record import How, mapped, read_both
 from etlch.tasks import Task
 from etlch.text.json_text import read_json
 
@@ -145,7 +145,7 @@ def find_mistakes(
 
 def _how(task: Task, gold: str, label_map: Mapping[str, str]) -> How:
     """How a label is read: nested ones, and several values after each other, only where the gold is so."""
-    if task.name not in NESTED:
+    if not task.nested_labels:
         return How(task, label_map=label_map)
     reading = read_json(gold)
     glued = not reading.how and bool(read_glued(gold).how)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.registry import BY_NAME, METRICS, PAPER, Metric
+from etlch.metrics.registry import METRICS, Metric, metrics_of
 from etlch.scoring.inputs import is_baseline, names_of
 from etlch.scoring.summary import Comparison, Score, SeedScore, System, TypeScore, WinRate
 from etlch.scoring.tables import Table
@@ -18,6 +18,7 @@ from etlch.stats import analysis
 from etlch.stats.corrections import correct
 from etlch.stats.effects import over_seeds
 from etlch.stats.paper import unpaired
+from etlch.tasks import Task
 
 TIE = 1e-12
 """Differences up to this are a tie: sums in another order differ in the last digits."""
@@ -42,11 +43,17 @@ class _Cell:
     measured: analysis.Measured
 
 
-def compare(tables: Sequence[Table], wanted: Sequence[str], settings: ScoreSettings) -> Compared:
+def compare(
+    tables: Sequence[Table],
+    of_task: Callable[[str], Sequence[Metric]],
+    wanted: Collection[str],
+    settings: ScoreSettings,
+) -> Compared:
     """Score every system and compare it with its baselines, task by task, on the same draws.
 
     Args:
         tables: one per system.
+        of_task: the metrics of a task by its name.
         wanted: names of metrics; those without columns in a table are passed over.
         settings: baseline, resamples, seed.
     """
@@ -55,7 +62,7 @@ def compare(tables: Sequence[Table], wanted: Sequence[str], settings: ScoreSetti
     resamples = 0
     for task in dict.fromkeys(table.system.task for table in tables):
         held = [table for table in tables if table.system.task == task]
-        found = _compare_task(held, [BY_NAME[name] for name in wanted], settings)
+        found = _compare_task(held, [metric for metric in of_task(task) if metric.name in wanted], settings)
         scores += found.scores
         comparisons += found.comparisons
         resamples = max(resamples, found.resamples)
@@ -207,14 +214,17 @@ def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
     ]
 
 
-def win_rates(comparisons: Sequence[Comparison]) -> tuple[WinRate, ...]:
+def win_rates(
+    comparisons: Sequence[Comparison], counted: Callable[[str], Collection[str]]
+) -> tuple[WinRate, ...]:
     """Count the paper's wins of every model over every baseline on every task.
 
-    Only the metrics in PAPER enter; one that was not computed, or is undefined, is not applicable.
+    Only the metrics that are `counted` for a task's name enter; one that was not computed, or is undefined,
+    is not applicable.
     """
     cells: dict[tuple[str, str, int | None, int | None, str], list[Comparison]] = {}
     for item in comparisons:
-        if item.metric in PAPER.get(item.task, PAPER["ner"]) and item.difference is not None:
+        if item.metric in counted(item.task) and item.difference is not None:
             cells.setdefault((item.model, item.baseline, item.size, item.seed, item.task), []).append(item)
     return tuple(
         WinRate(
@@ -282,16 +292,22 @@ def type_scores(tables: Sequence[Table], support: int) -> tuple[TypeScore, ...]:
     return tuple(found)
 
 
-def known_metrics(wanted: Sequence[str]) -> tuple[str, ...]:
+def known_metrics(wanted: Sequence[str], tasks: Iterable[Task] = ()) -> tuple[Metric, ...]:
     """Return the metrics to compute, in the order of tables; none named means all.
+
+    Args:
+        wanted: names of metrics.
+        tasks: whose own metrics are known too.
 
     Raises:
         EtlchError: a name is unknown; says the nearest.
     """
-    names = list(BY_NAME)
+    known = {metric.name: metric for metric in METRICS}
+    known |= {metric.name: metric for task in tasks for metric in metrics_of(task)}
+    names = list(known)
     for name in wanted:
-        if name not in BY_NAME:
+        if name not in known:
             raise EtlchError(
                 f"there is no metric '{name}'.{nearest(name, names)}", f"Metrics: {', '.join(names)}."
             )
-    return tuple(metric.name for metric in METRICS if not wanted or metric.name in wanted)
+    return tuple(metric for metric in known.values() if not wanted or metric.name in wanted)

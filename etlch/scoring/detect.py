@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, shipped
@@ -14,9 +15,9 @@ from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.json_form import read_glued
 from etlch.metrics.predictions import Prediction, own_gold, parse_key, parse_row, raw_rows, without_markers
-from etlch.metrics.record import NESTED, says_none
+from etlch.metrics.record import says_none
 from etlch.scoring.inputs import Job
-from etlch.tasks import kge
+from etlch.tasks import all_tasks, kge
 from etlch.text.json_text import read_json
 from etlch.text.normalize import is_cjk, squash
 
@@ -88,7 +89,12 @@ def look(job: Job, settings: ScoreSettings) -> Look:
     by_task: dict[str, list[_Gold]] = {}
     for gold in golds:
         by_task.setdefault(gold.task or task, []).append(gold)
-    shapes = {name: _shape(name, held, settings) for name, held in by_task.items()}
+    path = Path(settings.task_file) if settings.task_file else None
+    tasks = all_tasks(path)
+    shapes = {
+        name: _shape(name in tasks and tasks[name].nested_labels, held, settings)
+        for name, held in by_task.items()
+    }
     return Look(task, shapes, by_prompt, notes)
 
 
@@ -104,11 +110,11 @@ def _articles(prompts: list[str]) -> tuple[bool, tuple[str, ...]]:
     return False, ("each row counts as an article of its own; a column article_id would group them",)
 
 
-def _shape(task: str, golds: list[_Gold], settings: ScoreSettings) -> Shape:
+def _shape(nested_labels: bool, golds: list[_Gold], settings: ScoreSettings) -> Shape:
     texts = [gold.text for gold in golds]
     chinese = any(is_cjk(char) for text in texts[:20] for char in text)
     language = golds[0].language or settings.language or ("zh-TW" if chinese else "en")
-    if task not in NESTED:
+    if not nested_labels:
         return Shape(language)
     glued = any(not read_json(text).how and read_glued(text).how for text in texts)
     nested = glued or any(_is_nested(read_json(text).value) for text in texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -12,6 +12,7 @@ from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import known_metrics
 from etlch.scoring.regression import Earlier, drops, read_earlier
 from etlch.scoring.summary import Score, Summary, System
+from etlch.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Gates:
     max_drop: float
 
 
-def parse_gates(floors: Sequence[str], against: Path | None, max_drop: float | None) -> Gates:
-    """Read the options.
+def parse_gates(
+    floors: Sequence[str], against: Path | None, max_drop: float | None, tasks: Iterable[Task] = ()
+) -> Gates:
+    """Read the options; the metrics of `tasks` of the user's own are known too.
 
     Raises:
         EtlchError: not METRIC=X, an unknown metric, or one of --against and --max-drop alone.
@@ -38,7 +41,7 @@ def parse_gates(floors: Sequence[str], against: Path | None, max_drop: float | N
     found = []
     for text in floors:
         name, _, number = text.partition("=")
-        known_metrics([name])
+        known_metrics([name], tasks)
         try:
             floor = float(number)
         except ValueError:

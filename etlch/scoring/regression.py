@@ -14,9 +14,11 @@ from etlch.core.errors import EtlchError
 from etlch.core.files import read_lines
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.registry import BY_NAME, ROW, Metric
+from etlch.metrics.registry import ROW, Metric
+from etlch.scoring.compare import known_metrics
 from etlch.scoring.summary import SCORES, Summary, System, read_summary
 from etlch.stats import analysis
+from etlch.tasks import all_tasks
 
 GATED = ("facts_f1", "rouge_l", "json_parse_ok")
 """Metrics that --max-drop watches unless --metrics names others."""
@@ -83,6 +85,8 @@ def drops(
         EtlchError: no system is in both, or the old ROUGE was computed with other tokens.
     """
     names = settings.metrics or GATED
+    tasks = all_tasks(Path(settings.task_file) if settings.task_file else None)
+    metrics = known_metrics(names, tasks.values())
     _check_tokens(old.summary, new.summary, names)
     failures = []
     compared = 0
@@ -90,7 +94,7 @@ def drops(
         before, after = (side.systems.get((system.label, system.task)) for side in (old, new))
         if before is None or after is None:
             continue
-        for metric in (BY_NAME[name] for name in names):
+        for metric in metrics:
             if set(metric.columns) <= set(before.columns) & set(after.columns):
                 found = _paired(before, after, metric, settings)
                 compared += found.n > 0

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
+from etlch.metrics.registry import metrics_of
 from etlch.scoring.compare import Compared, compare, known_metrics, seed_scores, type_scores, win_rates
 from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
 from etlch.scoring.inputs import check_baseline, find_inputs
 from etlch.scoring.summary import KEYS, SCORES, SUMMARY, Counts, Summary, System, write_summary
 from etlch.scoring.tables import Collected, Table, collect
 from etlch.stats import resampling
-
-GROUPS = {
-    "rouge": {"rouge_l", "rouge_1", "rouge_2"},
-    "json": {"json_parse_ok", "json_fenced_ok", "json_repaired_ok", "json_object", "json_flat", "schema_ok"},
-    "cosine": {"cosine"},
-    "grounding": {"grounded"},
-}
-"""Group of metrics that are computed together → its members; all others are of the group facts."""
+from etlch.tasks import Task, all_tasks
 
 OTHER_NAMES = "If they only have other names, map them with the setting label_map"
 
@@ -65,9 +59,13 @@ def score(
     Raises:
         EtlchError: an input that cannot be used. Nothing is written then.
     """
-    wanted = [
-        name for name in known_metrics(settings.metrics) if name != "cosine" or settings.cosine != "off"
+    tasks = all_tasks(Path(settings.task_file) if settings.task_file else None)
+    metrics = [
+        metric
+        for metric in known_metrics(settings.metrics, tasks.values())
+        if metric.name != "cosine" or settings.cosine != "off"
     ]
+    wanted = [metric.name for metric in metrics]
     if not wanted:
         raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
     inputs = find_inputs(paths, keys, settings)
@@ -78,19 +76,16 @@ def score(
             out = inputs.run / "scores"
     kept = out is not None
     out = out or scratch
-    groups = frozenset(
-        [name for name, members in GROUPS.items() if members & set(wanted)]
-        + (["facts"] if set(wanted) - set().union(*GROUPS.values()) else [])
-    )
+    groups = frozenset(metric.group for metric in metrics)
     if out is None:
         found = collect(inputs.jobs, settings, groups, None, None, progress)
-        return Scored(_finish(found, inputs.notes, wanted, settings, progress).summary, None)
+        return Scored(_finish(found, inputs.notes, tasks, wanted, settings, progress).summary, None)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as samples,
         tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as golds,
     ):
         found = collect(inputs.jobs, settings, groups, samples, golds, progress)
-        finished = _finish(found, inputs.notes, wanted, settings, progress)
+        finished = _finish(found, inputs.notes, tasks, wanted, settings, progress)
         golds.seek(0)
         samples.seek(0)
         _move(golds, out / KEYS)
@@ -113,6 +108,7 @@ class _Finished:
 def _finish(
     found: Collected,
     notes: Sequence[str],
+    tasks: Mapping[str, Task],
     wanted: Sequence[str],
     settings: ScoreSettings,
     progress: Callable[[str], None],
@@ -121,13 +117,13 @@ def _finish(
     similarity = add_cosine(found, settings, progress) if "cosine" in wanted else Similarity(found.tables)
     tables = similarity.tables
     progress("comparing")
-    compared = compare(tables, wanted, settings)
+    compared = compare(tables, lambda name: metrics_of(tasks[name]), wanted, settings)
     summary = Summary(
         signature=signature(tables, settings, compared.resamples, similarity.signature),
         counts=sum((source.counts for source in found.sources), Counts()),
         scores=(*compared.scores, *similarity.scores),
         comparisons=compared.comparisons,
-        win_rates=win_rates(compared.comparisons),
+        win_rates=win_rates(compared.comparisons, lambda name: tasks[name].win_rate_metrics),
         seeds=seed_scores(compared.scores),
         types=type_scores(tables, settings.type_support),
         sources=found.sources,

@@ -17,7 +17,7 @@ from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import Aligned, RawRow, align, own_key, parse_key, parse_row
 from etlch.metrics.record import How, Measures, measure
-from etlch.metrics.registry import METRICS, ROW
+from etlch.metrics.registry import ROW, metrics_of
 from etlch.scoring.detect import Look, Shape
 from etlch.scoring.summary import Sample, System, sample_line
 from etlch.tasks import find_task
@@ -98,10 +98,7 @@ def columns_of(task: Task) -> tuple[str, ...]:
     """Return the columns of a task's matrix, all but cosine, in the order of METRICS."""
     return tuple(
         dict.fromkeys(
-            column
-            for metric in METRICS
-            if metric.applies(task.name, task.json_label) and metric.name != "cosine"
-            for column in metric.columns
+            column for metric in metrics_of(task) if metric.name != "cosine" for column in metric.columns
         )
     )
 

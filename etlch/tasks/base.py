@@ -50,6 +50,17 @@ class Task:
         render: (facts in label order, keys, language) → label text.
         parse: (label or prediction text, language, is it gold) → Parsed.
         problems: facts → what is wrong with them beyond schema and grounding, in words.
+        type_part: which part is a fact's type: scores are told apart by it, and a label map renames it.
+        metrics: families of metrics that apply beyond those of every task, e.g. "soft"; see
+            metrics/registry.py.
+        part_metrics: further families: name → the part whose values are compared alone, as a set.
+            ("trigger", 1) gives the metric trigger_f1.
+        win_rate_metrics: what a win rate counts; (rouge_l, cosine) are those of arXiv 2509.08381.
+        nested_labels: whether labels that others made may nest, so that facts are (path, leaf).
+        open_types: whether the setting `ner_types: open` leaves its types to the teacher.
+        loose_parts: the parts that `calibrate` compares alone too, where a teacher words the rest freely.
+        asks_fields: whether a record's keys come with the instruction that a teacher writes.
+        hub_category: the task category of the Hugging Face hub.
     """
 
     name: str
@@ -63,6 +74,15 @@ class Task:
     render: Callable[[Sequence[Fact], Sequence[str], str], str]
     parse: Callable[[str, str, bool], Parsed]
     problems: Callable[[Sequence[Fact], str], list[str]] = lambda facts, language: []
+    type_part: int = 0
+    metrics: tuple[str, ...] = ()
+    part_metrics: tuple[tuple[str, int], ...] = ()
+    win_rate_metrics: tuple[str, ...] = ("rouge_l", "cosine")
+    nested_labels: bool = False
+    open_types: bool = False
+    loose_parts: tuple[int, ...] = ()
+    asks_fields: bool = False
+    hub_category: str = "text-generation"
 
 
 def scalar_text(value: Json) -> str | None:

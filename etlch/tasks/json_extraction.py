@@ -44,4 +44,8 @@ TASK = Task(
     facts=flat_facts,
     render=_render,
     parse=flat_parse,
+    metrics=("keys",),
+    win_rate_metrics=("rouge_l", "cosine", "json_parse_ok"),
+    nested_labels=True,
+    asks_fields=True,
 )

@@ -110,4 +110,8 @@ TASK = Task(
     render=_render,
     parse=_parse,
     problems=_problems,
+    type_part=1,
+    metrics=("soft",),
+    part_metrics=(("subject", 0), ("relation", 1), ("object", 2)),
+    loose_parts=(0, 2),
 )

@@ -59,4 +59,9 @@ TASK = Task(
     facts=_facts,
     render=_render,
     parse=flat_parse,
+    metrics=("types", "partial"),
+    part_metrics=(("untyped", 1),),
+    nested_labels=True,
+    open_types=True,
+    hub_category="token-classification",
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from etlch.core.records import Json, Key
 from etlch.metrics.facts import Row
 from etlch.metrics.record import How, Measures, measure, stands_in
+from etlch.metrics.registry import ROW, metrics_of
 from etlch.tasks import find_task
 from etlch.text.locate import locate
 
@@ -171,3 +172,18 @@ def test_no_prediction_text_is_a_reason_to_refuse(task: str, text: str) -> None:
         found = of(task, gold, text, "zh-TW", ARTICLE, nested=glued and task != "kge", glued=glued)
         assert all(map(isfinite, found.values.values()))
         assert found.rows["facts"].gold == 1
+
+
+def test_every_metric_of_a_task_is_computed() -> None:
+    """A metric that is only listed would vanish from the tables."""
+    golds = {
+        "json": '{"a": ["Ann Lee"]}',
+        "ner": '{"Person": ["Ann Lee"]}',
+        "kge": "【1. Triple format (Subject–Relation–Object)】\nAnn Lee – met – Bob",
+    }
+    for name, gold in golds.items():
+        key = Key("1", "1", name, "en", "Do it.", "Ann Lee met Bob.", gold, {"type": "object"})
+        found = measure(key, gold, How(find_task(name)))
+        columns = {*found.values, *(f"{family}.{part}" for family in found.rows for part in ROW)}
+        wanted = {column for metric in metrics_of(find_task(name)) for column in metric.columns}
+        assert wanted - {"cosine"} <= columns, name

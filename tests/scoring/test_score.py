@@ -12,9 +12,10 @@ import pytest
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
+from etlch.metrics.registry import GROUPS
 from etlch.scoring.compare import opponents
 from etlch.scoring.inputs import find_inputs
-from etlch.scoring.score import GROUPS, score
+from etlch.scoring.score import score
 from etlch.scoring.summary import Summary, System, read_samples, read_summary, summary_json
 from etlch.scoring.tables import Collected, collect
 from etlch.stats.paper import paper_tests

@@ -63,7 +63,7 @@ def test_a_whole_record_of_each_task_is_taught(language: str, tmp_path: Path) ->
         briefs = {
             "json": Brief(asked["instruction"], tuple(asked["fields"])),
             "kge": Brief("", ()),
-            "ner": Brief("", fixed_keys(PROMPTS, "ner", language, "closed")),
+            "ner": Brief("", fixed_keys(PROMPTS, find_task("ner"), language, "closed")),
         }
         for name, brief in briefs.items():
             task = find_task(name)
