@@ -68,7 +68,7 @@ def main() -> None:
 )
 @click.option("--against", type=click.Path(path_type=Path), help="An earlier summary.json to compare with.")
 @click.option(
-    "--max-drop", type=float, help="With --against: exit 1 if a drop is larger than X beyond chance."
+    "--max-drop", type=float, help="With --against: exit 1 if a drop is significantly larger than X."
 )
 @click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of rarer settings.")
 @version_option

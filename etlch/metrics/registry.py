@@ -46,16 +46,16 @@ class Metric:
         return not self.family or self.family in (*task.metrics, *dict(task.part_metrics))
 
 
-precision = Ratio(above=(1, 0, 0), below=(0, 1, 0), zero=(0, 1, 1))
+precision = Ratio(numerator=(1, 0, 0), denominator=(0, 1, 0), zero_if=(0, 1, 1))
 """Hits over predicted; 0 where nothing was predicted of something, undefined where there was nothing."""
 
-recall = Ratio(above=(1, 0, 0), below=(0, 0, 1))
+recall = Ratio(numerator=(1, 0, 0), denominator=(0, 0, 1))
 """Hits over gold; undefined where there is no gold."""
 
-f1 = Ratio(above=(2, 0, 0), below=(0, 1, 1))
+f1 = Ratio(numerator=(2, 0, 0), denominator=(0, 1, 1))
 """2 · hits / (predicted + gold), the harmonic mean of precision and recall; undefined for 0/0."""
 
-share = Ratio(above=(1, 0, 0), below=(0, 1, 0))
+share = Ratio(numerator=(1, 0, 0), denominator=(0, 1, 0))
 """Hits over predicted; undefined where nothing was predicted."""
 
 

@@ -1,4 +1,4 @@
-"""Canvas of all figures: labels and a drawing function walk in; SVG and PNG bytes walk out.
+"""Read labels and a drawing function, return a figure as SVG and PNG bytes.
 
 Fonts are chosen here, so that no label is ever drawn as empty boxes. Nothing is read from the
 clock: the same values give the same bytes.

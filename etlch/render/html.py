@@ -1,8 +1,8 @@
-"""Parts of a self-contained HTML page: texts, tables, pictures and samples walk in; one safe file walks out.
+"""Read texts, tables, pictures and samples, return one self-contained HTML page.
 
 Every string is escaped unless it is an `Html` that this module built. The page carries a
 content-security policy that allows its own style and script by hash, pictures inside the
-file, and nothing else: a page that is opened from disk asks nobody for anything.
+file, and nothing else: the page makes no network requests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IN_SCRIPT = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
 
-MATCHED, MISSED, INVENTED = "matched", "missed", "invented"
+MATCHED, MISSING, SPURIOUS = "matched", "missing", "spurious"
 """What became of a fact: gold and predicted, only gold, only predicted."""
 
 OUTCOMES = ("right", "partly", "wrong", "unparseable")
@@ -182,7 +182,7 @@ class ShownFact:
     Attributes:
         parts: the fact, as written.
         spans: where its parts stand in the article, in characters.
-        kind: MATCHED, MISSED, INVENTED, or "" where nothing is compared.
+        kind: MATCHED, MISSING, SPURIOUS, or "" where nothing is compared.
         note: what is wrong with it, in a word or two.
     """
 

@@ -2,8 +2,8 @@
 // never markup; the page's policy forbids markup from strings (trusted types).
 "use strict";
 (() => {
-  const SIGNS = { matched: "✓", missed: "○", invented: "✕", "": "·" };
-  const WORDS = { matched: "matched", missed: "missed", invented: "invented", "": "fact" };
+  const SIGNS = { matched: "✓", missing: "○", spurious: "✕", "": "·" };
+  const WORDS = { matched: "matched", missing: "missing", spurious: "spurious", "": "fact" };
   const OUTCOMES = ["right", "partly", "wrong", "unparseable"];
   const OUTCOME_SIGNS = ["●", "◐", "○", "⊘"];
   const CHUNK = 200;
@@ -264,10 +264,10 @@
       if (!answer) return make("div", {}, title, make("p", { class: "small" }, "This model has no prediction here."));
       const kinds = answer.errors.map((kind) => errors[kind]).join(", ");
       const about = `${OUTCOME_SIGNS[answer.outcome]} ${OUTCOMES[answer.outcome]}, facts F1 ${answer.score.toFixed(2)}${kinds ? ` (${kinds})` : ""}`;
-      // The label's own column tells what the first model missed; the other model's are listed here.
-      const missed = beside ? goldOf(sample, answer).filter((fact) => fact[2] === "missed") : [];
+      // The label's own column tells what the first model missing; the other model's are listed here.
+      const missing = beside ? goldOf(sample, answer).filter((fact) => fact[2] === "missing") : [];
       return make("div", {}, title, make("p", { class: "small" }, about),
-        factList([...answer.facts, ...missed], "It predicts no fact."), raw(answer.text, OUTCOMES[answer.outcome] === "unparseable"));
+        factList([...answer.facts, ...missing], "It predicts no fact."), raw(answer.text, OUTCOMES[answer.outcome] === "unparseable"));
     }
 
     function goldOf(sample, answer) {
@@ -283,8 +283,8 @@
       const other = models.indexOf(field("other"));
       const answer = sample.answers[row.model];
       const gold = goldOf(sample, answer);
-      const invented = answer ? answer.facts.filter((fact) => fact[2] === "invented") : [];
-      const marks = marksOf([...gold, ...invented]);
+      const spurious = answer ? answer.facts.filter((fact) => fact[2] === "spurious") : [];
+      const marks = marksOf([...gold, ...spurious]);
       const about = [tasks[sample.task], sample.language, row.model >= 0 ? models[row.model] : null].filter(Boolean).join(" · ");
       const columns = make("div", { class: "columns" }, make("div", {}, make("h4", {}, "Label (gold)"),
         factList(gold, "The label holds no fact."), raw(sample.gold)));
@@ -306,7 +306,7 @@
 
     function legend() {
       const item = (kind) => make("span", {}, make("mark", { class: kind }, `${SIGNS[kind]} ${WORDS[kind]}`));
-      return make("p", { class: "legend" }, item("matched"), item("missed"), item("invented"));
+      return make("p", { class: "legend" }, item("matched"), item("missing"), item("spurious"));
     }
 
     function fromAddress() {

@@ -1,4 +1,4 @@
-"""Named values walk in; drawings (SVG and PNG) walk out. With figures_canvas.py the only place of matplotlib.
+"""Read named values, return drawings (SVG and PNG). With canvas.py the only place of matplotlib.
 
 Every drawing is legible in print, in grey and for colour-blind readers: what colour says is also
 said by shape, order or text.

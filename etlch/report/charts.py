@@ -1,4 +1,4 @@
-"""The figures of a report: a summary walks in; drawings with captions walk out.
+"""Read a summary, return the drawings of a report with their captions.
 
 They are the paper's Figures 1 to 8 in their clearest form, each only where there is something to draw.
 """
@@ -12,7 +12,7 @@ from math import floor
 from etlch.render import plots
 from etlch.render.canvas import Drawing
 from etlch.report import ranking
-from etlch.report.headline import smallest_ahead
+from etlch.report.headline import smallest_better
 from etlch.scoring.summary import Score, Summary, System
 
 DRAWN = ("facts_f1", "rouge_l", "cosine")
@@ -63,7 +63,7 @@ def win_rate_chart(summary: Summary) -> Chart | None:
         "win-rates",
         plots.win_rates(panels),
         "Metrics on which the model (column) beats the baseline (row), of those that apply; a tie counts one "
-        "half. Each star is a win beyond chance (paired test, Holm, 5 %)."
+        "half. Each star is a significant win (paired test, Holm, 5 %)."
         + (f" Counted are, for {named}." if named else ""),
         ". ".join(words),
     )
@@ -169,7 +169,7 @@ def difference_chart(summary: Summary) -> Chart | None:
         "differences",
         plots.dots(panels, "difference to the best baseline", span=None, zero=True),
         "Paired differences to the best baseline that each model was compared with, in the metric of the "
-        "headline, with 95 % intervals. An interval that touches the line at 0 settles nothing; a star is one that does "
+        "headline, with 95 % intervals. An interval that touches the line at 0 shows no significant difference; a star marks one that is significant "
         "not, with p < 0.05 after Holm.",
         _spoken(panels, sign=True),
     )
@@ -237,7 +237,7 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
             f"{name[0].upper()}{name[1:]} over records per task, on a log scale, with 95 % intervals; where a "
             "size was trained with several seeds, their mean ± one standard deviation. Grey: baselines, a line "
             "where they grow with the size. A ring marks the smallest size from which on all baselines that "
-            "the model is compared with are beaten beyond chance."
+            "the model is compared with are beaten significantly."
         )
         alt = ". ".join(
             f"{panel.title}: "
@@ -276,7 +276,7 @@ def _curves(summary: Summary, task: str, metric: str) -> plots.Curves | None:
     ]
     lead = ranking.best(summary, ranking.contenders_of(summary, task), metric)
     model = lead[0].model if lead else ""
-    size = smallest_ahead(summary, task, metric, model) if baselines else None
+    size = smallest_better(summary, task, metric, model) if baselines else None
     return plots.Curves(task, lines, bands, (model, size) if size is not None else None, beside)
 
 

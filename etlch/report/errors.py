@@ -1,7 +1,7 @@
-"""Kinds of error: a record's gold and predicted text walk in; what is right and what is wrong walks out.
+"""Read a record's gold and predicted text, return its facts in pairs and the kinds of error.
 
 Every gold fact is matched, paired with the predicted fact that was meant for it, or missing; every
-predicted fact is matched, paired, or invented. Each has exactly one kind, so the counts add up.
+predicted fact is matched, paired, or spurious (the MUC term). Each has exactly one kind, so the counts add up.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ OF_TEXT = ("unparseable", "fenced", "cut off", "repetition loop")
 """Errors of a whole prediction: counted once each."""
 
 OF_FACTS = (
-    "missing fact",
-    "invented fact",
+    "missing",
+    "spurious",
     "wrong type",
     "boundary",
-    "swapped ends",
+    "reversed",
     "wrong relation",
     "extra key",
     "malformed",
@@ -43,17 +43,17 @@ MEANINGS = {
     "fenced": "readable only after a code fence or leading prose was removed",
     "cut off": "the text ends in the middle of a value, list or line",
     "repetition loop": "one fact written four times or more, or a text that ends in a loop",
-    "missing fact": "a gold fact with no counterpart",
-    "invented fact": "a predicted fact with no counterpart",
+    "missing": "a gold fact with no counterpart",
+    "spurious": "a predicted fact with no counterpart",
     "wrong type": "the right mention or value under another type or field",
     "boundary": "the right type, and a text that contains the gold one or is contained in it",
-    "swapped ends": "subject and object changed places",
+    "reversed": "subject and object changed places",
     "wrong relation": "the right subject and object under another relation",
     "extra key": "a type or field that the schema does not have",
     "malformed": "a line without three parts, or a list or object inside a list",
 }
 
-MISSED, INVENTED = "(missed)", "(invented)"
+MISSING, SPURIOUS = "(missing)", "(spurious)"
 """Edges of the confusion matrix: a gold mention nobody predicted, a predicted one that is not gold."""
 
 _LOOP = re.compile(r"(\S.{3,79}?)\1{3,}", re.DOTALL)
@@ -278,7 +278,7 @@ def _slips(grounded: tuple[int, ...]) -> list[Step]:
         return []
     if grounded == (0, 2):
         return [
-            _equal("swapped ends", _whole, lambda fact: fact[::-1]),
+            _equal("reversed", _whole, lambda fact: fact[::-1]),
             _equal("wrong relation", words, words),
         ]
     return [_equal("wrong type", words, words)]
@@ -317,15 +317,15 @@ def _boundaries(grounded: Sequence[int]) -> Step:
 
 
 def _rest(gold: Open, predicted: Open) -> Iterator[Pair]:
-    yield from (Pair(place, None, "missing fact") for place in gold)
-    yield from (Pair(None, place, "invented fact") for place in predicted)
+    yield from (Pair(place, None, "missing") for place in gold)
+    yield from (Pair(None, place, "spurious") for place in predicted)
 
 
 def confusions(finding: Finding) -> Counter[tuple[str, str]]:
-    """Return (gold type, predicted type) → count, for two-part facts; edges are MISSED and INVENTED."""
+    """Return (gold type, predicted type) → count, for two-part facts; edges are MISSING and SPURIOUS."""
     found: Counter[tuple[str, str]] = Counter()
     for pair in finding.pairs:
-        gold = INVENTED if pair.gold is None else finding.gold[pair.gold][0]
-        predicted = MISSED if pair.predicted is None else finding.predicted[pair.predicted][0]
+        gold = SPURIOUS if pair.gold is None else finding.gold[pair.gold][0]
+        predicted = MISSING if pair.predicted is None else finding.predicted[pair.predicted][0]
         found[gold, predicted] += 1
     return found

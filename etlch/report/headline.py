@@ -1,6 +1,6 @@
-"""The result in words: a summary walks in; sentences walk out, each marked settled, open or against.
+"""Read a summary, return its result in sentences, each marked better, not significant or worse.
 
-They say who is ahead where, by how much, with what certainty, and what this test cannot decide.
+They say which system is better on which task, by how much, how sure that is, and what this test cannot show.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from etlch.report import ranking
 from etlch.scoring.summary import Comparison, Score, Summary, System
 
-SETTLED, OPEN, AGAINST = "settled", "open", "against"
+BETTER, NOT_SIGNIFICANT, WORSE = "better", "not-significant", "worse"
 
 
 class Verdict(NamedTuple):
     """A sentence, and what stands behind it.
 
     Attributes:
-        kind: SETTLED (the model is ahead, beyond chance), AGAINST (it is behind, beyond chance),
-            OPEN (not decided), or "" for a remark.
+        kind: BETTER (the model is significantly better), WORSE (significantly worse),
+            NOT_SIGNIFICANT, or "" for a remark.
         lead: the sentence.
         text: its numbers; may be empty.
         task: which task it is about; empty for the whole.
@@ -31,13 +31,13 @@ class Verdict(NamedTuple):
 
 
 def headline(summary: Summary) -> list[Verdict]:
-    """Return what the summary says, the whole first, then task by task, then what is not settled."""
+    """Return what the summary says, the whole first, then task by task, then what is not significant."""
     by_task = [verdict for task in ranking.tasks_of(summary) if (verdict := _of_task(summary, task))]
     return [
         *_overall(by_task),
         *by_task,
         *_parsing(summary),
-        *_unsettled(summary),
+        *_not_significant(summary),
         *_choice(summary),
         *_training_chance(summary),
     ]
@@ -49,16 +49,16 @@ def _overall(by_task: list[Verdict]) -> list[Verdict]:
         return []
     said = []
     for kind, words in (
-        (SETTLED, "ahead of the best baseline beyond chance on"),
-        (OPEN, "not settled on"),
-        (AGAINST, "behind the best baseline beyond chance on"),
+        (BETTER, "significantly better than the best baseline on"),
+        (NOT_SIGNIFICANT, "no significant difference on"),
+        (WORSE, "significantly worse than the best baseline on"),
     ):
         tasks = [verdict.task for verdict in decided if verdict.kind == kind]
         if tasks:
             said.append(f"{words} {_listed(tasks)}")
     kinds = {verdict.kind for verdict in decided}
     text = "; ".join(said)
-    return [Verdict(kinds.pop() if len(kinds) == 1 else OPEN, f"{text[0].upper()}{text[1:]}.")]
+    return [Verdict(kinds.pop() if len(kinds) == 1 else NOT_SIGNIFICANT, f"{text[0].upper()}{text[1:]}.")]
 
 
 def _listed(words: list[str]) -> str:
@@ -91,14 +91,14 @@ def _duel(
     text = f"{values}. {_chance(comparison)}"
     by = f"{abs(comparison.difference):.2f}"
     if not comparison.significant:
-        told = f"{task}: not settled between {model.label} and {baseline.label}."
-        return Verdict(OPEN, told, text + _resolution(comparison), task)
+        told = f"{task}: no significant difference between {model.label} and {baseline.label}."
+        return Verdict(NOT_SIGNIFICANT, told, text + _resolution(comparison), task)
     if comparison.difference < 0:
         return Verdict(
-            AGAINST, f"{task}: {baseline.label} is ahead of {model.label} by {by} {name}.", text, task
+            WORSE, f"{task}: {baseline.label} is better than {model.label} by {by} {name}.", text, task
         )
-    start = _smallest_ahead(summary, task, metric, model.model)
-    return Verdict(SETTLED, f"{task}: {model.label} is ahead by {by} {name}.", text + start, task)
+    start = _smallest_better(summary, task, metric, model.model)
+    return Verdict(BETTER, f"{task}: {model.label} is better by {by} {name}.", text + start, task)
 
 
 def _value(score: Score) -> str:
@@ -125,16 +125,16 @@ def _resolution(comparison: Comparison) -> str:
     )
 
 
-def _smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> str:
-    """Say from which size on the model is significantly ahead of every baseline."""
-    size = smallest_ahead(summary, task, metric, model)
+def _smallest_better(summary: Summary, task: str, metric: str, model: str) -> str:
+    """Say from which size on the model is significantly better than every baseline."""
+    size = smallest_better(summary, task, metric, model)
     sizes = {system.size for system in ranking.contenders_of(summary, task) if system.model == model}
     if size is None or len(sizes) < 2:
         return ""
-    return f" From size {size:,} on, every baseline is beaten beyond chance."
+    return f" From size {size:,} on, the model is significantly better than every baseline."
 
 
-def smallest_ahead(summary: Summary, task: str, metric: str, model: str) -> int | None:
+def smallest_better(summary: Summary, task: str, metric: str, model: str) -> int | None:
     """Return the smallest size from which on the model beats all it is compared with significantly, with every seed."""
     by_size: dict[int, list[System]] = {}
     for system in ranking.contenders_of(summary, task):
@@ -168,7 +168,7 @@ def _count(score: Score) -> str:
     return f"{round((score.value or 0.0) * score.n):,} of {score.n:,}"
 
 
-def _unsettled(summary: Summary) -> list[Verdict]:
+def _not_significant(summary: Summary) -> list[Verdict]:
     made = [c for c in summary.comparisons if c.metric == ranking.headline_metric(summary, c.task) and c.test]
     unsettled = [c for c in made if not c.significant]
     if not unsettled:
@@ -178,7 +178,9 @@ def _unsettled(summary: Summary) -> list[Verdict]:
     more = f", and {rest} more" if rest else ""
     return [
         Verdict(
-            OPEN, f"Not settled: {len(unsettled)} of {len(made)} comparisons.", f"{', '.join(named)}{more}."
+            NOT_SIGNIFICANT,
+            f"Not significant: {len(unsettled)} of {len(made)} comparisons.",
+            f"{', '.join(named)}{more}.",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Who stands where: a summary walks in; systems in order, rivals and comparisons walk out.
+"""Read a summary, return its systems in order, their baselines and comparisons.
 
 What headline, tables and figures all ask of a summary is answered here once.
 """

@@ -1,4 +1,4 @@
-"""One pass over all samples: samples walk in; counts of errors, and what the page shows, walk out.
+"""Read all samples once, return counts of errors and the samples that the page shows.
 
 Counts cover every sample. The page shows all of them, or, above MOST_SHOWN, those of records that
 a hash of their ids picks, the same records for every model.
@@ -159,10 +159,10 @@ def _answer(
         two = None if pair.predicted is None else finding.predicted[pair.predicted]
         if pair.gold is not None:
             fact = facts[pair.gold]
-            kind = html.MISSED if pair.kind else html.MATCHED
+            kind = html.MISSING if pair.kind else html.MATCHED
             gold[pair.gold] = html.ShownFact(fact.parts, fact.spans, kind, _note(pair.kind, "predicted", two))
         if pair.predicted is not None and two is not None:
-            kind = html.INVENTED if pair.kind else html.MATCHED
+            kind = html.SPURIOUS if pair.kind else html.MATCHED
             spans = _spans(task, two, key.input)
             predicted[pair.predicted] = html.ShownFact(two, spans, kind, _note(pair.kind, "label", one))
     return html.Answer(
@@ -178,7 +178,7 @@ def _answer(
 
 def _note(kind: str, side: str, counterpart: Fact | None) -> str:
     if not kind or counterpart is None:
-        return "" if kind in ("", "missing fact", "invented fact") else kind
+        return "" if kind in ("", "missing", "spurious") else kind
     return f"{kind}; {side}: {' – '.join(counterpart)}"
 
 

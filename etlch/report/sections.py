@@ -1,4 +1,4 @@
-"""The tables of a report: scores, win rates, tests and errors walk in; parts of its page walk out."""
+"""Read a summary and an analysis of its samples, return the sections of the report page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from etlch.render import html
 from etlch.render.html import Cell, Html, element
 from etlch.report import ranking, tables
 from etlch.report.charts import Chart
-from etlch.report.errors import INVENTED, KINDS, MEANINGS, MISSED
+from etlch.report.errors import KINDS, MEANINGS, MISSING, SPURIOUS
 from etlch.report.samples import Analysis, Example
 from etlch.scoring.summary import Comparison, Summary, System, TypeScore
 
@@ -23,7 +23,7 @@ def scores(summary: Summary) -> Html:
     """Return the tables of scores, one a task, and folded every metric, types and meanings."""
     note = (
         "In brackets: 95 % intervals, over articles. Bold: best of the column. A star marks a value that "
-        "differs beyond chance from that of the best baseline it was compared with (paired, Holm, 5 %)."
+        "differs significantly from that of the best baseline it was compared with (paired, Holm, 5 %)."
     )
     main = map(_score_table, tables.score_tables(summary))
     every = html.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))
@@ -108,7 +108,7 @@ def win_rates(summary: Summary, chart: Chart | None) -> Html:
         ]
         for rate in summary.win_rates
     ]
-    header = ["model", "baseline", "task", "won", "rate", "beyond chance"]
+    header = ["model", "baseline", "task", "won", "rate", "significant"]
     return html.join([picture(chart), html.fold("As a table", html.table("Win rates", header, rows))])
 
 
@@ -223,7 +223,7 @@ def _confusion(system: System, analysis: Analysis) -> Html:
     counts = analysis.confusions[system]
     seen: dict[str, int] = {}
     for (gold, predicted), count in counts.items():
-        for kind in {gold, predicted} - {MISSED, INVENTED}:
+        for kind in {gold, predicted} - {MISSING, SPURIOUS}:
             seen[kind] = seen.get(kind, 0) + count
     types = sorted(seen, key=lambda kind: (-seen[kind], kind))[:MOST_TYPES]
     most = max(counts.values(), default=1)
@@ -233,12 +233,12 @@ def _confusion(system: System, analysis: Analysis) -> Html:
         return Cell(f"{count:,}" if count else "·", heat=round(9 * count / most) if count else None)
 
     rows: list[list[str | Cell]] = [
-        [gold, *(cell(gold, kind) for kind in [*types, MISSED])] for gold in [*types, INVENTED]
+        [gold, *(cell(gold, kind) for kind in [*types, MISSING])] for gold in [*types, SPURIOUS]
     ]
     left_out = len(seen) - len(types)
     caption = f"{system.label}: gold types in rows, predicted types in columns" + (
         f"; {left_out} rarer types are left out" if left_out else ""
     )
     return html.fold(
-        f"Confusion of types, {system.label}", html.table(caption, ["gold", *types, MISSED], rows)
+        f"Confusion of types, {system.label}", html.table(caption, ["gold", *types, MISSING], rows)
     )

@@ -1,6 +1,6 @@
-"""Tables for a paper: a summary walks in; Markdown, LaTeX (booktabs) and CSV walk out.
+"""Read a summary, return its tables in Markdown, LaTeX (booktabs) and CSV.
 
-Best values are bold. A star marks a value that differs by more than chance from that of the best
+Best values are bold. A star marks a value that differs significantly from that of the best
 baseline it is compared with (paired test, Holm within the task and metric, 5 %, and an interval
 of the difference that excludes 0).
 """
@@ -35,14 +35,14 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
 
 
 LEGEND = (
-    "Bold: best. In brackets: 95 % interval. Star: differs beyond chance from the best baseline that it "
+    "Bold: best. In brackets: 95 % interval. Star: differs significantly from the best baseline that it "
     "was compared with (paired, Holm-corrected, 5 %; the interval of the difference excludes 0)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value of the table. `star`: better or worse than the best baseline beyond chance."""
+    """One value of the table. `star`: significantly better or worse than the best baseline."""
 
     value: float | None
     low: float | None = None

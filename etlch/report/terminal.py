@@ -1,4 +1,4 @@
-"""A summary walks in; plain text of at most 80 columns walks out, for the terminal."""
+"""Read a summary, return plain text of at most 80 columns for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.html, figures and tables: a summary and its samples walk in; files in the scores folder walk out."""
+"""Read a summary and its samples, write report.html, figures and tables to the scores folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of numbers walk in; scores with intervals, comparisons and win rates walk out."""
+"""Read tables of numbers, return scores with intervals, comparisons and win rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gates: what was asked for and a summary walk in; the failures, in words, walk out."""
+"""Read the gates asked for and a summary, return the failures in words."""
 
 from __future__ import annotations
 

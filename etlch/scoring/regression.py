@@ -1,4 +1,4 @@
-"""Two scorings of the same records walk in; drops that are beyond chance walk out, in words."""
+"""Read two scorings of the same records, return the significant drops between them, in words."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _columns(value: dict[str, Json]) -> list[tuple[str, float]]:
 def drops(
     old: Earlier, new: Earlier, systems: Sequence[System], most: float, settings: ScoreSettings
 ) -> list[str]:
-    """Return the drops that are larger than allowed, beyond chance.
+    """Return the drops that are significantly larger than allowed.
 
     A metric has dropped too far when the whole 95 % interval of the paired difference, new minus
     old on the records that both hold, lies below −most.
@@ -147,5 +147,5 @@ def _said(system: System, metric: Metric, found: analysis.Comparison, most: floa
     assert found.difference is not None
     return (
         f"{system.label} {system.task} {metric.name} changed by {found.difference:+.4f} "
-        f"[{found.interval.low:+.4f}, {found.interval.high:+.4f}], beyond chance more than -{most:g}"
+        f"[{found.interval.low:+.4f}, {found.interval.high:+.4f}], significantly more than -{most:g}"
     )

@@ -1,4 +1,4 @@
-"""What scoring knows at the end, as frozen values; summary.json and scores.jsonl walk in and out.
+"""Read and write summary.json and scores.jsonl as frozen values.
 
 summary.json holds one Summary. scores.jsonl holds one Sample a line without its gold side, which
 stands once per record in keys.jsonl beside it, in the same order.

@@ -1,12 +1,12 @@
-"""What may be chance and what not: rows of records walk in; estimates and comparisons walk out.
+"""Read rows of counts by record, return scores with intervals and paired tests.
 
     one = measured(rows_of_model, cluster, clusters, score=facts_f1)
     two = measured(rows_of_baseline, cluster, clusters, score=facts_f1)
     found = analyse([one, two], pairs=[(0, 1)], seed=0)
     found.estimates[0].value, found.comparisons[0].p
 
-Everything is paired by record and clustered by article. Which test is used when is told in
-docs/statistics.md. No number here is ever NaN: it is finite, or None beside a reason.
+Everything is paired by record and clustered by article; docs/statistics.md says which test is used when.
+No returned number is NaN: it is finite, or None with a reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from etlch.stats.effects import (
     standardised_mean_difference,
 )
 from etlch.stats.intervals import LEVEL, Interval, newcombe_paired, percentile, wilson
-from etlch.stats.ratio import Ratio, pulls
+from etlch.stats.ratio import Ratio, influence
 from etlch.stats.resampling import (
     GROUPS,
     Floats,
@@ -129,7 +129,7 @@ class Analysis:
     seed: int
 
 
-mean = Ratio(above=(1, 0), below=(0, 1))
+mean = Ratio(numerator=(1, 0), denominator=(0, 1))
 """The score of rows (value, 1): the mean over records; undefined without records."""
 
 
@@ -175,7 +175,7 @@ def analyse(
     if not metrics:
         return Analysis((), (), 0, 0, seed)
     _check(metrics, pairs)
-    metrics = _held(metrics)
+    metrics = _with_records(metrics)
     clusters = len(metrics[0].records)
     resamples = resamples_for(clusters) if resamples is None else resamples
     drawn = _drawn(metrics, resamples, seed)
@@ -213,13 +213,13 @@ def _check(metrics: Sequence[Measured], pairs: Sequence[tuple[int, int]]) -> Non
         raise ValueError("a pair can only be compared on the same records")
 
 
-def _held(metrics: Sequence[Measured]) -> Sequence[Measured]:
+def _with_records(metrics: Sequence[Measured]) -> Sequence[Measured]:
     """Leave out the articles that no metric has a record of (another task's, say)."""
-    held = np.any([one.records > 0 for one in metrics], axis=0)
-    if held.all():
+    present = np.any([one.records > 0 for one in metrics], axis=0)
+    if present.all():
         return metrics
-    rows = {id(one.rows): one.rows[held] for one in metrics}  # shared tables stay shared
-    return [replace(one, rows=rows[id(one.rows)], records=one.records[held]) for one in metrics]
+    rows = {id(one.rows): one.rows[present] for one in metrics}  # shared tables stay shared
+    return [replace(one, rows=rows[id(one.rows)], records=one.records[present]) for one in metrics]
 
 
 def _drawn(metrics: Sequence[Measured], resamples: int, seed: int) -> Floats:
@@ -253,7 +253,7 @@ def _sign_flip_ps(
     parts = []
     for index in wanted:
         first, second = (metrics[side] for side in pairs[index])
-        parts.append(pulls(tables[id(first.rows)], tables[id(second.rows)], first.score))
+        parts.append(influence(tables[id(first.rows)], tables[id(second.rows)], first.score))
     flipped = flipped_sums(np.stack(parts, axis=1), resamples, seed)
     exact = flips_are_exact(len(parts[0]), resamples)
     for index, part, sums in zip(wanted, parts, flipped, strict=True):

@@ -1,4 +1,4 @@
-"""Many tests at once: p-values with their families walk in; adjusted p-values walk out.
+"""Read p-values with their families, return p-values adjusted for multiple testing.
 
 A p of None (a comparison that could not be tested) stays None and counts in no family.
 """

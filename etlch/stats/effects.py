@@ -1,4 +1,4 @@
-"""How large, and how large it would have to be: rates, spreads and sizes walk in; effects walk out."""
+"""Read rates, spreads and sample sizes, return effect sizes and detectable differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals in closed form: counts walk in; bounds that are finite and inside the scale walk out."""
+"""Read counts or bootstrap values, return confidence intervals inside the scale of the score."""
 
 from __future__ import annotations
 

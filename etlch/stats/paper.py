@@ -1,4 +1,4 @@
-"""The tests that the ETLCH paper printed: counts of yes walk in; its p-values walk out.
+"""Read counts of successes, return the p-values that the ETLCH paper printed.
 
 arXiv 2509.08381 compares the number of parsable JSON outputs of two systems on 300 records. Its
 text names a two-proportion z-test; its three p-values are one-sided Fisher exact tests. Both are
@@ -155,10 +155,10 @@ class PaperLine:
 
     @property
     def verdict(self) -> str:
-        """Ahead or behind where it is so under every pairing after Holm; else open."""
+        """Better or worse where that holds under every pairing after Holm, else not significant."""
         if self.paired_corrected.holm is None or self.paired_corrected.holm >= 0.05:
-            return "open"
-        return "ahead" if self.hits > self.hits2 else "behind"
+            return "not significant"
+        return "better" if self.hits > self.hits2 else "worse"
 
 
 def against_baselines() -> tuple[PaperLine, ...]:

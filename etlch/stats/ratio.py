@@ -1,4 +1,4 @@
-"""Scores of summed rows: sums walk in; one sum over another, and each article's part in it, walk out."""
+"""Read summed rows of counts, return a ratio of them and each article's influence on it."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ class Ratio:
     """A score of summed rows: some columns over others. A mean is one, of (value, 1).
 
     Attributes:
-        above: how often each column counts above the line.
-        below: how often it counts below.
-        zero: columns that make 0/0 a score of 0; otherwise it is undefined.
+        numerator: the weight of each column in the numerator.
+        denominator: its weight in the denominator.
+        zero_if: weights of the columns that make 0/0 a score of 0; otherwise 0/0 is undefined.
     """
 
-    above: tuple[float, ...]
-    below: tuple[float, ...]
-    zero: tuple[float, ...] = ()
+    numerator: tuple[float, ...]
+    denominator: tuple[float, ...]
+    zero_if: tuple[float, ...] = ()
 
     def __call__(self, sums: Floats) -> Floats:
         """Return the scores (...) of sums (..., columns), NaN where undefined."""
         import numpy as np  # not above: names of metrics are read where nothing is computed
 
-        below = np.asarray(_weighted(sums, self.below))
-        empty = np.where(_weighted(sums, self.zero) > 0, 0.0, np.nan) if self.zero else np.nan
+        below = np.asarray(_weighted(sums, self.denominator))
+        empty = np.where(_weighted(sums, self.zero_if) > 0, 0.0, np.nan) if self.zero_if else np.nan
         found: Floats = np.divide(
-            _weighted(sums, self.above), below, out=np.full(below.shape, empty), where=below > 0
+            _weighted(sums, self.numerator), below, out=np.full(below.shape, empty), where=below > 0
         )
         return found
 
 
-def pulls(first: Floats, second: Floats, score: Ratio) -> Floats:
-    """How far each article pulls the scores of two systems apart.
+def influence(first: Floats, second: Floats, score: Ratio) -> Floats:
+    """Return each article's influence on the difference of two systems' scores.
 
-    A ratio is the mean of the articles' own scores, weighted by their shares of what stands below
-    the line. Measured from the score of both systems together, an article's pull is its weighted
-    distance in the first system less that in the second. Pulls add up to the difference of the
+    A ratio is the mean of the articles' own scores, weighted by their shares of the denominator.
+    Measured from the score of both systems together, an article's influence is its weighted
+    distance in the first system less that in the second. Influences add up to the difference of the
     scores; where the systems are equally good they scatter around 0, however much more one of
     them predicts. For a mean they are the records' differences over their number.
 
@@ -53,23 +53,25 @@ def pulls(first: Floats, second: Floats, score: Ratio) -> Floats:
         score: the metric.
 
     Returns:
-        (articles,); 0 where an article has nothing to say, NaN throughout where only one of the
-        systems has anything below the line.
+        (articles,); 0 where an article has no facts, NaN throughout where the denominator of only
+        one system is 0.
     """
     import numpy as np
 
-    above, below = (
-        [_weighted(rows, part) for rows in (first, second)] for part in (score.above, score.below)
+    numerators, denominators = (
+        [_weighted(rows, part) for rows in (first, second)] for part in (score.numerator, score.denominator)
     )
-    wholes = [float(part.sum()) for part in below]
+    wholes = [float(part.sum()) for part in denominators]
     if not any(wholes):
         return np.zeros(len(first))
     if not all(wholes):
         return np.full(len(first), np.nan)
-    common = float(above[0].sum() + above[1].sum()) / sum(wholes)
-    one, two = ((up - common * down) / whole for up, down, whole in zip(above, below, wholes, strict=True))
-    apart: Floats = one - two
-    return apart
+    common = float(numerators[0].sum() + numerators[1].sum()) / sum(wholes)
+    one, two = (
+        (up - common * down) / whole for up, down, whole in zip(numerators, denominators, wholes, strict=True)
+    )
+    difference: Floats = one - two
+    return difference
 
 
 def _weighted(sums: Floats, weights: tuple[float, ...]) -> NDArray[np.float64]:

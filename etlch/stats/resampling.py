@@ -1,4 +1,4 @@
-"""Chance, drawn once: cluster totals walk in; scores of every resample walk out.
+"""Read sums by cluster, return the scores of bootstrap resamples and sign-flip patterns.
 
 A cluster is one article with all its records. Records of one article share its wording and
 its facts, so they are never drawn apart: the bootstrap draws whole articles with replacement,

@@ -117,8 +117,8 @@ def test_a_page_asks_nobody_for_anything() -> None:
 def sample(number: int, text: str = "{}") -> Sample:
     fact = ShownFact(("人物", "王小明"), ((0, 3),))
     answer = Answer(
-        "m", text, 0.5, "partly", ("missing fact",),
-        (ShownFact(fact.parts, fact.spans, "missed", "note"),), (),
+        "m", text, 0.5, "partly", ("missing",),
+        (ShownFact(fact.parts, fact.spans, "missing", "note"),), (),
     )  # fmt: skip
     return Sample(
         f"s{number}", "ner", "zh-TW", "請做 NER", "王小明來了", '{"人物": ["王小明"]}', (fact,), (answer,)
@@ -135,7 +135,7 @@ def held_by(markup: str) -> dict[str, object]:
 def test_the_browser_stores_each_text_once() -> None:
     held = held_by(page.browser([sample(1), sample(2)]))
     assert held["texts"] == ["請做 NER", "王小明來了"]
-    assert held["models"] == ["m"] and held["tasks"] == ["ner"] and held["errors"] == ["missing fact"]
+    assert held["models"] == ["m"] and held["tasks"] == ["ner"] and held["errors"] == ["missing"]
 
 
 def test_a_browser_without_predictions_has_no_model_filters() -> None:

@@ -171,7 +171,7 @@ def test_filters_answer_within_200_ms(opened: Window) -> None:
         # The same, and kge has no such outcome.
         ({"model": "etlch-300", "outcome": "unparseable"}, 20),
         ({"model": "etlch-300", "error": "fenced"}, 40),
-        ({"task": "kge", "model": "etlch-300", "error": "swapped ends"}, 10),
+        ({"task": "kge", "model": "etlch-300", "error": "reversed"}, 10),
         # One article, three tasks, five models.
         ({"text": "第7號檔案"}, 15),
         ({"text": "第7號檔案 KGE"}, 5),
@@ -270,7 +270,7 @@ def test_facts_are_marked_by_colour_and_shape(opened: Window) -> None:
     held = {text: (kinds, decoration, outline) for text, kinds, decoration, outline in marks}
     told = report_case.story(38)
     assert held[told.firm][0] == "matched"
-    assert held[told.person] == ("missed invented", "wavy", "dashed")
+    assert held[told.person] == ("missing spurious", "wavy", "dashed")
 
 
 def test_offsets_count_characters_and_not_utf16_units(window: Window, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from etlch.core.records import Json, Key
-from etlch.report.errors import INVENTED, KINDS, MEANINGS, MISSED, confusions, find_mistakes, pair_facts
+from etlch.report.errors import KINDS, MEANINGS, MISSING, SPURIOUS, confusions, find_mistakes, pair_facts
 from etlch.tasks import find_task
 from etlch.tasks.base import flat_schema
 from etlch.tasks.kge import HEADERS
@@ -30,15 +30,15 @@ def kinds(task: str, gold: str, predicted: str, schema: Json = None) -> dict[str
         (NER, {}),
         ('{"Place": ["New York", "Oslo"], "Person": ["Ann Lee"]}', {}),
         (f"```json\n{NER}\n```", {"fenced": 1}),
-        ('{"Person": ["Ann Lee"], "Place": ["Os', {"unparseable": 1, "cut off": 1, "missing fact": 3}),
-        ("I found no entities, sorry about that, really.", {"unparseable": 1, "missing fact": 3}),
-        ('{"Person": ["Ann Lee"], "Place": ["Oslo"]}', {"missing fact": 1}),
-        ('{"Person": ["Ann Lee", "Bob"], "Place": ["Oslo", "New York"]}', {"invented fact": 1}),
+        ('{"Person": ["Ann Lee"], "Place": ["Os', {"unparseable": 1, "cut off": 1, "missing": 3}),
+        ("I found no entities, sorry about that, really.", {"unparseable": 1, "missing": 3}),
+        ('{"Person": ["Ann Lee"], "Place": ["Oslo"]}', {"missing": 1}),
+        ('{"Person": ["Ann Lee", "Bob"], "Place": ["Oslo", "New York"]}', {"spurious": 1}),
         ('{"Person": ["Oslo", "Ann Lee"], "Place": ["New York"]}', {"wrong type": 1}),
         ('{"Person": ["Ann"], "Place": ["Oslo", "New York"]}', {"boundary": 1}),
-        ('{"Person": ["Ann Lee"], "Place": ["Oslo", "New York"], "Team": ["Red"]}', {"invented fact": 1}),
-        ('{"Person": [["Ann Lee"]], "Place": ["Oslo", "New York"]}', {"malformed": 1, "missing fact": 1}),
-        ('{"Person": ["Bob"], "Place": ["Oslo", "New York"]}', {"missing fact": 1, "invented fact": 1}),
+        ('{"Person": ["Ann Lee"], "Place": ["Oslo", "New York"], "Team": ["Red"]}', {"spurious": 1}),
+        ('{"Person": [["Ann Lee"]], "Place": ["Oslo", "New York"]}', {"malformed": 1, "missing": 1}),
+        ('{"Person": ["Bob"], "Place": ["Oslo", "New York"]}', {"missing": 1, "spurious": 1}),
     ],
 )
 def test_kinds_of_a_flat_label(predicted: str, expected: dict[str, int]) -> None:
@@ -55,11 +55,11 @@ def test_a_key_that_was_not_asked_for_is_extra() -> None:
     ("lines", "expected"),
     [
         (["甲公司－位於－新竹", "甲公司－創辦人－王小明"], {}),
-        (["新竹－位於－甲公司", "甲公司－創辦人－王小明"], {"swapped ends": 1}),
+        (["新竹－位於－甲公司", "甲公司－創辦人－王小明"], {"reversed": 1}),
         (["甲公司－遷往－新竹", "甲公司－創辦人－王小明"], {"wrong relation": 1}),
         (["甲公司－位於－新竹市", "甲公司－創辦人－王小明"], {"boundary": 1}),
         (["甲公司－位於－新竹", "甲公司－創辦人－王小明", "甲公司－生產"], {"malformed": 1, "cut off": 1}),
-        (["甲公司－位於－新竹"], {"missing fact": 1}),
+        (["甲公司－位於－新竹"], {"missing": 1}),
         (["甲公司－位於－新竹"] * 4 + ["甲公司－創辦人－王小明"], {"repetition loop": 1}),
         (["甲公司－位於－新竹"] * 3 + ["甲公司－創辦人－王小明"], {}),
     ],
@@ -70,7 +70,7 @@ def test_kinds_of_triples(lines: list[str], expected: dict[str, int]) -> None:
 
 def test_a_text_that_runs_into_a_loop_is_named_so() -> None:
     found = kinds("ner", NER, '{"Person": ["Ann Lee", ' + '"Ann, the one", ' * 200)
-    assert found == {"unparseable": 1, "cut off": 1, "repetition loop": 1, "missing fact": 3}
+    assert found == {"unparseable": 1, "cut off": 1, "repetition loop": 1, "missing": 3}
 
 
 def test_white_space_at_the_end_is_no_loop() -> None:
@@ -88,9 +88,9 @@ def test_every_fact_has_exactly_one_place_in_the_pairs() -> None:
         (0, 1): "",
         (1, 0): "wrong type",
         (3, 4): "wrong type",
-        (2, None): "missing fact",
-        (None, 2): "invented fact",
-        (None, 3): "invented fact",
+        (2, None): "missing",
+        (None, 2): "spurious",
+        (None, 3): "spurious",
     }
 
 
@@ -105,7 +105,7 @@ def test_facts_of_four_parts_slip_in_what_stands_in_the_article() -> None:
     told = {
         (pair.gold, pair.predicted): pair.kind for pair in pair_facts(gold, predicted, frozenset(), (1, 3))
     }
-    assert told == {(0, 0): "wrong type", (1, 1): "boundary", (None, 2): "invented fact"}
+    assert told == {(0, 0): "wrong type", (1, 1): "boundary", (None, 2): "spurious"}
 
 
 def test_a_label_map_compares_under_its_names_and_shows_what_was_written() -> None:
@@ -118,7 +118,7 @@ def test_a_label_map_compares_under_its_names_and_shows_what_was_written() -> No
     assert found.outcome == "right" and found.predicted[0] == ("PER", "Ann Lee")
     back = {name: short for short, name in names.items()}
     assert find_mistakes(find_task("ner"), key("ner", NER, schema), predicted, back).outcome == "right"
-    assert kinds("ner", NER, predicted, schema) == {"extra key": 3, "missing fact": 3}
+    assert kinds("ner", NER, predicted, schema) == {"extra key": 3, "missing": 3}
 
 
 def test_own_end_markers_are_no_part_of_a_prediction() -> None:
@@ -144,7 +144,7 @@ def test_nested_labels_are_read_as_paths_and_leaves() -> None:
     gold = json.dumps({"people": [{"name": "Ann", "age": 3}, {"name": "Bob"}]})
     predicted = json.dumps({"people": [{"name": "Bob"}, {"name": "Ann", "age": 4}]})
     found = find_mistakes(find_task("json"), key("json", gold), predicted)
-    assert found.matched == 2 and found.kinds == {"missing fact": 1, "invented fact": 1}
+    assert found.matched == 2 and found.kinds == {"missing": 1, "spurious": 1}
 
 
 def test_the_confusion_matrix_has_edges_for_what_has_no_counterpart() -> None:
@@ -153,8 +153,8 @@ def test_the_confusion_matrix_has_edges_for_what_has_no_counterpart() -> None:
     assert found == {
         ("Person", "Person"): 1,
         ("Place", "Person"): 1,
-        ("Place", MISSED): 1,
-        (INVENTED, "Team"): 1,
+        ("Place", MISSING): 1,
+        (SPURIOUS, "Team"): 1,
     }
 
 

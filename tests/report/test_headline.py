@@ -1,10 +1,10 @@
-"""The result in words: what is settled, what is not, and when nothing may be said."""
+"""The result in words: what is significant, what is not, and when nothing may be said."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from etlch.report.headline import AGAINST, OPEN, SETTLED, headline, smallest_ahead
+from etlch.report.headline import BETTER, NOT_SIGNIFICANT, WORSE, headline, smallest_better
 from etlch.report.tables import markdown, score_tables
 from etlch.report.terminal import render
 from etlch.scoring.summary import Comparison, Counts, Score, SeedScore, Source, Summary
@@ -35,7 +35,7 @@ def duel(difference: float, p: float | None, *, tuned: float = 0.8, baseline: fl
 
 def test_a_win_is_told_with_its_size_its_interval_and_its_certainty() -> None:
     first = headline(duel(0.1, 0.0004))[0]
-    assert first.kind == SETTLED and first.lead == "ner: etlch-100 is ahead by 0.10 facts F1."
+    assert first.kind == BETTER and first.lead == "ner: etlch-100 is better by 0.10 facts F1."
     assert first.text == (
         "Facts F1 0.80 [0.78, 0.82] against 0.70 [0.68, 0.72] for qwen, the best baseline. Paired difference "
         "+0.10 [+0.05, +0.15], p < 0.001 after Holm's correction over 3 tests, 300 records of 150 articles."
@@ -44,22 +44,25 @@ def test_a_win_is_told_with_its_size_its_interval_and_its_certainty() -> None:
 
 def test_a_loss_is_told_as_plainly() -> None:
     first = headline(duel(-0.2, 0.001, tuned=0.5))[0]
-    assert first.kind == AGAINST and first.lead == "ner: qwen is ahead of etlch-100 by 0.20 facts F1."
+    assert first.kind == WORSE and first.lead == "ner: qwen is better than etlch-100 by 0.20 facts F1."
     assert "\u22120.20 [\u22120.25, \u22120.15]" in first.text
 
 
-def test_what_chance_may_explain_is_not_settled_and_says_what_could_be_seen() -> None:
+def test_what_chance_may_explain_is_not_significant_and_says_what_could_be_seen() -> None:
     verdicts = headline(duel(0.03, 0.21))
-    assert verdicts[0].kind == OPEN and "not settled between etlch-100 and qwen" in verdicts[0].lead
+    assert (
+        verdicts[0].kind == NOT_SIGNIFICANT
+        and "no significant difference between etlch-100 and qwen" in verdicts[0].lead
+    )
     assert "p = 0.21" in verdicts[0].text
     assert "a true difference of 0.04 in one test alone, and after correction a" in verdicts[0].text
-    assert any(v.lead == "Not settled: 1 of 1 comparisons." for v in verdicts)
+    assert any(v.lead == "Not significant: 1 of 1 comparisons." for v in verdicts)
 
 
-def test_a_p_and_an_interval_that_disagree_settle_nothing() -> None:
+def test_a_p_and_an_interval_that_disagree_are_not_significant() -> None:
     summary = duel(0.04, 0.02)  # [-0.01, +0.09]
-    assert headline(summary)[0].kind == OPEN
-    assert smallest_ahead(summary, "ner", "facts_f1", "etlch") is None
+    assert headline(summary)[0].kind == NOT_SIGNIFICANT
+    assert smallest_better(summary, "ner", "facts_f1", "etlch") is None
     assert not any(entry.star for row in score_tables(summary)[0].entries for entry in row)
     unbounded = dataclasses.replace(summary.comparisons[0], low=None, high=None)
     assert not unbounded.significant
@@ -102,32 +105,35 @@ def test_a_baseline_of_another_size_is_no_rival() -> None:
         summary, scores=(*summary.scores, better), sources=(*summary.sources, source)
     )
     assert headline(with_it)[0] == headline(summary)[0]
-    assert smallest_ahead(with_it, "ner", "facts_f1", "etlch") == 100
+    assert smallest_better(with_it, "ner", "facts_f1", "etlch") == 100
     rows = dict(zip(("etlch-100", "dictionary-1000", "qwen"), score_tables(with_it)[0].entries, strict=True))
     assert rows["etlch-100"][0].star and not rows["etlch-100"][0].best and rows["dictionary-1000"][0].best
 
 
 def test_the_whole_comes_first_and_names_the_tasks() -> None:
     verdicts = headline(report_case.summary(300))
-    assert verdicts[0].lead == "Ahead of the best baseline beyond chance on json, kge and ner."
+    assert verdicts[0].lead == "Significantly better than the best baseline on json, kge and ner."
     mixed = report_case.summary(300)
     unsure = [
         dataclasses.replace(c, p=0.4, p_adjusted=0.8) if c.task == "kge" else c for c in mixed.comparisons
     ]
     first = headline(dataclasses.replace(mixed, comparisons=tuple(unsure)))[0]
-    assert first.kind == OPEN
-    assert first.lead == "Ahead of the best baseline beyond chance on json and ner; not settled on kge."
+    assert first.kind == NOT_SIGNIFICANT
+    assert (
+        first.lead
+        == "Significantly better than the best baseline on json and ner; no significant difference on kge."
+    )
 
 
 def test_the_smallest_size_counts_only_if_all_larger_ones_win_too() -> None:
     """Sizes 300 and 1000 beat both baselines in report_case; 100 does not beat qwen."""
     summary = report_case.summary(300)
-    assert smallest_ahead(summary, "ner", "facts_f1", "etlch") == 300
+    assert smallest_better(summary, "ner", "facts_f1", "etlch") == 300
     broken = tuple(
         dataclasses.replace(c, p_adjusted=0.5) if c.size == 1000 else c for c in summary.comparisons
     )
     assert (
-        smallest_ahead(dataclasses.replace(summary, comparisons=broken), "ner", "facts_f1", "etlch") is None
+        smallest_better(dataclasses.replace(summary, comparisons=broken), "ner", "facts_f1", "etlch") is None
     )
 
 

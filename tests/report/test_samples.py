@@ -16,10 +16,10 @@ def test_errors_are_counted_per_system_and_kind() -> None:
     assert held.total == held.shown == 4500 and len(held.samples) == 900
     # 10 cut texts miss three facts each; slip 4 misses one and invents one.
     assert held.errors[json_300] == {
-        "unparseable": 10, "cut off": 10, "missing fact": 40, "fenced": 20, "wrong type": 20,
-        "extra key": 20, "invented fact": 10, "boundary": 20,
+        "unparseable": 10, "cut off": 10, "missing": 40, "fenced": 20, "wrong type": 20,
+        "extra key": 20, "spurious": 10, "boundary": 20,
     }  # fmt: skip
-    assert held.affected[json_300]["missing fact"] == 20 and held.affected[json_300]["wrong type"] == 10
+    assert held.affected[json_300]["missing"] == 20 and held.affected[json_300]["wrong type"] == 10
     assert held.readings[json_300] == {"strict": 270, "fenced": 20, "unparseable": 10}
 
 
@@ -31,7 +31,7 @@ def test_only_tasks_with_types_have_a_confusion_matrix() -> None:
     assert ner["人物", "日期"] == ner["日期", "人物"] == 1
     assert sum(ner.values()) == sum(
         len(answer.facts)
-        + sum(fact.kind == "missed" and "predicted" not in fact.note for fact in answer.gold)
+        + sum(fact.kind == "missing" and "predicted" not in fact.note for fact in answer.gold)
         for sample in held.samples
         if sample.task == "ner"
         for answer in sample.answers

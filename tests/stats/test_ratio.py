@@ -7,7 +7,7 @@ import pytest
 
 from etlch.metrics.registry import f1, precision, recall
 from etlch.stats.analysis import mean
-from etlch.stats.ratio import Ratio, pulls
+from etlch.stats.ratio import Ratio, influence
 
 # (hits, predicted, gold) of three articles; the third is empty on both sides.
 FIRST = np.array([[2.0, 2, 4], [1, 6, 4], [0, 0, 0]])
@@ -17,26 +17,26 @@ SECOND = np.array([[1.0, 1, 4], [0, 1, 4], [0, 0, 0]])
 def test_pulls_by_hand() -> None:
     # Precision 3/8 and 1/2, together 4/10. First system: (2 − .4·2)/8 = .15 and (1 − .4·6)/8 = −.175;
     # second: (1 − .4)/2 = .3 and −.4/2 = −.2.
-    assert pulls(FIRST, SECOND, precision) == pytest.approx([0.15 - 0.3, -0.175 + 0.2, 0])
+    assert influence(FIRST, SECOND, precision) == pytest.approx([0.15 - 0.3, -0.175 + 0.2, 0])
 
 
 @pytest.mark.parametrize("score", [f1, precision, recall])
 def test_pulls_add_up_to_the_difference(score: Ratio) -> None:
     whole = float(score(FIRST.sum(axis=0)) - score(SECOND.sum(axis=0)))
-    assert pulls(FIRST, SECOND, score).sum() == pytest.approx(whole)
-    assert pulls(SECOND, FIRST, score) == pytest.approx(-pulls(FIRST, SECOND, score))
+    assert influence(FIRST, SECOND, score).sum() == pytest.approx(whole)
+    assert influence(SECOND, FIRST, score) == pytest.approx(-influence(FIRST, SECOND, score))
 
 
 def test_pulls_of_a_mean_are_its_differences() -> None:
     first, second = (np.array([[one, 1], [two, 1]]) for one, two in ((0.9, 0.4), (0.3, 0.8)))
-    assert pulls(first, second, mean) == pytest.approx([0.6 / 2, -0.4 / 2])
+    assert influence(first, second, mean) == pytest.approx([0.6 / 2, -0.4 / 2])
 
 
 def test_who_predicts_ten_times_as_much_of_the_same_kind_pulls_nothing() -> None:
-    assert pulls(10 * FIRST, FIRST, precision) == pytest.approx(np.zeros(3))
+    assert influence(10 * FIRST, FIRST, precision) == pytest.approx(np.zeros(3))
 
 
 def test_nothing_below_the_line() -> None:
     silent = SECOND * [0, 0, 1]
-    assert np.isnan(pulls(FIRST, silent, precision)).all()
-    assert (pulls(silent, silent, precision) == 0).all()
+    assert np.isnan(influence(FIRST, silent, precision)).all()
+    assert (influence(silent, silent, precision) == 0).all()
