@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from etlch.cli.audit import audit
 from etlch.cli.common import CONTEXT, Group, split, version_option
 from etlch.core.settings import ScoreSettings
 
@@ -145,6 +146,9 @@ def report(summary: Path, out: Path | None, file: Path | None) -> None:
     settings = load_settings(ScoreSettings, file, {})
     folder = summary if summary.is_dir() else summary.parent
     click.echo(str(write_report(read_summary(summary), read_samples(folder), out or folder, settings)))
+
+
+main.add_command(audit)
 
 
 def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
