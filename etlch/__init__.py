@@ -3,8 +3,8 @@
 What this module exports is the public interface; everything else may move between releases.
 Each name is imported from its module when it is first used, so `import etlch` costs next to nothing.
 
-- `score`: score prediction rows or a DataFrame; tables as DataFrames (docs/python.md).
-- `read_summary`: the summary.json of an earlier scoring.
+- `score`: score prediction rows or a DataFrame; returns `Scores` with tables as DataFrames (docs/python.md).
+- `read_summary`: the summary.json of an earlier scoring, as a `Summary`.
 - `read_run`: settings, articles, records and rejected of a run folder.
 - `Task`, `Parsed`, `read_json`, `scalar_text`, `flat_facts`, `flat_label`, `flat_parse`, `flat_schema`:
   what a task of one's own is made of (docs/own-task.md).
@@ -22,13 +22,16 @@ from etlch.core.version import __version__
 if TYPE_CHECKING:
     from etlch.core.errors import EtlchError
     from etlch.core.run_data import read_run
-    from etlch.scoring.summary import read_summary
+    from etlch.scoring.frames import Scores, score
+    from etlch.scoring.summary import Summary, read_summary
     from etlch.tasks.base import Parsed, Task, flat_facts, flat_label, flat_parse, flat_schema, scalar_text
     from etlch.text.json_text import read_json
 
 __all__ = [
     "EtlchError",
     "Parsed",
+    "Scores",
+    "Summary",
     "Task",
     "__version__",
     "flat_facts",
@@ -39,6 +42,7 @@ __all__ = [
     "read_run",
     "read_summary",
     "scalar_text",
+    "score",
 ]
 
 _MODULES = {
@@ -46,6 +50,9 @@ _MODULES = {
     "read_json": "etlch.text.json_text",
     "read_run": "etlch.core.run_data",
     "read_summary": "etlch.scoring.summary",
+    "Summary": "etlch.scoring.summary",
+    "Scores": "etlch.scoring.frames",
+    "score": "etlch.scoring.frames",
     **dict.fromkeys(
         ("Parsed", "Task", "flat_facts", "flat_label", "flat_parse", "flat_schema", "scalar_text"),
         "etlch.tasks.base",

@@ -264,7 +264,7 @@ def write_summary(summary: Summary, path: Path) -> None:
     write_text(path, dumps(summary_json(summary), indent=1) + "\n")
 
 
-def read_summary(path: Path) -> Summary:
+def read_summary(path: Path | str) -> Summary:
     """Return the summary that a file holds; `path` may also be the folder it stands in.
 
     Unknown keys are passed over and absent ones take their defaults, so that files of other
@@ -273,6 +273,7 @@ def read_summary(path: Path) -> Summary:
     Raises:
         EtlchError: not JSON, no summary, or a format number that this release does not know.
     """
+    path = Path(path)
     path = path / SUMMARY if path.is_dir() else path
     try:
         value = json.loads(read_text(path))
