@@ -64,6 +64,8 @@ def parse_settings(kind: type[Kind], values: Mapping[str, Json], where: str) -> 
     for key, value in flat(kind, values, where).items():
         group, name = _places(kind)[key]
         (grouped.setdefault(group, {}) if group else grouped)[name] = value
+    if kind is ScoreSettings and grouped.get("cosine") is False:
+        grouped["cosine"] = "off"  # YAML 1.1 reads a bare off as false
     try:
         read: Kind = _adapter(kind).validate_python(grouped)  # type: ignore[arg-type]
         return read

@@ -247,6 +247,10 @@ class ScoreSettings:
         task_file: a Python file that defines a task of the user's own. It is executed.
         label_map: a type's name in the files → the name it is compared under.
         end_markers: removed from the end of labels and predictions before they are read.
+        empty_values: values that say that there is none; a fact with one of them is left out on both sides.
+        columns: what a file calls its columns: predict, label, prompt, id, input, article_id, task, model →
+            a column's name, or a dotted path into one (`response.body.choices.0.message.content`).
+        unreadable_gold: whether labels that cannot be read fail the gates, or are allowed.
         bad_lines: whether a line that cannot be used stops the scoring, or is skipped and counted.
         repeats: whether a model's second answer to a record does; skipped, the first one counts.
         cosine: "auto" takes the best model that is on this machine, "off" none; otherwise the name
@@ -276,6 +280,23 @@ class ScoreSettings:
         "<|end_of_text|>",
         "<end_of_turn>",
     )
+    empty_values: tuple[str, ...] = (
+        *("NAN", "NaN", "nan", "N/A", "n/a", "None", "none", "null", "NULL", "not_stated", "not stated"),
+        *(
+            "Not stated",
+            "not specified",
+            "Not specified",
+            "not mentioned",
+            "Not mentioned",
+            "無",
+            "无",
+            "未提及",
+        ),
+    )
+    columns: Annotated[dict[str, str], Field(examples=[{"predict": "answer", "label": "expected.text"}])] = (
+        field(default_factory=dict)
+    )
+    unreadable_gold: Literal["fail", "allow"] = "fail"
     bad_lines: Literal["refuse", "skip"] = "refuse"
     repeats: Literal["refuse", "skip"] = "refuse"
     cosine: str = "auto"

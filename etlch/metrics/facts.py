@@ -1,4 +1,4 @@
-"""Facts: a gold and a predicted reading walk in; rows (true positives, predicted, gold) walk out.
+"""Count facts: from a gold and a predicted reading return rows (true positives, predicted, gold).
 
 A row is one record's counts. Rows add up, so corpus precision, recall and F1 are functions of
 summed rows, and no resampling ever reads a text again. Facts form a set per record.
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     gold: float
 
 
-class Sides(NamedTuple):
+class FactPair(NamedTuple):
     """A record's facts in the form in which they are compared, each once, in the order of the text.
 
     `wrong` counts predictions that are no fact.
@@ -52,7 +52,7 @@ class Sides(NamedTuple):
         return tuple(fact for fact in self.gold if fact not in held)
 
     @property
-    def invented(self) -> tuple[Fact, ...]:
+    def spurious(self) -> tuple[Fact, ...]:
         """Predicted facts that the gold does not hold."""
         held = set(self.gold)
         return tuple(fact for fact in self.predicted if fact not in held)
@@ -68,35 +68,35 @@ def _form(part: str) -> str:
     return fact_form(part)
 
 
-def strict(sides: Sides) -> Row:
+def strict(pair: FactPair) -> Row:
     """Facts equal in all their parts."""
-    return Row(len(sides.matched), len(sides.predicted) + sides.wrong, len(sides.gold))
+    return Row(len(pair.matched), len(pair.predicted) + pair.wrong, len(pair.gold))
 
 
-def of_part(sides: Sides, part: int) -> Row:
+def of_part(pair: FactPair, part: int) -> Row:
     """The set of values that one part takes: mentions without their types, subjects, relations."""
-    gold, predicted = ({fact[part] for fact in side if part < len(fact)} for side in sides[:2])
-    return Row(len(gold & predicted), len(predicted) + sides.wrong, len(gold))
+    gold, predicted = ({fact[part] for fact in side if part < len(fact)} for side in pair[:2])
+    return Row(len(gold & predicted), len(predicted) + pair.wrong, len(gold))
 
 
-def types_only(sides: Sides) -> Row:
+def types_only(pair: FactPair) -> Row:
     """Types as a multiset, mentions ignored: did the model see that two people are named?"""
-    gold, predicted = (Counter(fact[0] for fact in side) for side in sides[:2])
-    return Row((gold & predicted).total(), predicted.total() + sides.wrong, gold.total())
+    gold, predicted = (Counter(fact[0] for fact in side) for side in pair[:2])
+    return Row((gold & predicted).total(), predicted.total() + pair.wrong, gold.total())
 
 
-def partial(sides: Sides) -> Row:
+def partial(pair: FactPair) -> Row:
     """Mentions without their types, with half credit where one contains the other.
 
     The partial boundary match of SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013), one to one.
     Labels hold no offsets, so containment of the text stands for overlap in the article.
     """
-    gold, predicted = (dict.fromkeys(fact[-1] for fact in side) for side in sides[:2])
+    gold, predicted = (dict.fromkeys(fact[-1] for fact in side) for side in pair[:2])
     exact = [mention for mention in predicted if mention in gold]
     rest_gold = [mention for mention in gold if mention not in predicted]
     rest = [mention for mention in predicted if mention not in gold]
     hits = len(exact) + 0.5 * _most_contained(rest_gold, rest)
-    return Row(hits, len(predicted) + sides.wrong, len(gold))
+    return Row(hits, len(predicted) + pair.wrong, len(gold))
 
 
 def _most_contained(gold: Sequence[str], predicted: Sequence[str]) -> int:
@@ -120,16 +120,16 @@ def _most_contained(gold: Sequence[str], predicted: Sequence[str]) -> int:
     return int((maximum_bipartite_matching(graph) >= 0).sum())
 
 
-def soft(sides: Sides) -> Row:
+def soft(pair: FactPair) -> Row:
     """Facts matched one to one so that the sum of their similarities, the hits, is largest.
 
     Similarity of two facts is the mean over their parts of 2 · LCS / (length + length), in
     characters; the assignment is optimal (Kuhn 1955). Each part is compared with its own part, so
     a triple with its ends swapped gets little.
     """
-    gold, predicted = sides.gold, sides.predicted
-    matched = len(sides.matched)
-    row = Row(matched, len(predicted) + sides.wrong, len(gold))
+    gold, predicted = pair.gold, pair.predicted
+    matched = len(pair.matched)
+    row = Row(matched, len(predicted) + pair.wrong, len(gold))
     # No pair is worth more than an exact one, so one side wholly matched is already the optimum.
     if matched == min(len(gold), len(predicted)) or len(gold) * len(predicted) > MOST_PAIRS:
         return row
@@ -153,13 +153,13 @@ def of_keys(gold: Collection[str], predicted: Collection[str]) -> Row:
     return Row(len(one & two), len(two), len(one))
 
 
-def by_type(sides: Sides, part: int) -> dict[str, Row]:
+def by_type(pair: FactPair, part: int) -> dict[str, Row]:
     """Strict rows apart for each value of one part: by entity type, by field, by relation.
 
     A path into nested JSON counts without the numbers of list items.
     """
     gold, predicted, hits = (
         Counter(_ITEM.sub("", fact[part]) for fact in facts)
-        for facts in (sides.gold, sides.predicted, sides.matched)
+        for facts in (pair.gold, pair.predicted, pair.matched)
     )
     return {name: Row(hits[name], predicted[name], gold[name]) for name in gold | predicted}

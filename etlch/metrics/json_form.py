@@ -1,11 +1,11 @@
-"""The form of a JSON answer, apart from what it says: a text walks in; yes or no to each question walks out."""
+"""Judge the form of a JSON answer, apart from what it says."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from etlch.core.records import Json
-from etlch.text.json_text import Reading, read_json
+from etlch.text.json_text import Reading
 
 LONGEST_REPAIR = 5_000
 """Characters. Longer texts are not offered to the repairer, whose time grows faster than they do."""
@@ -63,23 +63,3 @@ def _repairable(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(value, dict | list) and bool(value)
-
-
-def read_glued(text: str) -> Reading:
-    """Read JSON values that follow each other without a separator, {…}{…}, as the list of them."""
-    single = read_json(text)
-    if single.how:
-        return single
-    import json
-
-    decoder, place, values = json.JSONDecoder(), 0, []
-    bare = text.strip()
-    while place < len(bare):
-        try:
-            value, place = decoder.raw_decode(bare, place)
-        except (ValueError, RecursionError):
-            return single
-        values.append(value)
-        while place < len(bare) and bare[place] in " \t\r\n,;":
-            place += 1
-    return Reading(values, "strict", "") if len(values) > 1 else single

@@ -1,4 +1,4 @@
-"""Nested JSON: two values walk in; comparable facts (path, leaf) walk out.
+"""Compare two nested JSON values: return facts (path, leaf) of both, and whole objects.
 
 For labels of other people's tasks. A leaf's path names the keys on the way to it. The items of two
 lists are matched first, so that the order of a list does not count but which leaves stand together does:
@@ -7,10 +7,13 @@ each predicted item takes the path number of the gold item that it was assigned 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from etlch.core.records import Fact, Json
-from etlch.metrics.facts import comparable
+from etlch.metrics.facts import Row, comparable
 from etlch.tasks.base import scalar_text
 
 DEEPEST = 100
@@ -18,6 +21,9 @@ DEEPEST = 100
 
 MOST_ITEMS = 40_000
 """Pairs of items of two lists that are compared; longer lists are taken in the order of the text."""
+
+_UNNUMBERED = re.compile(r"/?#\d+(?=/|\Z)")
+"""The number of a list's item in a path: order in a list does not count."""
 
 Path = tuple[str, ...]
 Leaf = tuple[Path, str]
@@ -106,3 +112,78 @@ def _flat(value: Json) -> list[Leaf]:
         elif (text := scalar_text(held)) is not None and text.strip():
             found.append((path, text))
     return found
+
+
+class Renamed(NamedTuple):
+    """A value under the names of a label map, and the entries that matched something."""
+
+    value: Json
+    used: frozenset[str]
+
+
+_TYPE_LIKE = frozenset(
+    ("type", "label", "entity_type", "event_type", "category", "class", "role", "relation")
+)
+
+
+def renamed(value: Json, label_map: Mapping[str, str]) -> Renamed:
+    """Return a JSON value with its keys, and the values of type-like keys, renamed at every depth."""
+    if not label_map:
+        return Renamed(value, frozenset())
+    used: set[str] = set()
+
+    def name(text: str) -> str:
+        if text in label_map:
+            used.add(text)
+        return label_map.get(text, text)
+
+    def walk(held: Json, depth: int) -> Json:
+        if depth > DEEPEST:
+            return held
+        if isinstance(held, list):
+            return [walk(item, depth + 1) for item in held]
+        if not isinstance(held, dict):
+            return held
+        return {
+            name(key): name(item)
+            if isinstance(item, str) and key.casefold() in _TYPE_LIKE
+            else walk(item, depth + 1)
+            for key, item in held.items()
+        }
+
+    return Renamed(walk(value, 0), frozenset(used))
+
+
+def items(gold: Json, predicted: Json, empty_values: Collection[str] = ()) -> Row:
+    """Return the row (right, predicted, gold) of whole objects: one is right only if all its leaves are.
+
+    An item is an object in a list, at any depth, known by the keys on the way to it and all leaves below it;
+    a label without such objects is one item.
+    """
+    one, two = (Counter(_items(value, empty_values)) for value in (gold, predicted))
+    return Row((one & two).total(), two.total(), one.total())
+
+
+def _items(value: Json, empty_values: Collection[str]) -> Iterator[tuple[Path, tuple[Fact, ...]]]:
+    found = [(path, item) for path, held in _lists(value) for item in held if isinstance(item, dict)] or (
+        [((), value)] if isinstance(value, dict) and value else []
+    )
+    for path, item in found:
+        leaf_facts = (("/".join(place), text) for place, text in _flat(item) if text not in empty_values)
+        whole = tuple(sorted(comparable((_UNNUMBERED.sub("", place), text) for place, text in leaf_facts)))
+        if whole:
+            yield path, whole
+
+
+def _lists(value: Json) -> Iterator[tuple[Path, list[Json]]]:
+    """Yield every list with the keys on the way to it."""
+    waiting: list[tuple[Path, Json]] = [((), value)]
+    while waiting:
+        path, held = waiting.pop()
+        if len(path) > DEEPEST:
+            continue
+        if isinstance(held, list):
+            yield path, held
+            waiting += [(path, item) for item in held if isinstance(item, dict | list)]
+        elif isinstance(held, dict):
+            waiting += [((*path, key), item) for key, item in held.items()]

@@ -1,44 +1,35 @@
-"""Prediction files and keys walk in; each prediction walks out beside the record it belongs to.
+"""Read prediction files: return each prediction beside the record it belongs to.
 
-A prediction file is what LlamaFactory writes, {prompt, predict, label} a line, or what people make
-of it: a JSON array, other key order, no prompt, predict as a list of beams, columns of their own.
-Keys are the gold side of the same rows in the same order; where there are none the label is the gold.
+A prediction file is what LlamaFactory writes, {prompt, predict, label} a line, or what other programs and
+people make of it (`readers`). Keys are the gold side of the same rows; without any the label is the gold.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import LONGEST_LINE, digest, parse_line
-from etlch.core.records import Json, Key, from_dict
+from etlch.core.records import Json, Key
 from etlch.core.settings import ScoreSettings
+from etlch.metrics.readers.containers import RawRow, container, raw_rows
+from etlch.metrics.readers.gold import parse_key
+from etlch.metrics.readers.layouts import Layout, find_layout, taken
 from etlch.text.normalize import squash
 
-PREDICT = ("predict", "prediction", "predicted", "response", "generated_text")
-LABEL = ("label", "gold", "reference", "target")
 END_MARKERS = ScoreSettings.end_markers
 """What trainers append to a label; removed from the end of labels and predictions before reading."""
 
 PROMPT_HEAD = 64
 """Characters of the input that the prompt must contain where a row has no label."""
 
-ONE_OBJECT = "One JSON object with predict (and label or keys) per line is expected."
-
-
-class RawRow(NamedTuple):
-    """One row of a prediction file, before it is parsed: its line number (from 1) and its bytes.
-
-    A row of a JSON array has its position for a number and comes parsed.
-    """
-
-    number: int
-    content: bytes | dict[str, Json]
+_OURS = ("id", "input", "instruction", "article_id", "task", "model", "size", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,110 +61,92 @@ class Skip(NamedTuple):
     reason: str
 
 
-def raw_rows(path: Path) -> Iterator[RawRow]:
-    """Yield the rows of a file of JSON lines or of one JSON array; blank lines are passed over.
+def layout_of(path: Path, columns: Mapping[str, str] = MappingProxyType({})) -> Layout:
+    """Return the layout of a prediction file from its first row that is a JSON object.
 
-    A line over LONGEST_LINE comes with its first bytes only, which `parse_row` refuses.
+    Args:
+        path: the file.
+        columns: the setting `columns`.
 
     Raises:
-        EtlchError: the file cannot be read, or is an array that is not JSON.
+        EtlchError: the file cannot be read.
     """
-    try:
-        handle = path.open("rb")
-    except OSError as error:
-        raise EtlchError(
-            f"cannot read {path}: {error.strerror}", "Check the path and its permissions."
-        ) from error
-    with handle:
-        if handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-            yield from _array(path)
-            return
-        handle.seek(0)
-        for number, raw in enumerate(_lines(handle), 1):
-            if raw.strip():
-                yield RawRow(number, raw)
+    for raw in islice(raw_rows(path), 20):
+        try:
+            return find_layout(_parsed(raw, path), columns)
+        except EtlchError:
+            continue
+    return Layout("", dict(columns), frozenset(columns))
 
 
-def _lines(handle: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines that end in \\n, \\r\\n or \\r; of a longer one than LONGEST_LINE only its head."""
-    read = handle.readline  # type: ignore[attr-defined]
-    while raw := read(LONGEST_LINE + 1):
-        if len(raw) > LONGEST_LINE:
-            yield raw
-            while raw and not raw.endswith(b"\n"):
-                raw = read(LONGEST_LINE)
-        elif b"\r" in raw.rstrip(b"\r\n"):
-            yield from raw.split(b"\r")
-        else:
-            yield raw
+def _parsed(raw: RawRow, path: Path) -> dict[str, Json]:
+    content = raw.content
+    if not isinstance(content, bytes):
+        return content
+    if len(content) > LONGEST_LINE:
+        raise EtlchError(f"{path}, line {raw.number}: longer than 16 MiB", "Split or remove this line.")
+    return parse_line(content, path, raw.number) or {}
 
 
-def _array(path: Path) -> Iterator[RawRow]:
-    try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise EtlchError(
-            f"{path} begins like a JSON array and is none ({error})", "Write JSON lines, or a whole array."
-        ) from error
-    for number, item in enumerate(value, 1):
-        if isinstance(item, dict):
-            yield RawRow(number, item)
-        else:
-            yield RawRow(number, json.dumps(item).encode())
-
-
-def parse_row(raw: RawRow, path: Path) -> Prediction:
+def parse_row(raw: RawRow, path: Path, layout: Layout | None = None) -> Prediction:
     """Return one row.
 
+    Args:
+        raw: the row.
+        path: of its file, for messages.
+        layout: which column is which; None finds it from this row.
+
     Raises:
-        EtlchError: not UTF-8, not a JSON object, too long, or without a text to predict; names the line.
+        EtlchError: not UTF-8, not a JSON object, too long, or without a prediction; names the line, the kind of
+            file and its columns.
     """
-    where = f"{path}, line {raw.number}"
-    content = raw.content
-    if isinstance(content, bytes):
-        if len(content) > LONGEST_LINE:
-            raise EtlchError(f"{where}: longer than 16 MiB", "Split or remove this line.")
-        value = parse_line(content, path, raw.number) or {}
-    else:
-        value = content
+    value = _parsed(raw, path)
+    layout = layout or find_layout(value, {})
     columns = dict(value)
-    text = _taken(columns, PREDICT)
-    if isinstance(text, list):
-        text = text[0] if text else ""
-    if not isinstance(text, str):
-        found = "no predict" if text is None else f"a predict that is a JSON {type(text).__name__}"
-        raise EtlchError(f"{where}: {found}", ONE_OBJECT)
-    label = _taken(columns, LABEL)
-    if isinstance(label, list):
-        label = label[0] if label else ""
-    if label is not None and not isinstance(label, str):
-        label = json.dumps(label, ensure_ascii=False)
-    prompt = columns.pop("prompt", "")
+    predict = layout.columns.get("predict")
+    held = None if predict is None else _take(columns, predict)
+    if held is None and not layout.name:
+        raise _no_prediction(value, raw, path, layout)
+    text = _answer_text(held)
+    label = _label_text(_take(columns, layout.columns["label"]) if "label" in layout.columns else None)
+    prompt = _take(columns, layout.columns["prompt"]) if "prompt" in layout.columns else None
+    for name in _OURS:
+        if name in layout.columns and (found := taken(value, layout.columns[name])) is not None:
+            columns[name] = found
     return Prediction(raw.number, text, label, prompt if isinstance(prompt, str) else "", columns)
 
 
-def _taken(columns: dict[str, Json], names: tuple[str, ...]) -> Json:
-    """Take the first of the names out of the columns."""
-    for name in names:
-        if name in columns:
-            return columns.pop(name)
-    return None
+def _take(columns: dict[str, Json], path: str) -> Json:
+    """Take a column out of a row; what a dotted path names stays inside its column."""
+    return columns.pop(path) if path in columns else taken(columns, path)
 
 
-def parse_key(raw: RawRow, path: Path) -> Key:
-    """Return one key.
+def _answer_text(held: Json) -> str:
+    """Return a prediction as text: of beams the first; a parsed object as JSON."""
+    if isinstance(held, list) and all(isinstance(item, str) for item in held):
+        held = held[0] if held else ""
+    if held is None or isinstance(held, str):
+        return held or ""
+    return json.dumps(held, ensure_ascii=False)
 
-    Raises:
-        EtlchError: not a line of a keys file.
-    """
-    value = parse_line(raw.content, path, raw.number) if isinstance(raw.content, bytes) else raw.content
-    try:
-        return from_dict(Key, value or {})
-    except KeyError as error:
-        raise EtlchError(
-            f"{path}, line {raw.number}: not a key: {error.args[0]}",
-            "Keys stand beside the test files as <stem>.keys.jsonl.",
-        ) from error
+
+def _label_text(held: Json) -> str | None:
+    """Return a label as text: of several texts the first; any other value is the label itself."""
+    if isinstance(held, list) and held and all(isinstance(item, str) for item in held):
+        held = held[0]
+    if held is None or isinstance(held, str):
+        return held
+    return json.dumps(held, ensure_ascii=False)
+
+
+def _no_prediction(value: dict[str, Json], raw: RawRow, path: Path, layout: Layout) -> EtlchError:
+    wanted = layout.columns.get("predict")
+    what = f"no column '{wanted}'" if wanted else "no column that holds predictions"
+    return EtlchError(
+        f"{path}, line {raw.number}: {what} in this file ({container(path)}); its columns are "
+        f"{', '.join(map(str, value)) or 'none'}",
+        "Name them in a settings file, dotted paths for nested ones: columns: {predict: COLUMN, label: COLUMN}.",
+    )
 
 
 def align(prediction: Prediction, key: Key, path: Path, strip: tuple[str, ...] = END_MARKERS) -> Aligned:
@@ -195,8 +168,11 @@ def align(prediction: Prediction, key: Key, path: Path, strip: tuple[str, ...] =
     else:
         head = (squash(key.input) or squash(key.instruction))[:PROMPT_HEAD]
         named = prediction.columns.get("id")
-        fits = (bool(head) and head in squash(prediction.prompt)) or (
-            named is not None and str(named) == key.id
+        given = squash(_text(prediction.columns, "input"))
+        fits = (
+            (bool(head) and head in squash(prediction.prompt))
+            or (named is not None and str(named) == key.id)
+            or (bool(given) and given == squash(key.input))
         )
     if not fits:
         raise EtlchError(
@@ -221,18 +197,30 @@ def own_gold(prediction: Prediction, path: Path) -> str:
     return prediction.label
 
 
-def own_key(prediction: Prediction, path: Path, task: str, language: str, *, by_prompt: bool = False) -> Key:
+def own_key(
+    prediction: Prediction,
+    path: Path,
+    task: str,
+    language: str,
+    *,
+    by_prompt: bool = False,
+    by_content: bool = False,
+) -> Key:
     """Return the key that a row without keys is to itself: its label is the gold.
 
     Its article is what the columns say; else, with `by_prompt`, that of all rows with this prompt;
-    else the row's own.
+    else the row's own. Without an id of its own it is known by its prompt (`by_content`), else by its line and
+    the beginning of its label.
 
     Raises:
         EtlchError: the row has no label; names the line.
     """
     gold, columns = own_gold(prediction, path), prediction.columns
-    # Two files without ids meet line by line, and only where their labels begin alike.
-    identity = _text(columns, "id") or f"{prediction.line}-{digest(squash(gold)[:PROMPT_HEAD])[:6]}"
+    # Two files without ids meet by prompt, or line by line where their labels begin alike.
+    place = (
+        prompt_id(prediction) if by_content else f"{prediction.line}-{digest(squash(gold)[:PROMPT_HEAD])[:6]}"
+    )
+    identity = _text(columns, "id") or place
     article = _text(columns, "input")
     source = article or (squash(prediction.prompt) if by_prompt else "")
     return Key(
@@ -245,6 +233,11 @@ def own_key(prediction: Prediction, path: Path, task: str, language: str, *, by_
         gold=gold,
         schema=columns.get("schema"),
     )
+
+
+def prompt_id(prediction: Prediction) -> str:
+    """Return what a row without an id is known by where all prompts of its file differ."""
+    return f"p-{digest(squash(prediction.prompt or _text(prediction.columns, 'input')))[:12]}"
 
 
 def _text(columns: dict[str, Json], name: str) -> str:
@@ -298,8 +291,9 @@ def read_aligned(path: Path, keys_path: Path) -> Iterator[Aligned]:
         EtlchError: the file is empty, not JSON, of the wrong length or not aligned; names the line.
     """
     count = 0
+    layout = layout_of(path)
     for row, key in pair_with_keys(raw_rows(path), raw_rows(keys_path), path, keys_path):
         count += 1
-        yield align(parse_row(row, path), parse_key(key, keys_path), path)
+        yield align(parse_row(row, path, layout), parse_key(key, keys_path, {}, "", ""), path)
     if not count:
         raise EtlchError(f"{path} is empty", "Predict again; an empty file scores nothing.")

@@ -26,7 +26,7 @@ class Metric:
         yes_no: whether each record says 1 or 0.
         group: what is computed together: one of GROUPS. Groups of which no metric is wanted are not computed.
         family: what a task must name in its `metrics` or `part_metrics`; empty for every task, "json_label"
-            for tasks with a JSON label.
+            for tasks with a JSON label, "nested_labels" for labels that nest.
         about: one line.
     """
 
@@ -43,6 +43,8 @@ class Metric:
         """Tell whether the metric is defined for a task."""
         if self.family == "json_label":
             return task.json_label
+        if self.family == "nested_labels":
+            return task.nested_labels
         return not self.family or self.family in (*task.metrics, *dict(task.part_metrics))
 
 
@@ -80,6 +82,10 @@ def _f1(family: str, title: str, about: str) -> Metric:
     return Metric(f"{family}_f1", title, _row(family), about, "facts", f1, family=family)
 
 
+def _nested(name: str, title: str, family: str, about: str, score: Ratio) -> Metric:
+    return Metric(name, title, _row(family), about, "facts", score, family="nested_labels")
+
+
 METRICS = (
     _mean("rouge_l", "ROUGE-L", "F1 of the longest common subsequence of tokens", "rouge"),
     _mean("rouge_1", "ROUGE-1", "F1 of tokens", "rouge"),
@@ -100,8 +106,29 @@ METRICS = (
         precision,
     ),
     Metric("facts_recall", "facts R", _row("facts"), "share of the label's facts predicted", "facts", recall),
-    Metric("facts_f1", "facts F1", _row("facts"), "micro F1 over the test set", "facts", f1),
+    Metric("facts_f1", "facts F1", _row("facts"), "micro F1, each answer read at best effort", "facts", f1),
+    Metric(
+        "facts_f1_strict",
+        "strict F1",
+        _row("facts_strict"),
+        "micro F1, each answer read strictly",
+        "facts",
+        f1,
+    ),
+    _nested("leaf_precision", "leaf P", "leaf", "share of predicted leaves in the label", precision),
+    _nested("leaf_recall", "leaf R", "leaf", "share of the label's leaves predicted", recall),
+    _nested("leaf_f1", "leaf F1", "leaf", "nested labels: micro F1 of (path, value) leaves", f1),
+    _nested("leaf_f1_strict", "strict leaf F1", "leaf_strict", "leaf F1, each answer read strictly", f1),
+    _nested("items_f1", "items F1", "items", "nested labels: whole objects, all of their leaves right", f1),
     _mean("facts_f1_macro", "facts F1 macro", "mean F1 by record; empty against empty counts 1", "facts"),
+    Metric(
+        "leaf_f1_macro",
+        "leaf F1 macro",
+        ("leaf_f1_macro",),
+        "mean leaf F1 by record; empty against empty counts 1",
+        "facts",
+        family="nested_labels",
+    ),
     Metric("exact", "exact", ("exact",), "all facts of the record and nothing else", "facts", yes_no=True),
     _f1("untyped", "untyped F1", "mentions, whatever their types"),
     _f1("types", "type F1", "types as a multiset, whatever the mentions"),

@@ -20,7 +20,7 @@ from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.build_record import Candidate, Outcome, Workshop
 from etlch.dataset.grounding import Policy, ground
-from etlch.metrics.facts import Row, Sides, comparable, strict
+from etlch.metrics.facts import FactPair, Row, comparable, strict
 from etlch.metrics.registry import f1, precision, recall
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks
@@ -156,8 +156,8 @@ async def _results(
         record = next((held for held in outcome.records if held.task == task.name), None)
         predicted = [] if record is None else [item.fact for item in record.facts]
         gold = await _truth(task, outcome, examinee.known, policies)
-        rows.append(strict(Sides(comparable(gold), comparable(predicted), 0)))
-        ends.append(strict(Sides(comparable(_loose(gold, task)), comparable(_loose(predicted, task)), 0)))
+        rows.append(strict(FactPair(comparable(gold), comparable(predicted), 0)))
+        ends.append(strict(FactPair(comparable(_loose(gold, task)), comparable(_loose(predicted, task)), 0)))
         facts = examinee.stated.get((topic.position, task.name), [])
         found = ground(facts, task, text, policies)
         grounded += len(found.located)

@@ -15,7 +15,7 @@ from etlch.report import ranking
 from etlch.report.headline import smallest_better
 from etlch.scoring.summary import Score, Summary, System
 
-DRAWN = ("facts_f1", "rouge_l", "cosine")
+DRAWN = ("facts_f1", "leaf_f1", "rouge_l", "cosine")
 
 
 @dataclass(frozen=True)

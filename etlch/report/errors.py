@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from etlch.core.records import Fact, Json, Key
+from etlch.core.records import Fact, Key
 from etlch.metrics.facts import comparable
-from etlch.metrics.json_form import read_glued
 from etlch.metrics.predictions import END_MARKERS, without_markers
-from etlch.metrics.record import How, mapped, read_both
+from etlch.metrics.reading import ParseConfig, mapped, read_gold, read_pair
 from etlch.tasks import Task
-from etlch.text.json_text import read_json
 
 OF_TEXT = ("unparseable", "fenced", "cut off", "repetition loop")
 """Errors of a whole prediction: counted once each."""
@@ -114,6 +112,8 @@ def find_mistakes(
     predicted: str,
     label_map: Mapping[str, str] = MappingProxyType({}),
     markers: tuple[str, ...] = END_MARKERS,
+    *,
+    nested: bool = False,
 ) -> Finding:
     """Compare a prediction with its label, fact by fact, read as the scores read them.
 
@@ -123,48 +123,31 @@ def find_mistakes(
         predicted: the prediction's text.
         label_map: a type's name → the name it is compared under.
         markers: removed from the end of both texts.
+        nested: whether the file's labels are nested, as scoring found and stored it.
     """
     gold, text = without_markers(key.gold, markers), without_markers(predicted, markers)
-    how = _how(task, gold, label_map)
-    both = read_both(gold, text, key.language, how)
-    given = _as_written(both.sides.predicted, both.raw, how)
-    written = () if how.nested else task.parse(gold, key.language, True).facts
-    wanted = _as_written(both.sides.gold, written, how)
-    schema = key.schema if task.json_label and not how.nested and isinstance(key.schema, dict) else {}
+    config = ParseConfig(task, nested=nested, label_map=label_map)
+    read = read_pair(gold, text, key.language, config, key.input)
+    given = _as_written(read.best.predicted, read.raw, config)
+    written = () if nested else read_gold(gold, key.language, task, key.input).facts
+    wanted = _as_written(read.best.gold, written, config)
+    schema = key.schema if task.json_label and not nested and isinstance(key.schema, dict) else {}
     asked = frozenset(label_map.get(name, name) for name in schema.get("properties", ()))
-    grounded = (1,) if how.nested else task.grounded
-    pairs = pair_facts(both.sides.gold, both.sides.predicted, asked, grounded)
+    grounded = (1,) if nested else task.grounded
+    pairs = pair_facts(read.best.gold, read.best.predicted, asked, grounded)
     kinds = Counter(pair.kind for pair in pairs if pair.kind)
-    kinds.update(_of_text(task, both.reading, text))
-    if max(Counter(both.raw).values(), default=0) >= _LOOP_TIMES:
+    kinds.update(_of_text(task, read.reading, text))
+    if max(Counter(read.raw).values(), default=0) >= _LOOP_TIMES:
         kinds["repetition loop"] = 1
-    if both.sides.wrong:
-        kinds["malformed"] = both.sides.wrong
+    if read.best.wrong:
+        kinds["malformed"] = read.best.wrong
     return Finding(wanted, given, pairs, kinds)
 
 
-def _how(task: Task, gold: str, label_map: Mapping[str, str]) -> How:
-    """How a label is read: nested ones, and several values after each other, only where the gold is so."""
-    if not task.nested_labels:
-        return How(task, label_map=label_map)
-    reading = read_json(gold)
-    glued = not reading.how and bool(read_glued(gold).how)
-    return How(task, nested=glued or _is_nested(reading.value), glued=glued, label_map=label_map)
-
-
-def _is_nested(value: Json) -> bool:
-    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(
-        isinstance(item, dict)
-        or (isinstance(item, list) and any(isinstance(inner, dict | list) for inner in item))
-        for item in held
-    )
-
-
-def _as_written(forms: Sequence[Fact], written: Sequence[Fact], how: How) -> tuple[Fact, ...]:
+def _as_written(forms: Sequence[Fact], written: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
     """Return, for facts in the form of comparison, how the text writes them first."""
     held: dict[Fact, Fact] = {}
-    for form, fact in zip(written if how.nested else mapped(written, how), written, strict=True):
+    for form, fact in zip(written if config.nested else mapped(written, config), written, strict=True):
         held.setdefault(_form(form), fact)
     return tuple(held.get(form, form) for form in forms)
 

@@ -10,10 +10,19 @@ from collections.abc import Sequence
 from etlch.metrics.registry import BY_NAME, EXTRA
 from etlch.scoring.summary import Comparison, Score, Summary, System
 
-HEADLINE_METRICS = ("facts_f1", "rouge_l", "json_parse_ok")
+HEADLINE_METRICS = ("facts_f1", "leaf_f1", "rouge_l", "json_parse_ok")
 """The first of these that a task has is what its headline speaks of."""
 
-MAIN_METRICS = ("facts_f1", "facts_precision", "facts_recall", "rouge_l", "cosine", "json_parse_ok")
+MAIN_METRICS = (
+    "facts_f1",
+    "facts_precision",
+    "facts_recall",
+    "leaf_f1",
+    "items_f1",
+    "rouge_l",
+    "cosine",
+    "json_parse_ok",
+)
 """Columns of the first table; all others stand in a second one."""
 
 

@@ -99,7 +99,9 @@ def analyse(
         task = tasks.get(system.task)
         if task is None:
             continue
-        finding = find_mistakes(task, key, sample.predicted, settings.label_map, settings.end_markers)
+        finding = find_mistakes(
+            task, key, sample.predicted, settings.label_map, settings.end_markers, nested=sample.nested
+        )
         errors[system].update(finding.kinds)
         affected[system].update(finding.kinds.keys())
         if task.parts[0] == "type":
@@ -168,7 +170,7 @@ def _answer(
     return html.Answer(
         model=sample.system.label,
         text=sample.predicted,
-        score=sample.values.get("facts_f1_macro", finding.f1),
+        score=sample.values.get("leaf_f1_macro" if sample.nested else "facts_f1_macro", finding.f1),
         outcome=finding.outcome,
         errors=tuple(kind for kind in KINDS if finding.kinds[kind]),
         gold=tuple(gold),

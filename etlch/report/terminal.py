@@ -11,10 +11,17 @@ from etlch.scoring.summary import Comparison, Summary, System
 WIDTH = 80
 NAME = 20
 CELL = 10
-MAIN = ("rouge_l", "cosine", "json_parse_ok", "facts_precision", "facts_recall", "facts_f1")
+COUNT = 6
+MAIN = (
+    *("rouge_l", "cosine", "json_parse_ok", "facts_precision", "facts_recall", "facts_f1", "facts_f1_strict"),
+    *("leaf_f1", "leaf_f1_strict", "items_f1"),
+)
 """Shown when no metrics were asked for; everything else is in the report."""
 
-TESTED = ("facts_f1", "rouge_l", "cosine", "json_parse_ok")
+STRICT = {"facts_f1_strict": "facts_f1", "leaf_f1_strict": "leaf_f1"}
+"""Strict readings are shown only where they differ from best effort."""
+
+TESTED = ("facts_f1", "leaf_f1", "rouge_l", "cosine", "json_parse_ok")
 
 
 def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
@@ -42,17 +49,39 @@ def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
 def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
     systems = [system for system in summary.systems if system.task == task]
     held = [name for name in shown if any(summary.score(system, name) for system in systems)]
+    held = [name for name in held if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
     lines: list[str] = []
-    per_row = (WIDTH - NAME) // CELL
+    per_row = (WIDTH - NAME - COUNT) // CELL
     for start in range(0, len(held), per_row):
         part = held[start : start + per_row]
-        lines.append(_fit(task, NAME) + "".join(f"{BY_NAME[name].title:>{CELL}}"[-CELL:] for name in part))
+        lines += _heads(task, [BY_NAME[name].title for name in part])
         lines += [
-            _fit(system.label, NAME) + "".join(_cell(summary, system, name) for name in part)
+            _fit(system.label, NAME)
+            + f"{_count(summary, system, part):>{COUNT}}"
+            + "".join(_cell(summary, system, name) for name in part)
             for system in systems
         ]
         lines.append("")
     return lines
+
+
+def _differs(summary: Summary, systems: Sequence[System], one: str, two: str) -> bool:
+    pairs = [(summary.score(system, one), summary.score(system, two)) for system in systems]
+    return any(first and second and first.value != second.value for first, second in pairs)
+
+
+def _count(summary: Summary, system: System, metrics: Sequence[str]) -> str:
+    """Return how many records the row's scores are of; a range where metrics differ."""
+    counts = {score.n for name in metrics if (score := summary.score(system, name)) is not None}
+    return "–" if not counts else str(max(counts)) if len(counts) == 1 else f"≤{max(counts)}"
+
+
+def _heads(task: str, titles: Sequence[str]) -> list[str]:
+    """Return the head of a table; a title that is too long for its column stands on two lines."""
+    split = [title.rsplit(" ", 1) if len(title) >= CELL and " " in title else ["", title] for title in titles]
+    upper, lower = ("".join(f"{parts[row][: CELL - 1]:>{CELL}}" for parts in split) for row in (0, 1))
+    head = _fit(task, NAME) + f"{'n':>{COUNT}}" + lower
+    return [" " * (NAME + COUNT) + upper, head] if upper.strip() else [head]
 
 
 def _cell(summary: Summary, system: System, metric: str) -> str:

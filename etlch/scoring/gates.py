@@ -71,6 +71,11 @@ def check(gates: Gates, summary: Summary, out: Path | None, settings: ScoreSetti
         EtlchError: a gate's metric was not computed, so that nobody knows whether it holds.
     """
     failures = []
+    unreadable = summary.counts.unreadable_gold
+    if unreadable and settings.unreadable_gold == "fail" and (gates.floors or gates.earlier is not None):
+        failures.append(
+            f"{unreadable} labels cannot be read, so the scores leave them out; `unreadable_gold: allow` lets that pass"
+        )
     for metric, floor in gates.floors:
         scores = [(system, summary.score(system, metric)) for system in gated(summary.systems)]
         held = [(system, score) for system, score in scores if score is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import glob
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,9 @@ from etlch.core.files import read_text
 from etlch.core.records import Json, Model, from_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.predictions import parse_row, raw_rows
+from etlch.metrics.predictions import layout_of, parse_row
+from etlch.metrics.readers.containers import raw_rows
+from etlch.metrics.readers.layouts import Layout
 from etlch.scoring.summary import System
 
 PREDICTIONS = "generated_predictions.jsonl"
@@ -29,12 +31,14 @@ class Job:
             columns of their own override it.
         keys: the gold side, in the same order; None takes the labels for gold.
         shown: the path as results name it: relative to its run folder, else as it was given.
+        layout: which column of the file is which.
     """
 
     path: Path
     system: System
     keys: Path | None
     shown: str
+    layout: Layout = field(default_factory=Layout)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
             raise EtlchError(f"{path}: this run has no predictions yet", f"Next: etlch-data run {path}")
         else:
             loose += _files(path)
-    files = _loose(loose, keys, settings, also=bool(jobs))
+    files = [_with_layout(job, settings) for job in _loose(loose, keys, settings, also=bool(jobs))]
+    jobs = [_with_layout(job, settings) for job in jobs]
     if not any(map(_names_models, files)):
         check_baseline([job.system for job in (*jobs, *files)], settings)
     jobs = [*(_chosen(jobs, settings) if jobs else []), *files]
@@ -77,6 +82,7 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
             f"no predictions in {', '.join(map(str, paths))}",
             "Train and predict first: `etlch-data run RUN`, or `llamafactory-cli train recipes/predict_….yaml` there.",
         )
+    notes += [f"{job.shown}: read as {job.layout.name}" for job in jobs if job.layout.name]
     return Inputs(tuple(jobs), runs[0] if len(runs) == 1 and not loose else None, tuple(notes))
 
 
@@ -230,10 +236,14 @@ def _loose(files: list[Path], keys: Path | None, settings: ScoreSettings, also: 
     ]
 
 
+def _with_layout(job: Job, settings: ScoreSettings) -> Job:
+    return replace(job, layout=layout_of(job.path, settings.columns))
+
+
 def _names_models(job: Job) -> bool:
     """Tell whether the first row says whose it is, so that the names are known only after reading."""
     try:
-        columns = [parse_row(row, job.path).columns for row in islice(raw_rows(job.path), 1)]
+        columns = [parse_row(row, job.path, job.layout).columns for row in islice(raw_rows(job.path), 1)]
     except EtlchError:
         return True  # told, or skipped, when the rows are read
     return any(name in columns[0] for name in ("model", "size", "seed")) if columns else False

@@ -20,7 +20,7 @@ from etlch.scoring.summary import SCORES, Summary, System, read_summary
 from etlch.stats import analysis
 from etlch.tasks import all_tasks
 
-GATED = ("facts_f1", "rouge_l", "json_parse_ok")
+GATED = ("facts_f1", "leaf_f1", "rouge_l", "json_parse_ok")
 """Metrics that --max-drop watches unless --metrics names others."""
 
 

@@ -157,9 +157,28 @@ def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
             f"{label} and {apart[0].baseline} share no {apart[0].task} record with a value of {apart[0].metric}; "
             "rows without ids meet line by line, where their labels begin alike"
         )
+    found += few_compared(compared)
     if not compared.comparisons and len({item.model for item in compared.scores}) > 1:
         found.append("nothing was compared: no model has the role base or baseline; name one with --baseline")
     return found
+
+
+def few_compared(compared: Compared) -> list[str]:
+    """Return a warning for each pair of models that share fewer than half of their records."""
+    counts = {
+        (item.task, System(item.model, item.task, item.size, item.seed).label, item.metric): item.n
+        for item in compared.scores
+    }
+    found: dict[str, None] = {}
+    for item in compared.comparisons:
+        model = System(item.model, item.task, item.size, item.seed).label
+        sizes = [counts.get((item.task, name, item.metric), 0) for name in (model, item.baseline)]
+        if item.n and 2 * item.n < max(sizes):
+            found[
+                f"{model} and {item.baseline} are compared on {item.n} of {max(sizes)} {item.task} records: the "
+                "others have no counterpart"
+            ] = None
+    return list(found)
 
 
 def signature(tables: Sequence[Table], settings: ScoreSettings, resamples: int, cosine: str) -> str:
@@ -172,6 +191,7 @@ def signature(tables: Sequence[Table], settings: ScoreSettings, resamples: int, 
         "tok": settings.tokenizer,
         "case": "lower" if settings.tokenizer == "rouge-score" else "mixed",
         "facts": "set+nfkc" + ("+map" if settings.label_map else ""),
+        "read": "best-effort",
         "test": settings.test,
         "resamples": resamples,
         "seed": settings.seed,

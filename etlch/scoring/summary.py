@@ -17,7 +17,9 @@ from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_lines, read_text, write_text
 from etlch.core.records import Json, Key, from_dict
 
-FORMAT = 1
+FORMAT = 2
+READS = (1, 2)
+"""Formats of summary.json that this release reads."""
 """Of summary.json. Keys may be added within a format; a meaning never changes."""
 
 SUMMARY = "summary.json"
@@ -56,11 +58,12 @@ class Sample:
         key: the gold side: article, instruction, gold, schema (empty where the input had none).
         line: in the prediction file, from 1.
         predicted: the model's text as the file holds it.
-        reading: how facts were read: strict, fenced, none (a sentence that says there are none),
+        reading: how facts were read: strict, fenced, best effort, none (a sentence that says there are none),
             or empty: unparseable, it predicts nothing.
         truncated: the label in the prediction file was cut short, so the prompt may have been too.
         values: metric → this record's own value; a metric that does not apply is absent.
         rows: facts metric → (true positives, predicted, gold); what corpus scores are summed from.
+        nested: whether the file's labels are nested JSON, so that facts are leaves.
     """
 
     system: System
@@ -71,6 +74,7 @@ class Sample:
     truncated: bool
     values: Mapping[str, float]
     rows: Mapping[str, tuple[float, float, float]]
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,7 @@ class Counts:
     skipped: int = 0
     unparseable: int = 0
     truncated: int = 0
+    unreadable_gold: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         """Add field by field."""
@@ -279,8 +284,11 @@ def read_summary(path: Path | str) -> Summary:
         value = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise EtlchError(f"{path} is not JSON ({error})", "Name a summary.json of etlch-score.") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise EtlchError(f"{path} is not a summary of format {FORMAT}", "Name a summary.json of etlch-score.")
+    if not isinstance(value, dict) or value.get("format") not in READS:
+        raise EtlchError(
+            f"{path} is not a summary of format {' or '.join(map(str, READS))}",
+            "Name a summary.json of etlch-score.",
+        )
     lists: dict[str, type[Any]] = {
         "scores": Score,
         "comparisons": Comparison,
@@ -337,6 +345,7 @@ def sample_line(sample: Sample) -> str:
             "values": dict(sample.values),
             "rows": {name: list(row) for name, row in sample.rows.items()},
             "predicted": sample.predicted,
+            **({"nested": True} if sample.nested else {}),
         }
     )
 
@@ -369,6 +378,7 @@ def read_samples(folder: Path) -> Iterator[Sample]:
                 value["truncated"],
                 value["values"],
                 {name: (row[0], row[1], row[2]) for name, row in value["rows"].items()},
+                bool(value.get("nested", False)),
             )
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.predictions import RawRow
-from etlch.scoring.detect import look
+from etlch.metrics.readers.containers import RawRow
+from etlch.scoring.detect import detect_format
 from etlch.scoring.inputs import Job
-from etlch.scoring.pairing import Tally, rows_of
+from etlch.scoring.pairing import Tally, meet_by_content, rows_of
 from etlch.scoring.summary import Source, System
 from etlch.scoring.worker import Block, Chunk, Part, Plan, measure_chunk
 
@@ -194,21 +194,9 @@ def collect(
     collector = Collector(samples, keys)
     sources: list[Source] = []
     notes: list[str] = []
-    plans = [
-        Plan(
-            path=job.path,
-            keys=job.keys,
-            system=job.system,
-            look=look(job, settings),
-            settings=settings,
-            groups=groups,
-            keep_samples=samples is not None,
-            keep_keys=keys is not None and _is_first(jobs, place),
-            keep_texts="cosine" in groups,
-        )
-        for place, job in enumerate(jobs)
-    ]
-    notes += [note for plan in plans for note in plan.look.notes]
+    mapped: set[str] = set()
+    plans = _plans(jobs, settings, groups, keep_samples=samples is not None, keep_keys=keys is not None)
+    notes += [note for plan in plans for note in plan.context.notes]
     workers = _workers(jobs, settings)
     pool = ProcessPoolExecutor(workers) if workers > 1 else None
     try:
@@ -222,13 +210,45 @@ def collect(
             found, said = tally.sources()
             sources += found
             notes += said
+            mapped |= tally.mapped
             progress(f"{job.shown}: {sum(source.counts.scored for source in found)} scored")
     finally:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
+    unused = [name for name in settings.label_map if name not in mapped]
+    if unused:
+        notes.append(f"label_map: {', '.join(unused)} matched nothing in labels or predictions")
     return Collected(
         collector.tables(), tuple(sources), tuple(collector.texts), tuple(collector.runs), tuple(notes)
     )
+
+
+def _plans(
+    jobs: Sequence[Job],
+    settings: ScoreSettings,
+    groups: frozenset[str],
+    *,
+    keep_samples: bool,
+    keep_keys: bool,
+) -> list[Plan]:
+    """Return what is the same for all rows of each file."""
+    by_content = meet_by_content(jobs, settings)
+    return [
+        Plan(
+            path=job.path,
+            keys=job.keys,
+            system=job.system,
+            layout=job.layout,
+            context=detect_format(job, settings),
+            settings=settings,
+            groups=groups,
+            by_content=by_content,
+            keep_samples=keep_samples,
+            keep_keys=keep_keys and _is_first(jobs, place),
+            keep_texts="cosine" in groups,
+        )
+        for place, job in enumerate(jobs)
+    ]
 
 
 def _is_first(jobs: Sequence[Job], place: int) -> bool:

@@ -15,10 +15,14 @@ from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
 from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.predictions import Aligned, RawRow, align, own_key, parse_key, parse_row
-from etlch.metrics.record import How, Measures, measure
+from etlch.metrics.predictions import Aligned, align, own_key, parse_row
+from etlch.metrics.readers.containers import RawRow
+from etlch.metrics.readers.gold import parse_key
+from etlch.metrics.readers.layouts import Layout
+from etlch.metrics.reading import ParseConfig
+from etlch.metrics.record import Measures, measure
 from etlch.metrics.registry import ROW, metrics_of
-from etlch.scoring.detect import Look, Shape
+from etlch.scoring.detect import FileContext, LabelShape
 from etlch.scoring.summary import Sample, System, sample_line
 from etlch.tasks import find_task
 from etlch.tasks.base import Task
@@ -29,6 +33,8 @@ class Plan:
     """What is the same for all rows of one file.
 
     Attributes:
+        layout: which column of the file is which.
+        by_content: whether rows without ids are known by their prompts.
         keep_samples: whether lines for scores.jsonl are wanted.
         keep_keys: whether lines for keys.jsonl are.
         keep_texts: whether the texts are, to be embedded.
@@ -37,9 +43,11 @@ class Plan:
     path: Path
     keys: Path | None
     system: System
-    look: Look
+    layout: Layout
+    context: FileContext
     settings: ScoreSettings
     groups: frozenset[str]
+    by_content: bool
     keep_samples: bool
     keep_keys: bool
     keep_texts: bool
@@ -66,6 +74,7 @@ class Part:
         texts: (gold, predicted), where wanted.
         types: type → sums of its rows.
         unparseable, truncated, odd_gold: line numbers.
+        mapped: entries of the label map that matched something.
     """
 
     system: System
@@ -81,6 +90,7 @@ class Part:
     unparseable: tuple[int, ...]
     truncated: tuple[int, ...]
     odd_gold: tuple[int, ...]
+    mapped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,8 +131,8 @@ def measure_chunk(chunk: Chunk) -> Block:
             skipped.append((raw.number, error.what))
             continue
         system = _system(chunk.plan, aligned)
-        how = _how(chunk.plan, system.task)
-        held.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, how)))
+        config = _config(chunk.plan, system.task)
+        held.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, config)))
     parts = tuple(_part(system, rows, chunk.plan) for system, rows in held.items())
     return Block(parts, tuple(skipped))
 
@@ -133,16 +143,27 @@ class Unusable(EtlchError):
 
 def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
     try:
-        prediction = parse_row(raw, plan.path)
+        prediction = parse_row(raw, plan.path, plan.layout)
         if key_row is None or plan.keys is None:
             columns = prediction.columns
-            task = str(columns.get("task") or plan.look.task)
-            language = plan.look.shapes.get(task, Shape("en")).language
-            key = own_key(prediction, plan.path, task, language, by_prompt=plan.look.by_prompt)
+            task = str(columns.get("task") or plan.context.task)
+            language = plan.context.shapes.get(task, LabelShape("en")).language
+            key = own_key(
+                prediction,
+                plan.path,
+                task,
+                language,
+                by_prompt=plan.context.by_prompt,
+                by_content=plan.by_content,
+            )
             return Aligned(key, prediction.line, prediction.text, False, columns)
     except EtlchError as error:
         raise Unusable(error.what, error.hint) from error
-    key = parse_key(key_row, plan.keys)
+    settings = plan.settings
+    key = parse_key(key_row, plan.keys, settings.columns, settings.task or "", settings.language or "")
+    task = key.task or plan.context.task
+    shape = plan.context.shapes.get(task, LabelShape("en"))
+    key = replace(key, task=task, language=key.language or shape.language)
     return align(prediction, key, plan.path, plan.settings.end_markers)
 
 
@@ -150,10 +171,10 @@ def _system(plan: Plan, aligned: Aligned) -> System:
     """The folder says who answered; else columns of the row; else options and file names."""
     columns, system = aligned.columns, plan.system
     if system.role or not columns:
-        return replace(system, task=aligned.key.task or plan.look.task)
+        return replace(system, task=aligned.key.task or plan.context.task)
     return System(
         model=str(columns.get("model") or system.model),
-        task=aligned.key.task or plan.look.task,
+        task=aligned.key.task or plan.context.task,
         size=_whole(columns.get("size"), system.size),
         seed=_whole(columns.get("seed"), system.seed),
         role=str(columns.get("role") or ""),
@@ -164,15 +185,15 @@ def _whole(value: Json, otherwise: int | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
 
 
-def _how(plan: Plan, task: str) -> How:
-    settings, shape = plan.settings, plan.look.shapes.get(task, Shape(""))
-    return How(
+def _config(plan: Plan, task: str) -> ParseConfig:
+    settings, shape = plan.settings, plan.context.shapes.get(task, LabelShape(""))
+    return ParseConfig(
         task=_task(task, settings.task_file),
         tokenizer=settings.tokenizer,
         nested=shape.nested,
-        glued=shape.glued,
         label_map=settings.label_map,
         markers=settings.end_markers,
+        empty_values=frozenset(settings.empty_values),
         rouge="rouge" in plan.groups,
         json="json" in plan.groups,
         facts="facts" in plan.groups,
@@ -199,13 +220,14 @@ def _part(system: System, rows: list[Measured], plan: Plan) -> Part:
         lines=tuple(aligned.line for aligned, _ in rows),
         columns=columns,
         matrix=np.array([_numbers(found, columns) for _, found in rows], dtype=np.float64),
-        samples=tuple(_sample(system, *row) for row in rows) if plan.keep_samples else (),
+        samples=tuple(_sample(plan, system, *row) for row in rows) if plan.keep_samples else (),
         keys=tuple(dumps(to_dict(aligned.key)) for aligned, _ in rows) if plan.keep_keys else (),
         texts=tuple((aligned.key.gold, aligned.text) for aligned, _ in rows) if plan.keep_texts else (),
         types=types,
         unparseable=tuple(aligned.line for aligned, found in rows if not found.reading),
         truncated=tuple(aligned.line for aligned, _ in rows if aligned.truncated),
         odd_gold=tuple(aligned.line for aligned, found in rows if found.gold_problem),
+        mapped=frozenset().union(*(found.mapped for _, found in rows)),
     )
 
 
@@ -216,7 +238,7 @@ def _numbers(found: Measures, columns: tuple[str, ...]) -> list[float]:
     return [held.get(column, nan) for column in columns]
 
 
-def _sample(system: System, aligned: Aligned, found: Measures) -> str:
+def _sample(plan: Plan, system: System, aligned: Aligned, found: Measures) -> str:
     rows = {name: (row.hits, row.predicted, row.gold) for name, row in found.rows.items()}
     return sample_line(
         Sample(
@@ -228,5 +250,6 @@ def _sample(system: System, aligned: Aligned, found: Measures) -> str:
             aligned.truncated,
             found.values,
             rows,
+            plan.context.shapes.get(system.task, LabelShape("")).nested,
         )
     )

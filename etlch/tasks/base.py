@@ -33,6 +33,20 @@ class Parsed(NamedTuple):
     problem: str
 
 
+class Noted(NamedTuple):
+    """Facts read from some notation.
+
+    Attributes:
+        facts: in the order of the text.
+        wrong: items that are no fact.
+        notation: its name, for the line that says how labels were read; empty for the task's own.
+    """
+
+    facts: tuple[Fact, ...]
+    wrong: int
+    notation: str
+
+
 @dataclass(frozen=True)
 class Task:
     """One kind of extraction.
@@ -61,6 +75,9 @@ class Task:
         loose_parts: the parts that `calibrate` compares alone too, where a teacher words the rest freely.
         asks_fields: whether a record's keys come with the instruction that a teacher writes.
         hub_category: the task category of the Hugging Face hub.
+        read_value: (JSON value, article) → facts in any notation of other people, or None where it is none of
+            them; None for tasks that know no other notation. Used by the best-effort reading of scores.
+        read_lines: (text, language) → the same for text that is not JSON.
     """
 
     name: str
@@ -83,6 +100,8 @@ class Task:
     loose_parts: tuple[int, ...] = ()
     asks_fields: bool = False
     hub_category: str = "text-generation"
+    read_value: Callable[[Json, str], Noted | None] | None = None
+    read_lines: Callable[[str, str], Noted | None] | None = None
 
 
 def scalar_text(value: Json) -> str | None:

@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 
 from etlch.core.records import Fact, Json
-from etlch.tasks.base import Parsed, Task
+from etlch.tasks.base import Noted, Parsed, Task
+from etlch.tasks.notations import triple_facts, triple_lines
 
 HEADERS = {
     "zh-TW": "【一、三元組格式（主詞－關係－受詞）】",
@@ -98,6 +99,10 @@ def _three(parts: list[str]) -> Fact | None:
     return trimmed if len(trimmed) == 3 and all(trimmed) else None
 
 
+def _lines(text: str, language: str) -> Noted | None:
+    return triple_lines(text, SEPARATORS.get(language, "－"))
+
+
 TASK = Task(
     name="kge",
     summary="knowledge-graph triples: a header, then subject－relation－object, one a line",
@@ -114,4 +119,6 @@ TASK = Task(
     metrics=("soft",),
     part_metrics=(("subject", 0), ("relation", 1), ("object", 2)),
     loose_parts=(0, 2),
+    read_value=triple_facts,
+    read_lines=_lines,
 )

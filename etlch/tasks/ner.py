@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from etlch.core.records import Fact, Json
 from etlch.tasks.base import Task, flat_facts, flat_label, flat_parse, flat_schema
+from etlch.tasks.notations import entity_facts, entity_text
 
 
 def _answer_schema(keys: Sequence[str]) -> Json:
@@ -64,4 +65,6 @@ TASK = Task(
     nested_labels=True,
     open_types=True,
     hub_category="token-classification",
+    read_value=entity_facts,
+    read_lines=entity_text,
 )

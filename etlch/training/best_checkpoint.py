@@ -129,7 +129,8 @@ def facts_f1(run: Run, predictions: Path, keys: Path) -> tuple[str, float]:
     """
     import numpy as np
 
-    from etlch.metrics.record import How, measure
+    from etlch.metrics.reading import ParseConfig
+    from etlch.metrics.record import measure
     from etlch.metrics.registry import f1
     from etlch.tasks import find_task
 
@@ -138,13 +139,13 @@ def facts_f1(run: Run, predictions: Path, keys: Path) -> tuple[str, float]:
     tasks = set()
     for aligned in read_aligned(predictions, keys):
         tasks.add(aligned.key.task)
-        how = How(
+        config = ParseConfig(
             find_task(aligned.key.task, Path(task_file) if task_file else None),
             rouge=False,
             json=False,
             grounding=False,
         )
-        row = measure(aligned.key, aligned.text, how).rows.get("facts")
+        row = measure(aligned.key, aligned.text, config).rows.get("facts")
         sums += np.array(row if row else (0.0, 0.0, 0.0))
     if len(tasks) != 1:
         raise EtlchError(f"{keys} holds several tasks", "A validation set is of one task.")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from etlch.metrics.json_form import Form, form, read_glued
+from etlch.metrics.json_form import Form, form
 from etlch.text.json_text import read_json
 
 
@@ -58,9 +58,3 @@ def test_each_question_is_answered_as_json_loads_answers(
 
 def test_a_runaway_answer_is_not_offered_to_the_repairer() -> None:
     assert not of('{"a": ["b", ' + '"c", ' * 2_000).repaired
-
-
-def test_glued_objects_are_read_as_a_list() -> None:
-    assert read_glued('{"a": 1}{"b": 2} \n{"c": 3}').value == [{"a": 1}, {"b": 2}, {"c": 3}]
-    assert read_glued('{"a": 1}').value == {"a": 1}
-    assert not read_glued('{"a": 1}{"b": ').how

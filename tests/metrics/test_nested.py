@@ -6,13 +6,13 @@ import json
 
 from etlch.core.records import Json
 from etlch.metrics import facts
-from etlch.metrics.facts import Row, Sides, comparable
+from etlch.metrics.facts import FactPair, Row, comparable
 from etlch.metrics.nested import leaves
 
 
 def row(gold: Json, predicted: Json) -> Row:
     found = leaves(gold, predicted)
-    return facts.strict(Sides(comparable(found.gold), comparable(found.predicted), 0))
+    return facts.strict(FactPair(comparable(found.gold), comparable(found.predicted), 0))
 
 
 PEOPLE = [{"name": "Ann", "title": "chair"}, {"name": "Bob", "title": "clerk"}]

@@ -11,14 +11,13 @@ from etlch.core.errors import EtlchError
 from etlch.core.records import Json, Key, to_dict
 from etlch.metrics.predictions import (
     Aligned,
-    RawRow,
     align,
     own_key,
     parse_row,
-    raw_rows,
     read_aligned,
     without_markers,
 )
+from etlch.metrics.readers.containers import RawRow, raw_rows
 
 KEY = Key(
     "a1-ner", "a1", "ner", "en", "Do NER.", "Ann Lee went to Oslo in spring.", '{"Person": ["Ann Lee"]}', None
@@ -54,10 +53,10 @@ def test_lines_and_arrays_with_any_line_ending_give_the_same_predictions(
 
 def test_line_numbers_count_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
-    path.write_text('\n\n{"predict": "p"}\n\n{"predict": 5}\n')
+    path.write_text('\n\n{"predict": "p"}\n\n{"predict": null}\n')
     rows = list(raw_rows(path))
     assert [raw.number for raw in rows] == [3, 5]
-    with pytest.raises(EtlchError, match="line 5: a predict that is a JSON int"):
+    with pytest.raises(EtlchError, match="line 5: no column 'predict'"):
         parse_row(rows[1], path)
 
 
@@ -67,8 +66,8 @@ def test_line_numbers_count_blank_lines(tmp_path: Path) -> None:
         (b'{"predict": "\xff"}', "not UTF-8"),
         (b'["predict"]', "a JSON list where an object belongs"),
         (b'{"predict": "p"', "not JSON"),
-        (b'{"label": "p"}', "no predict"),
-        (b'{"predict": null}', "no predict"),
+        (b'{"label": "p"}', "no column"),
+        (b'{"predict": null}', "no column"),
         (b"x" * (16 * 1024 * 1024 + 1), "longer than 16 MiB"),
     ],
 )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from etlch.core.records import Json, Key
 from etlch.metrics.facts import Row
-from etlch.metrics.record import How, Measures, measure, stands_in
+from etlch.metrics.reading import ParseConfig
+from etlch.metrics.record import Measures, measure, stands_in
 from etlch.metrics.registry import ROW, metrics_of
 from etlch.tasks import find_task
 from etlch.text.locate import locate
@@ -23,7 +24,7 @@ ARTICLE = "台積電成立於1987年，創辦人是張忠謀。"
 def of(task: str, gold: str, text: str, language: str = "en", article: str = "", **how: Json) -> Measures:
     schema = SCHEMA if task == "json" else None
     key = Key("1", "a", task, language, "", article, gold, schema)
-    return measure(key, text, How(find_task(task), **how))
+    return measure(key, text, ParseConfig(find_task(task), **how))
 
 
 def test_a_fenced_prediction_scores_facts_but_does_not_parse() -> None:
@@ -112,10 +113,12 @@ def test_end_markers_are_no_part_of_facts_and_rouge_but_of_json_parse_ok() -> No
     assert (with_marker.rows["facts"], with_marker.values["json_parse_ok"]) == (Row(1, 1, 1), 0)
 
 
-def test_glued_objects_score_as_nested_facts() -> None:
+def test_concatenated_objects_score_as_leaves_and_items() -> None:
     gold, predicted = '{"n": "Ann"}{"n": "Bob"}', '{"n": "Bob"}{"n": "Eve"}'
-    found = of("json", gold, predicted, nested=True, glued=True)
-    assert found.rows["facts"] == Row(1, 2, 2)
+    found = of("json", gold, predicted, nested=True)
+    assert found.rows["leaf"] == Row(1, 2, 2)
+    assert found.rows["items"] == Row(1, 2, 2)
+    assert found.rows["leaf_strict"] == Row(0, 0, 2)
     assert found.values["json_parse_ok"] == 0
 
 
@@ -168,10 +171,10 @@ def test_the_short_cut_of_grounding_never_changes_its_answer(value: str, article
 )
 def test_no_prediction_text_is_a_reason_to_refuse(task: str, text: str) -> None:
     gold = HEADER + "a－b－c" if task == "kge" else '{"name": ["Ann"]}'
-    for glued in (False, True):
-        found = of(task, gold, text, "zh-TW", ARTICLE, nested=glued and task != "kge", glued=glued)
+    for nested in (False, True):
+        found = of(task, gold, text, "zh-TW", ARTICLE, nested=nested and task != "kge")
         assert all(map(isfinite, found.values.values()))
-        assert found.rows["facts"].gold == 1
+        assert found.rows["leaf" if nested and task != "kge" else "facts"].gold == 1
 
 
 def test_every_metric_of_a_task_is_computed() -> None:
@@ -183,7 +186,12 @@ def test_every_metric_of_a_task_is_computed() -> None:
     }
     for name, gold in golds.items():
         key = Key("1", "1", name, "en", "Do it.", "Ann Lee met Bob.", gold, {"type": "object"})
-        found = measure(key, gold, How(find_task(name)))
+        found = measure(key, gold, ParseConfig(find_task(name)))
         columns = {*found.values, *(f"{family}.{part}" for family in found.rows for part in ROW)}
-        wanted = {column for metric in metrics_of(find_task(name)) for column in metric.columns}
+        wanted = {
+            column
+            for metric in metrics_of(find_task(name))
+            if metric.family != "nested_labels"
+            for column in metric.columns
+        }
         assert wanted - {"cosine"} <= columns, name

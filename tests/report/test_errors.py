@@ -143,7 +143,7 @@ def test_facts_are_shown_as_written_and_compared_in_their_normal_form() -> None:
 def test_nested_labels_are_read_as_paths_and_leaves() -> None:
     gold = json.dumps({"people": [{"name": "Ann", "age": 3}, {"name": "Bob"}]})
     predicted = json.dumps({"people": [{"name": "Bob"}, {"name": "Ann", "age": 4}]})
-    found = find_mistakes(find_task("json"), key("json", gold), predicted)
+    found = find_mistakes(find_task("json"), key("json", gold), predicted, nested=True)
     assert found.matched == 2 and found.kinds == {"missing": 1, "spurious": 1}
 
 

@@ -126,7 +126,7 @@ def test_unknown_keys_are_passed_over_and_unknown_formats_refused(tmp_path: Path
     path = tmp_path / "summary.json"
     path.write_text(json.dumps(value), encoding="utf-8")
     assert len(read_summary(tmp_path).scores) == 12
-    damaged_ones: list[Json] = [{**value, "format": 2}, {"format": 1}, [], {**value, "scores": [{}]}]
+    damaged_ones: list[Json] = [{**value, "format": 3}, {"format": 1}, [], {**value, "scores": [{}]}]
     for broken in damaged_ones:
         path.write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(EtlchError, match=str(path)):

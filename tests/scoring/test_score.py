@@ -49,8 +49,15 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
 
 def test_summary_json_has_the_keys_of_the_contract(tmp_path: Path) -> None:
     held = summary_json(run_of(make_run(tmp_path / "run", 6, ["json"])))
-    assert held["format"] == 1
-    assert list(held["counts"]) == ["read", "scored", "skipped", "unparseable", "truncated"]
+    assert held["format"] == 2
+    assert list(held["counts"]) == [
+        "read",
+        "scored",
+        "skipped",
+        "unparseable",
+        "truncated",
+        "unreadable_gold",
+    ]
     assert list(held["scores"][0])[:8] == ["model", "task", "size", "metric", "value", "low", "high", "n"]
     comparison = ["model", "baseline", "task", "size", "metric", "difference", "low", "high"]
     assert list(held["comparisons"][0])[:12] == [*comparison, "p", "p_adjusted", "test", "n"]
@@ -222,7 +229,7 @@ def test_truncated_labels_are_counted_and_the_gold_comes_from_the_keys(tmp_path:
 
 
 BAD = [
-    ('{"predict": "p", "label": "l"}\n\n{"label": "x"}\n', "line 3: no predict"),
+    ('{"predict": "p", "label": "l"}\n\n{"label": "x"}\n', "line 3: no column 'predict'"),
     ("", "no row that can be scored"),
     ("\n \n", "no row that can be scored"),
     ("not json\n", "line 1: not JSON"),
@@ -276,15 +283,26 @@ def test_by_setting_a_file_of_the_wrong_length_is_scored_as_far_as_it_goes(tmp_p
     path = write_lines(tmp_path / "p.jsonl", rows(keys, 1.0, "x")[:3])
     summary = run_of(path, replace(FAST, bad_lines="skip"), keys=gold)
     assert (summary.counts.read, summary.counts.scored, summary.counts.skipped) == (4, 3, 1)
-    assert any("ends after 3 rows" in note for note in summary.notes)
+    assert any("no prediction for some of the records (1 are missing)" in note for note in summary.notes)
 
 
 def test_misaligned_rows_stop_whatever_the_settings(tmp_path: Path) -> None:
     keys = [key("ner", number) for number in range(4)]
     gold = write_lines(tmp_path / "test.keys.jsonl", list(map(to_dict, keys)))
-    path = write_lines(tmp_path / "p.jsonl", rows([keys[0], *keys[2:], keys[1]], 1.0, "x"))
+    others = [key("ner", number) for number in range(4, 7)]
+    path = write_lines(tmp_path / "p.jsonl", rows([keys[0], *others], 1.0, "x"))
     with pytest.raises(EtlchError, match="line 2: does not belong to record 'a001-ner'"):
         run_of(path, replace(FAST, bad_lines="skip"), keys=gold)
+
+
+def test_rows_in_another_order_meet_their_records_by_prompt_and_label(tmp_path: Path) -> None:
+    keys = [key("ner", number) for number in range(4)]
+    gold = write_lines(tmp_path / "test.keys.jsonl", list(map(to_dict, keys)))
+    path = write_lines(tmp_path / "p.jsonl", rows([keys[0], *keys[2:], keys[1]], 1.0, "x"))
+    summary = run_of(path, keys=gold)
+    found = summary.score(System("p", "ner"), "facts_f1")
+    assert found is not None and found.value == 1.0 and summary.counts.scored == 4
+    assert any("by prompt and label" in note for note in summary.notes)
 
 
 def test_types_that_never_match_bring_a_hint_and_a_label_map_mends_them(tmp_path: Path) -> None:
@@ -312,15 +330,16 @@ def test_fields_that_never_match_bring_the_hint_too(tmp_path: Path) -> None:
         assert found.value == 1
 
 
-def test_glued_and_nested_labels_are_seen_from_the_file(tmp_path: Path) -> None:
+def test_concatenated_and_nested_labels_are_seen_from_the_file(tmp_path: Path) -> None:
     lines = [
         {"predict": '{"n": "b"}{"n": "a"}', "label": '{"n": "a"}{"n": "b"}'},
         {"predict": "x", "label": '{"n": "c"}'},
     ]
     summary = run_of(write_lines(tmp_path / "p.jsonl", lines))
-    found = summary.score(System("p", "json"), "facts_recall")
+    found = summary.score(System("p", "json"), "leaf_recall")
     assert found is not None
     assert found.value == pytest.approx(2 / 3)
+    assert summary.score(System("p", "json"), "facts_f1") is None
 
 
 def test_types_below_the_support_floor_have_counts_only(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Find out which column of a file is which, by the names that programs give them or as the user says.
+
+A layout maps our names (predict, label, prompt, id, input, …) to a column or a dotted path into one:
+`response.body.choices.0.message.content`; a negative number counts from the end of a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from etlch.core.records import Json
+
+NAMES = (
+    "predict",
+    "label",
+    "prompt",
+    "id",
+    "input",
+    "instruction",
+    "article_id",
+    "task",
+    "model",
+    "size",
+    "seed",
+)
+"""What a layout can map."""
+
+PREDICT = (
+    *(
+        "predict",
+        "prediction",
+        "predicted",
+        "pred",
+        "predictions",
+        "response",
+        "generated_text",
+        "llm_completion",
+    ),
+    *("model_output", "model_prediction", "generation", "hypothesis", "answer", "model_answer", "llm_output"),
+)
+LABEL = (
+    *(
+        "label",
+        "labels",
+        "gold",
+        "reference",
+        "references",
+        "target",
+        "targets",
+        "ground_truth",
+        "groundtruth",
+    ),
+    *("expected", "expected_output", "gt", "gold_label"),
+)
+EITHER = ("output", "completion", "result")
+"""Columns that hold the gold beside a prediction, and the prediction beside a gold."""
+
+_TEXT = ("input", "text", "sentence", "article", "context", "document", "passage")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column is which.
+
+    Attributes:
+        name: of the program that writes such files, or "" where columns were found by their names.
+        columns: our name → column or dotted path.
+        said: names that the user's settings mapped.
+    """
+
+    name: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    said: frozenset[str] = frozenset()
+
+
+_KNOWN: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
+    (
+        "OpenAI batch output",
+        ("custom_id", "response.body.choices"),
+        {"predict": "response.body.choices.0.message.content", "id": "custom_id"},
+    ),
+    (
+        "OpenAI batch output",
+        ("custom_id", "response"),
+        {"predict": "response.body.choices.0.message.content", "id": "custom_id"},
+    ),
+    (
+        "chat completions",
+        ("choices.0.message.content",),
+        {"predict": "choices.0.message.content", "id": "id"},
+    ),
+    (
+        "ms-swift inference",
+        ("response", "messages"),
+        {"predict": "response", "label": "labels", "prompt": "messages.-2.content"},
+    ),
+    (
+        "lm-evaluation-harness samples",
+        ("target", "filtered_resps"),
+        {
+            "predict": "filtered_resps.0",
+            "label": "target",
+            "prompt": "arguments.gen_args_0.arg_0",
+            "input": "doc.text",
+        },
+    ),
+    (
+        "lm-evaluation-harness samples",
+        ("target", "resps"),
+        {
+            "predict": "resps.0.0",
+            "label": "target",
+            "prompt": "arguments.gen_args_0.arg_0",
+            "input": "doc.text",
+        },
+    ),
+    (
+        "InstructUIE predictions",
+        ("Prediction", "Instance"),
+        {
+            "predict": "Prediction",
+            "label": "Instance.label",
+            "input": "Instance.sentence",
+            "id": "Instance.id",
+        },
+    ),
+)
+"""(program, paths that must be there, columns)."""
+
+
+def find_layout(row: Mapping[str, Json], said: Mapping[str, str]) -> Layout:
+    """Return the layout of a file from its first row.
+
+    Args:
+        row: the first row, parsed.
+        said: the setting `columns`; what it maps is taken as it is.
+    """
+    for name, needed, columns in _KNOWN:
+        if all(taken(row, path) is not None for path in needed):
+            kept = {key: path for key, path in columns.items() if key == "predict" or _reaches(row, path)}
+            return Layout(name, {**kept, **said}, frozenset(said))
+    columns = dict(said)
+    lowered = {str(column).casefold(): str(column) for column in row}
+    predict = columns.get("predict") or _first(lowered, PREDICT)
+    label = columns.get("label") or _first(lowered, LABEL)
+    either = next(
+        (lowered[name] for name in EITHER if name in lowered and lowered[name] not in (predict, label)), None
+    )
+    if predict is None and label is not None:
+        predict = either
+    elif label is None and predict is not None:
+        label = either
+    found = {"predict": predict, "label": label, "input": columns.get("input") or _first(lowered, _TEXT)}
+    for name in ("prompt", "id", "instruction", "article_id", "task", "model", "size", "seed"):
+        found[name] = columns.get(name) or lowered.get(name)
+    columns |= {name: column for name, column in found.items() if column is not None}
+    return Layout("", columns, frozenset(said))
+
+
+def taken(row: Json, path: str) -> Json:
+    """Return what stands at a dotted path of a row; None where there is nothing.
+
+    A column whose own name holds the dots is taken first.
+    """
+    if isinstance(row, Mapping) and path in row:
+        return row[path]
+    held: Json = row
+    for step in path.split("."):
+        if isinstance(held, Mapping):
+            held = held.get(step)
+        elif isinstance(held, list) and step.removeprefix("-").isdigit():
+            place = int(step)
+            held = held[place] if -len(held) <= place < len(held) else None
+        else:
+            return None
+    return held
+
+
+def _reaches(row: Mapping[str, Json], path: str) -> bool:
+    return taken(row, path) is not None
+
+
+def _first(lowered: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((lowered[name] for name in names if name in lowered), None)
