@@ -164,7 +164,7 @@ def test_heads_of_the_terminal_s_table_are_readable(tmp_path: Path) -> None:
     lines = render(summary, names).splitlines()
     assert lines[0].split() == ["JSON", "JSON", "untyped"]
     assert lines[1].split() == ["ner", "n", "JSON", "ok", "fenced", "repaired", "facts", "F1", "F1"]
-    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in lines if "note:" not in line) <= 80
 
 
 def test_columns_are_named_by_dotted_paths(tmp_path: Path) -> None:
