@@ -89,7 +89,7 @@ def score_charts(summary: Summary) -> list[Chart]:
 def _panel(summary: Summary, task: str, metric: str, *, counts: bool = False) -> plots.Panel | None:
     found = []
     for system in ranking.ranked(summary, task):
-        score = summary.score(system, metric)
+        score = summary.mean_score(system, metric)
         if score is None or score.value is None:
             continue
         text = f"{round(score.value * score.n)}/{score.n}" if counts else f"{score.value:.2f}"
@@ -151,8 +151,7 @@ def difference_chart(summary: Summary) -> Chart | None:
             held = ranking.compared(summary, system, rival[0], metric) if rival else None
             if held is not None and held.difference is not None:
                 met.add(held.baseline)
-                star = "*" if held.significant else ""
-                text = ranking.signed(held.difference) + star
+                text = ranking.signed(held.difference) + ranking.mark(held)
                 found.append(
                     plots.Dot(
                         system.label, held.difference, held.low, held.high, _role(summary, system),
@@ -169,8 +168,8 @@ def difference_chart(summary: Summary) -> Chart | None:
         "differences",
         plots.dots(panels, "difference to the best baseline", span=None, zero=True),
         "Paired differences to the best baseline that each model was compared with, in the metric of the "
-        "headline, with 95 % intervals. An interval that touches the line at 0 shows no significant difference; a star marks one that is significant "
-        "not, with p < 0.05 after Holm.",
+        "headline, with 95 % intervals. \u25b2 and \u25bc mark significant differences: p < 0.05 after Holm, and an "
+        "interval that does not touch the line at 0.",
         _spoken(panels, sign=True),
     )
 
@@ -209,7 +208,7 @@ def reading_chart(summary: Summary, readings: Mapping[System, Mapping[str, int]]
     rows = {
         f"{task}: {system.label}": {part: readings[system].get(part, 0) for part in parts}
         for task in ranking.tasks_of(summary)
-        for system in ranking.ranked(summary, task)
+        for system in ranking.trainings_of(summary, task)
         if system in readings and task in tasks
     }
     alt = ". ".join(
@@ -235,7 +234,7 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
         name = ranking.named(metric)
         caption = (
             f"{name[0].upper()}{name[1:]} over records per task, on a log scale, with 95 % intervals; where a "
-            "size was trained with several seeds, their mean ± one standard deviation. Grey: baselines, a line "
+            "size was trained with several seeds, of their mean. Grey: baselines, a line "
             "where they grow with the size. A ring marks the smallest size from which on all baselines that "
             "the model is compared with are beaten significantly."
         )
@@ -271,7 +270,7 @@ def _curves(summary: Summary, task: str, metric: str) -> plots.Curves | None:
         plots.Band(system.label, score.value, score.low, score.high)
         for system in baselines
         if system.model not in beside
-        and (score := summary.score(system, metric)) is not None
+        and (score := summary.mean_score(system, metric)) is not None
         and score.value is not None
     ]
     lead = ranking.best(summary, ranking.contenders_of(summary, task), metric)
@@ -293,12 +292,7 @@ def _lines(summary: Summary, systems: list[System], metric: str) -> dict[str, li
 def _point(summary: Summary, system: System, metric: str) -> plots.Point | None:
     if system.size is None:
         return None
-    for item in summary.seeds:
-        if (item.model, item.task, item.size, item.metric) == (
-            system.model, system.task, system.size, metric,
-        ) and item.seeds > 1:  # fmt: skip
-            return plots.Point(system.size, item.mean, item.mean - item.sd, item.mean + item.sd)
-    score: Score | None = summary.score(system, metric)
+    score: Score | None = summary.mean_score(system, metric)
     if score is None or score.value is None:
         return None
     return plots.Point(system.size, score.value, score.low, score.high)

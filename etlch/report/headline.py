@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from etlch.report import ranking
 from etlch.scoring.summary import Comparison, Score, Summary, System
+from etlch.stats.few import ALPHA, ENOUGH, unseen_rate
 
 BETTER, NOT_SIGNIFICANT, WORSE = "better", "not-significant", "worse"
 
@@ -37,6 +38,7 @@ def headline(summary: Summary) -> list[Verdict]:
         *_overall(by_task),
         *by_task,
         *_parsing(summary),
+        *_impossible(summary),
         *_not_significant(summary),
         *_choice(summary),
         *_training_chance(summary),
@@ -90,9 +92,15 @@ def _duel(
         return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
     text = f"{values}. {_chance(comparison)}"
     by = f"{abs(comparison.difference):.2f}"
+    if comparison.few:
+        told = f"{task}: {comparison.articles:,} articles are too few to call {model.label} or {baseline.label} better."
+        return Verdict(NOT_SIGNIFICANT, told, text + _unseen(comparison), task)
     if not comparison.significant:
         told = f"{task}: no significant difference between {model.label} and {baseline.label}."
-        return Verdict(NOT_SIGNIFICANT, told, text + _resolution(comparison), task)
+        return Verdict(
+            NOT_SIGNIFICANT, told, text + _disagreement(comparison) + _resolution(comparison), task
+        )
+    text += _scope(comparison)
     if comparison.difference < 0:
         return Verdict(
             WORSE, f"{task}: {baseline.label} is better than {model.label} by {by} {name}.", text, task
@@ -112,7 +120,47 @@ def _chance(comparison: Comparison) -> str:
     if comparison.clusters and comparison.clusters != comparison.n:
         records += f" of {comparison.clusters:,} articles"
     difference = f"{ranking.signed(comparison.difference or 0.0)} {bounds}".rstrip()
-    return f"Paired difference {difference}, {ranking.p_text(comparison.p_adjusted)}{family}, {records}."
+    return f"Paired difference {difference}, {ranking.p_text(comparison.p_adjusted, comparison)}{family}, {records}."
+
+
+def _unseen(comparison: Comparison) -> str:
+    """Say what so few articles cannot show; see stats/few.py."""
+    rate = 100 * unseen_rate(comparison.articles)
+    return (
+        f" A model that fails badly on up to {rate:.0f} % of all articles would have shown no failure on so few; "
+        f"from {ENOUGH} articles on a difference can be significant."
+    )
+
+
+def _disagreement(comparison: Comparison) -> str:
+    return "" if comparison.agree else " The seeds disagree on which is better."
+
+
+def _scope(comparison: Comparison) -> str:
+    if comparison.scope == "weights":
+        return " One training each: this holds for these weights, not for these recipes."
+    if max(comparison.seeds, comparison.baseline_seeds) > 1:
+        return f" Means of {comparison.seeds} and {comparison.baseline_seeds} trainings."
+    return ""
+
+
+def _impossible(summary: Summary) -> list[Verdict]:
+    """Say where so few articles and so many comparisons leave nothing that could be significant."""
+    said = []
+    for task in ranking.tasks_of(summary):
+        metric = ranking.headline_metric(summary, task)
+        family = [c for c in summary.comparisons if (c.task, c.metric) == (task, metric) and c.floor]
+        if not family:
+            continue
+        least = min(c.floor * c.family for c in family)
+        if least >= ALPHA:
+            n, m = max(c.articles for c in family), max(c.family for c in family)
+            said.append(
+                f"{task}: {n:,} articles and {m} comparisons, smallest p after Holm {min(1.0, least):.2g}"
+            )
+    return (
+        [Verdict(NOT_SIGNIFICANT, "Nothing can be significant here.", f"{'; '.join(said)}.")] if said else []
+    )
 
 
 def _resolution(comparison: Comparison) -> str:
@@ -135,7 +183,7 @@ def _smallest_better(summary: Summary, task: str, metric: str, model: str) -> st
 
 
 def smallest_better(summary: Summary, task: str, metric: str, model: str) -> int | None:
-    """Return the smallest size from which on the model beats all it is compared with significantly, with every seed."""
+    """Return the smallest size from which on the model is significantly better than all it is compared with."""
     by_size: dict[int, list[System]] = {}
     for system in ranking.contenders_of(summary, task):
         if system.model == model and system.size is not None:
@@ -170,16 +218,16 @@ def _count(score: Score) -> str:
 
 def _not_significant(summary: Summary) -> list[Verdict]:
     made = [c for c in summary.comparisons if c.metric == ranking.headline_metric(summary, c.task) and c.test]
-    unsettled = [c for c in made if not c.significant]
-    if not unsettled:
+    open_ = [c for c in made if not c.significant]
+    if not open_:
         return []
-    named = [f"{ranking.label_of(c)} against {c.baseline} on {c.task}" for c in unsettled[:4]]
-    rest = len(unsettled) - len(named)
+    named = [f"{ranking.label_of(c)} against {c.baseline} on {c.task}" for c in open_[:4]]
+    rest = len(open_) - len(named)
     more = f", and {rest} more" if rest else ""
     return [
         Verdict(
             NOT_SIGNIFICANT,
-            f"Not significant: {len(unsettled)} of {len(made)} comparisons.",
+            f"Not significant: {len(open_)} of {len(made)} comparisons.",
             f"{', '.join(named)}{more}.",
         )
     ]
@@ -190,10 +238,10 @@ def _choice(summary: Summary) -> list[Verdict]:
     said = []
     for task in ranking.tasks_of(summary):
         metric = ranking.headline_metric(summary, task)
-        scores = [summary.score(system, metric or "") for system in ranking.contenders_of(summary, task)]
-        held = [score for score in scores if score is not None and score.value is not None]
-        if len(held) > 1:
-            said.append(f"{task} {len(held)}")
+        scores = [summary.mean_score(system, metric or "") for system in ranking.contenders_of(summary, task)]
+        known = [score for score in scores if score is not None and score.value is not None]
+        if len(known) > 1:
+            said.append(f"{task} {len(known)}")
     if not said:
         return []
     lead = "The best of several models was chosen on these same test records."
@@ -210,10 +258,11 @@ def _training_chance(summary: Summary) -> list[Verdict]:
     ]
     if several:
         widest = max(several, key=lambda item: item.sd)
-        what = f"{ranking.named(widest.metric)}, {widest.task}, {widest.seeds} seeds"
+        what = f"the largest: {ranking.named(widest.metric)}, {widest.task}, {widest.seeds} seeds"
         lead = f"Between training seeds values differ by a standard deviation of up to {widest.sd:.3f}."
-        return [Verdict("", lead, f"The largest: {what}.")]
+        return [Verdict("", lead, f"{what[0].upper()}{what[1:]}. Seeds are averaged, not ranked.")]
     if any(system.role == "tuned" for system in summary.systems):
         lead = "Each size was trained once."
-        return [Verdict("", lead, "The intervals hold for other articles, not for another training run.")]
+        text = "The intervals hold for these weights on other articles, not for these recipes trained again."
+        return [Verdict("", lead, text)]
     return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etlch.metrics.registry import BY_NAME, EXTRA
+from etlch.scoring.recipes import recipes_of
 from etlch.scoring.summary import Comparison, Score, Summary, System
 
 HEADLINE_METRICS = ("facts_f1", "leaf_f1", "rouge_l", "json_parse_ok")
@@ -41,6 +42,29 @@ def tasks_of(summary: Summary) -> list[str]:
     return list(dict.fromkeys(system.task for system in summary.systems))
 
 
+def systems_of(summary: Summary, task: str) -> list[System]:
+    """Return a task's systems: a recipe with several seeds is one, named without a seed.
+
+    A training that was compared alone (an earlier release did so, or --baseline names it) stays alone.
+    """
+    alone = {item.baseline for item in summary.comparisons}
+    alone |= {label_of(item) for item in summary.comparisons if item.seed is not None}
+    recipes = recipes_of([system for system in summary.systems if system.task == task])
+    apart = [bool(alone & {run.label for run in recipe.runs}) for recipe in recipes]
+    return [
+        system
+        for recipe, each in zip(recipes, apart, strict=True)
+        for system in (recipe.runs if each else (recipe.system,))
+    ]
+
+
+def trainings_of(summary: Summary, task: str) -> list[System]:
+    """Return every single training of a task, in the order of `ranked`."""
+    runs = [run for run in summary.systems if run.task == task]
+    order = [(system.model, system.size, system.role) for system in ranked(summary, task)]
+    return sorted(runs, key=lambda run: order.index((run.model, run.size, run.role)))
+
+
 def metrics_of(summary: Summary, task: str) -> list[str]:
     """Return the metrics that a task has values of, the main ones first."""
     held = list(dict.fromkeys(s.metric for s in summary.scores if s.task == task and s.value is not None))
@@ -55,7 +79,7 @@ def headline_metric(summary: Summary, task: str) -> str | None:
 
 def baselines_of(summary: Summary, task: str) -> list[System]:
     """Return the systems that others are compared with: by role, else by the comparisons made."""
-    systems = [system for system in summary.systems if system.task == task]
+    systems = systems_of(summary, task)
     by_role = [system for system in systems if system.role in ("base", "baseline")]
     named_so = {comparison.baseline for comparison in summary.comparisons if comparison.task == task}
     return by_role or [system for system in systems if system.label in named_so]
@@ -75,12 +99,12 @@ def rivals_of(summary: Summary, system: System) -> list[System]:
 def contenders_of(summary: Summary, task: str) -> list[System]:
     """Return the systems that are no baseline: the tuned ones, where roles are known."""
     baselines = baselines_of(summary, task)
-    return [system for system in summary.systems if system.task == task and system not in baselines]
+    return [system for system in systems_of(summary, task) if system not in baselines]
 
 
 def best(summary: Summary, systems: Sequence[System], metric: str) -> tuple[System, Score] | None:
     """Return the system with the highest value, the first of equals; None where none has a value."""
-    held = [(system, summary.score(system, metric)) for system in systems]
+    held = [(system, summary.mean_score(system, metric)) for system in systems]
     scored = [(system, score) for system, score in held if score is not None and score.value is not None]
     return max(scored, key=lambda pair: pair[1].value or 0.0, default=None)
 
@@ -90,7 +114,7 @@ def ranked(summary: Summary, task: str) -> list[System]:
     metric = headline_metric(summary, task) or ""
 
     def value(system: System) -> float:
-        score = summary.score(system, metric)
+        score = summary.mean_score(system, metric)
         return score.value if score is not None and score.value is not None else -1.0
 
     contenders = sorted(
@@ -127,8 +151,25 @@ def interval(low: float | None, high: float | None, digits: int = 2, *, sign: bo
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def p_text(p: float | None) -> str:
-    """Return p as readers write it: < 0.001, or two significant figures."""
+def mark(item: Comparison | None) -> str:
+    """Return ▲ where a system is significantly better than its baseline, ▼ where it is worse, else nothing."""
+    if item is None or not item.significant or not item.difference:
+        return ""
+    return "\u25b2" if item.difference > 0 else "\u25bc"
+
+
+def at_floor(item: Comparison, p: float | None) -> bool:
+    """Tell whether a p is only bounded: no drawn pattern of signs was as far from 0 as the data."""
+    drawn = item.test in ("sign-flip", "sign-flip-mid-p", "articles-x-seeds")
+    return (
+        drawn and p is not None and item.floor > 0 and item.p is not None and item.p <= item.floor * 1.000001
+    )
+
+
+def p_text(p: float | None, item: Comparison | None = None) -> str:
+    """Return p as readers write it: < 0.001, or two significant figures; ≤ at the floor of the resampling."""
     if p is None:
         return "no test"
+    if item is not None and at_floor(item, p):
+        return f"p \u2264 {p:.2g}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"

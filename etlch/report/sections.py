@@ -22,8 +22,9 @@ MOST_TYPES = 14
 def scores(summary: Summary) -> Html:
     """Return the tables of scores, one a task, and folded every metric, types and meanings."""
     note = (
-        "In brackets: 95 % intervals, over articles. Bold: best of the column. A star marks a value that "
-        "differs significantly from that of the best baseline it was compared with (paired, Holm, 5 %)."
+        "In brackets: 95 % intervals, over articles and, where a recipe was trained with several seeds, over its "
+        "trainings. Bold: best of the column. \u25b2 and \u25bc mark values significantly above and below that of "
+        "the best baseline it was compared with (paired, Holm, 5 %)."
     )
     main = map(_score_table, tables.score_tables(summary))
     every = html.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))
@@ -48,7 +49,7 @@ def _by_type(summary: Summary) -> Html | None:
     made = []
     for task in dict.fromkeys(item.task for item in summary.types):
         held = [item for item in summary.types if item.task == task]
-        systems = [s for s in ranking.ranked(summary, task)]
+        systems = ranking.trainings_of(summary, task)
         support: dict[str, int] = {}
         for item in held:
             support[item.type] = max(support.get(item.type, 0), item.gold)
@@ -84,8 +85,7 @@ def _score_table(table: tables.ScoreTable) -> Html:
 
 
 def _score_cell(entry: tables.Entry) -> Cell:
-    text = entry.text + ("*" if entry.star else "")
-    return Cell(text, ranking.interval(entry.low, entry.high), strong=entry.best)
+    return Cell(entry.text + entry.mark, ranking.interval(entry.low, entry.high), strong=entry.best)
 
 
 def picture(chart: Chart) -> Html:
@@ -152,8 +152,8 @@ def _test_row(c: Comparison) -> list[str | Cell]:
         ranking.label_of(c),
         c.baseline,
         Cell(difference, ranking.interval(c.low, c.high, 3, sign=True), strong=c.significant),
-        Cell(_p(c.p), c.reason if c.p is None else ""),
-        Cell(_p(c.p_adjusted), strong=c.significant),
+        Cell(_p(c.p, c), c.reason if c.p is None else ""),
+        Cell(_p(c.p_adjusted, c), strong=c.significant),
         Cell(str(c.family) if c.family else "–"),
         Cell(_p(c.q)),
         Cell(effect, EFFECTS.get(c.effect_name, c.effect_name)),
@@ -162,8 +162,11 @@ def _test_row(c: Comparison) -> list[str | Cell]:
     ]
 
 
-def _p(p: float | None) -> str:
-    return "–" if p is None else f"{p:.2g}" if p < 0.001 else f"{p:.3f}"
+def _p(p: float | None, item: Comparison | None = None) -> str:
+    if p is None:
+        return "–"
+    bound = "\u2264 " if item is not None and ranking.at_floor(item, p) else ""
+    return bound + (f"{p:.2g}" if p < 0.001 else f"{p:.3f}")
 
 
 # ---------------------------------------------------------------- errors
@@ -172,7 +175,7 @@ def _p(p: float | None) -> str:
 def errors(summary: Summary, analysis: Analysis) -> Html:
     """Return per task the kinds of error with examples, and folded the confusion of types."""
     held = {
-        task: [system for system in ranking.ranked(summary, task) if system in analysis.errors]
+        task: [system for system in ranking.trainings_of(summary, task) if system in analysis.errors]
         for task in ranking.tasks_of(summary)
     }
     return html.join(_errors_of(analysis, task, systems) for task, systems in held.items() if systems)

@@ -1,8 +1,8 @@
 """Read a summary, return its tables in Markdown, LaTeX (booktabs) and CSV.
 
-Best values are bold. A star marks a value that differs significantly from that of the best
-baseline it is compared with (paired test, Holm within the task and metric, 5 %, and an interval
-of the difference that excludes 0).
+Best values are bold. ▲ and ▼ mark values significantly above and below that of the best
+baseline they are compared with (paired test, Holm within the task and metric, 5 %, and an interval
+of the difference that excludes 0; docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -29,26 +29,29 @@ _LATEX = str.maketrans(
         "|": r"\textbar{}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
+        "\u25b2": r"$\blacktriangle$",
+        "\u25bc": r"$\blacktriangledown$",
     }
 )
+_LATEX_MARKS = {"": "", "\u25b2": r"$^{\blacktriangle}$", "\u25bc": r"$^{\blacktriangledown}$"}
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|"})
 
 
 LEGEND = (
-    "Bold: best. In brackets: 95 % interval. Star: differs significantly from the best baseline that it "
-    "was compared with (paired, Holm-corrected, 5 %; the interval of the difference excludes 0)."
+    "Bold: best. In brackets: 95 % interval. \u25b2 and \u25bc: significantly better and worse than the "
+    "best baseline that it was compared with (paired, Holm-corrected, 5 %; the interval of the difference excludes 0)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value of the table. `star`: significantly better or worse than the best baseline."""
+    """One value of the table. `mark`: ▲ or ▼ where it is significantly better or worse than the best baseline."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     best: bool = False
-    star: bool = False
+    mark: str = ""
 
     @property
     def text(self) -> str:
@@ -84,15 +87,14 @@ def _column(summary: Summary, metric: str, systems: list[System]) -> list[Entry]
     top = ranking.best(summary, systems, metric)
     entries = []
     for system in systems:
-        score = summary.score(system, metric)
+        score = summary.mean_score(system, metric)
         if score is None or score.value is None:
             entries.append(Entry(None))
             continue
         rival = ranking.best(summary, ranking.rivals_of(summary, system), metric)
         comparison = ranking.compared(summary, system, rival[0], metric) if rival else None
         is_best = top is not None and score.value == top[1].value and len(systems) > 1
-        star = comparison is not None and comparison.significant
-        entries.append(Entry(score.value, score.low, score.high, is_best, star))
+        entries.append(Entry(score.value, score.low, score.high, is_best, ranking.mark(comparison)))
     return entries
 
 
@@ -114,11 +116,11 @@ def _line(cells: list[str]) -> str:
 
 def _in_markdown(entry: Entry) -> str:
     text = f"**{entry.text}**" if entry.best else entry.text
-    return f"{text}{chr(92) + '*' if entry.star else ''} {ranking.interval(entry.low, entry.high)}".rstrip()
+    return f"{text}{entry.mark} {ranking.interval(entry.low, entry.high)}".rstrip()
 
 
 def latex(summary: Summary) -> str:
-    """Return one booktabs table per task. Needs \\usepackage{booktabs}; CJK labels need xeCJK or the like."""
+    """Return one booktabs table per task. Needs \\usepackage{booktabs,amssymb}; CJK labels need xeCJK or the like."""
     return "\n".join(_latex_table(summary, table) for table in score_tables(summary))
 
 
@@ -163,7 +165,7 @@ def _latex_rows(label: str, entries: tuple[Entry, ...]) -> str:
 
 def _in_latex(entry: Entry) -> str:
     text = rf"\textbf{{{entry.text}}}" if entry.best else entry.text.replace("–", "--")
-    return text + (r"$^{*}$" if entry.star else "")
+    return text + _LATEX_MARKS[entry.mark]
 
 
 def csv_text(summary: Summary) -> str:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from etlch.metrics.registry import BY_NAME, METRICS
+from etlch.report import ranking
 from etlch.scoring.summary import Comparison, Summary, System
 
 WIDTH = 80
@@ -47,8 +48,8 @@ def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
 
 
 def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
-    systems = [system for system in summary.systems if system.task == task]
-    held = [name for name in shown if any(summary.score(system, name) for system in systems)]
+    systems = ranking.systems_of(summary, task)
+    held = [name for name in shown if any(summary.mean_score(system, name) for system in systems)]
     held = [name for name in held if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
     lines: list[str] = []
     per_row = (WIDTH - NAME - COUNT) // CELL
@@ -66,13 +67,13 @@ def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
 
 
 def _differs(summary: Summary, systems: Sequence[System], one: str, two: str) -> bool:
-    pairs = [(summary.score(system, one), summary.score(system, two)) for system in systems]
+    pairs = [(summary.mean_score(system, one), summary.mean_score(system, two)) for system in systems]
     return any(first and second and first.value != second.value for first, second in pairs)
 
 
 def _count(summary: Summary, system: System, metrics: Sequence[str]) -> str:
     """Return how many records the row's scores are of; a range where metrics differ."""
-    counts = {score.n for name in metrics if (score := summary.score(system, name)) is not None}
+    counts = {score.n for name in metrics if (score := summary.mean_score(system, name)) is not None}
     return "–" if not counts else str(max(counts)) if len(counts) == 1 else f"≤{max(counts)}"
 
 
@@ -85,7 +86,7 @@ def _heads(task: str, titles: Sequence[str]) -> list[str]:
 
 
 def _cell(summary: Summary, system: System, metric: str) -> str:
-    score = summary.score(system, metric)
+    score = summary.mean_score(system, metric)
     if score is None or score.value is None:
         return f"{'–':>{CELL}}"
     return f"{score.value:>{CELL}.3f}"
@@ -120,12 +121,12 @@ def _difference(item: Comparison) -> str:
         return f"{name}{item.metric:<16} {item.reason}"[:WIDTH]
     low, high = item.low, item.high
     bounds = "–" if low is None or high is None or low == high else f"{low:+.3f} {high:+.3f}"
-    p = "–" if item.p_adjusted is None else _p(item.p_adjusted)
-    return f"{name}{item.metric:<15}{item.difference:>+7.3f}  {bounds:<13} {p:>7}{'*' if item.significant else ' '}"
+    p = "–" if item.p_adjusted is None else _p(item.p_adjusted, ranking.at_floor(item, item.p_adjusted))
+    return f"{name}{item.metric:<15}{item.difference:>+7.3f}  {bounds:<13} {p:>7}{ranking.mark(item) or ' '}"
 
 
-def _p(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else "<.0001"
+def _p(value: float, floor: bool) -> str:
+    return f"{chr(0x2264) if floor else ''}{value:.4f}" if value >= 0.0001 else "<.0001"
 
 
 def _win_rates(summary: Summary) -> list[str]:
@@ -150,7 +151,7 @@ def _seeds(summary: Summary, shown: Sequence[str]) -> list[str]:
     held = [item for item in summary.seeds if item.metric in shown]
     if not held:
         return []
-    lines = ["Several seeds: mean ± standard deviation"]
+    lines = ["Several seeds: mean ± standard deviation of the trainings"]
     for item in held:
         name = _fit(f"{System(item.model, item.task, item.size).label} {item.task}", 33)
         lines.append(f"{name}{item.metric:<16}{item.mean:.3f} ± {item.sd:.3f}  ({item.seeds} seeds)")

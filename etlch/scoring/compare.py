@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,10 @@ from etlch.core.errors import EtlchError, nearest
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import METRICS, Metric, metrics_of
 from etlch.scoring.inputs import is_baseline, names_of
+from etlch.scoring.recipes import Recipe, recipes_of
 from etlch.scoring.summary import Comparison, Score, SeedScore, System, TypeScore, WinRate
 from etlch.scoring.tables import Table
-from etlch.stats import analysis
+from etlch.stats import analysis, seeds
 from etlch.stats.corrections import correct
 from etlch.stats.effects import over_seeds
 from etlch.stats.paper import unpaired
@@ -30,6 +31,7 @@ class Compared:
 
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
+    seeds: tuple[SeedScore, ...]
     resamples: int
 
 
@@ -41,6 +43,17 @@ class _Cell:
     metric: Metric
     records: NDArray[np.int32]
     measured: analysis.Measured
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A recipe and a baseline on one metric, with the cells of their trainings."""
+
+    recipe: Recipe
+    baseline: Recipe
+    metric: Metric
+    first: tuple[_Cell, ...]
+    second: tuple[_Cell, ...]
 
 
 def compare(
@@ -59,44 +72,92 @@ def compare(
     """
     scores: list[Score] = []
     comparisons: list[Comparison] = []
+    means: list[SeedScore] = []
     resamples = 0
     for task in dict.fromkeys(table.system.task for table in tables):
-        held = [table for table in tables if table.system.task == task]
-        found = _compare_task(held, [metric for metric in of_task(task) if metric.name in wanted], settings)
+        rows = [table for table in tables if table.system.task == task]
+        found = _compare_task(rows, [metric for metric in of_task(task) if metric.name in wanted], settings)
         scores += found.scores
         comparisons += found.comparisons
+        means += found.seeds
         resamples = max(resamples, found.resamples)
-    return Compared(tuple(scores), tuple(_corrected(comparisons)), resamples)
+    return Compared(tuple(scores), tuple(_corrected(comparisons)), tuple(means), resamples)
 
 
 def _compare_task(tables: list[Table], metrics: list[Metric], settings: ScoreSettings) -> Compared:
     clusters = 1 + max(int(table.articles.max()) for table in tables)
     cells = [cell for table in tables for cell in _cells(table, metrics, clusters)]
+    recipes = recipes_of([table.system for table in tables], settings.baseline)
+    grid = {(cell.table.system, cell.metric.name): cell for cell in cells}
+    pairs = _pairs(recipes, metrics, grid, settings)
+    single = [pair for pair in pairs if len(pair.first) == len(pair.second) == 1]
     measured = [cell.measured for cell in cells]
-    by_place = {(cell.table.system, cell.metric.name): index for index, cell in enumerate(cells)}
-    asked: list[tuple[int, int]] = []
-    pairs: list[tuple[int, int]] = []
-    for first, second in opponents([table.system for table in tables], settings):
-        for metric in metrics:
-            one, two = by_place.get((first, metric.name)), by_place.get((second, metric.name))
-            if one is not None and two is not None:
-                asked.append((one, two))
-                pairs.append(_on_common_records(cells, one, two, clusters, measured))
-    found = analysis.analyse(measured, pairs, settings.seed, settings.resamples)
+    places = [_on_common_records(pair.first[0], pair.second[0], cells, clusters, measured) for pair in single]
+    found = analysis.analyse(measured, places, settings.seed, settings.resamples)
     results = found.comparisons
     if settings.test != "paired":
         results = tuple(
             unpaired(result, measured[one], measured[two], settings.test)
-            for (one, two), result in zip(pairs, results, strict=True)
+            for (one, two), result in zip(places, results, strict=True)
         )
+    answers = dict(zip(map(id, single), results, strict=True))
+    for pair in pairs:
+        if id(pair) not in answers:
+            answers[id(pair)] = _of_recipes(pair, clusters, settings)
     return Compared(
         tuple(_score(cell, found.estimates[index]) for index, cell in enumerate(cells)),
-        tuple(
-            _comparison(cells[one], cells[two], result)
-            for (one, two), result in zip(asked, results, strict=True)
-        ),
+        tuple(_comparison(pair, answers[id(pair)]) for pair in pairs),
+        tuple(_seed_scores(recipes, metrics, grid, clusters)),
         found.resamples,
     )
+
+
+def _of_recipes(pair: _Pair, clusters: int, settings: ScoreSettings) -> analysis.Comparison:
+    sides = _of_common_records([*pair.first, *pair.second], clusters)
+    first, second = sides[: len(pair.first)], sides[len(pair.first) :]
+    return seeds.compare_recipes(first, second, settings.seed, settings.resamples)
+
+
+def _pairs(
+    recipes: Sequence[Recipe],
+    metrics: Sequence[Metric],
+    grid: Mapping[tuple[System, str], _Cell],
+    settings: ScoreSettings,
+) -> list[_Pair]:
+    """Return what is compared: recipes and their baselines, on every metric that both have."""
+    by_system = {recipe.system: recipe for recipe in recipes}
+    pairs = []
+    for one, two in opponents(list(by_system), settings):
+        first, second = by_system[one], by_system[two]
+        for metric in metrics:
+            cells = [
+                [grid[run, metric.name] for run in side.runs if (run, metric.name) in grid]
+                for side in (first, second)
+            ]
+            if all(cells):
+                pairs.append(_Pair(first, second, metric, tuple(cells[0]), tuple(cells[1])))
+    return pairs
+
+
+def _seed_scores(
+    recipes: Sequence[Recipe],
+    metrics: Sequence[Metric],
+    grid: Mapping[tuple[System, str], _Cell],
+    clusters: int,
+) -> Iterator[SeedScore]:
+    """Yield every metric's mean over the seeds of each recipe that has several."""
+    for recipe in recipes:
+        for metric in metrics:
+            runs = [grid[run, metric.name] for run in recipe.runs if (run, metric.name) in grid]
+            if len(runs) < 2:
+                continue
+            sides = _of_common_records(runs, clusters)
+            found = seeds.estimate_recipe(sides)
+            spread = over_seeds([analysis.value_of(side) for side in sides])
+            if found.value is not None and spread.sd is not None:
+                who = (recipe.system.model, recipe.system.task, recipe.system.size, metric.name)
+                low, high = found.interval.low, found.interval.high
+                yield SeedScore(*who, found.value, spread.sd, len(runs), low, high, found.n)
 
 
 def _cells(table: Table, metrics: list[Metric], clusters: int) -> list[_Cell]:
@@ -130,16 +191,24 @@ def _cell(table: Table, metric: Metric, clusters: int, only: NDArray[np.int32] |
 
 
 def _on_common_records(
-    cells: list[_Cell], one: int, two: int, clusters: int, measured: list[analysis.Measured]
+    first: _Cell, second: _Cell, cells: list[_Cell], clusters: int, measured: list[analysis.Measured]
 ) -> tuple[int, int]:
-    """Return the pair itself, or a new pair of the records that both have a value for."""
-    first, second = cells[one], cells[two]
+    """Return the places of two cells in `measured`; where their records differ, of new ones of the common records."""
     if np.array_equal(first.records, second.records):
-        return one, two
-    common = np.intersect1d(first.records, second.records)
-    for cell in (first, second):
-        measured.append(_cell(cell.table, cell.metric, clusters, common).measured)
+        place = {id(cell): at for at, cell in enumerate(cells)}
+        return place[id(first)], place[id(second)]
+    measured += _of_common_records([first, second], clusters)
     return len(measured) - 2, len(measured) - 1
+
+
+def _of_common_records(cells: Sequence[_Cell], clusters: int) -> list[analysis.Measured]:
+    """Return the rows of cells, of the records that all of them have a value for."""
+    common = cells[0].records
+    if all(np.array_equal(common, cell.records) for cell in cells[1:]):
+        return [cell.measured for cell in cells]
+    for cell in cells[1:]:
+        common = np.intersect1d(common, cell.records)
+    return [_cell(cell.table, cell.metric, clusters, common).measured for cell in cells]
 
 
 def opponents(systems: Sequence[System], settings: ScoreSettings) -> list[tuple[System, System]]:
@@ -180,14 +249,14 @@ def _score(cell: _Cell, found: analysis.Estimate) -> Score:
     )
 
 
-def _comparison(first: _Cell, second: _Cell, found: analysis.Comparison) -> Comparison:
-    system = first.table.system
+def _comparison(pair: _Pair, found: analysis.Comparison) -> Comparison:
+    system = pair.recipe.system
     return Comparison(
         model=system.model,
-        baseline=second.table.system.label,
+        baseline=pair.baseline.system.label,
         task=system.task,
         size=system.size,
-        metric=first.metric.name,
+        metric=pair.metric.name,
         difference=found.difference,
         low=found.interval.low,
         high=found.interval.high,
@@ -201,6 +270,11 @@ def _comparison(first: _Cell, second: _Cell, found: analysis.Comparison) -> Comp
         effect_name=found.effect_name,
         detectable=found.detectable,
         reason=found.reason or found.interval.reason,
+        seeds=len(pair.first),
+        baseline_seeds=len(pair.second),
+        scope="weights" if "weights" in (pair.recipe.scope, pair.baseline.scope) else "recipes",
+        agree=found.agree,
+        floor=found.floor,
     )
 
 
@@ -247,20 +321,6 @@ def _won(item: Comparison) -> float:
     if abs(item.difference) <= TIE:
         return 0.5
     return float(item.difference > 0)
-
-
-def seed_scores(scores: Sequence[Score]) -> tuple[SeedScore, ...]:
-    """Return mean and standard deviation of every metric over the seeds of one model and size."""
-    groups: dict[tuple[str, str, int | None, str], list[Score]] = {}
-    for score in scores:
-        if score.seed is not None:
-            groups.setdefault((score.model, score.task, score.size, score.metric), []).append(score)
-    found = []
-    for (model, task, size, metric), held in groups.items():
-        spread = over_seeds([score.value for score in held])
-        if spread.n > 1 and spread.mean is not None and spread.sd is not None:
-            found.append(SeedScore(model, task, size, metric, spread.mean, spread.sd, spread.n))
-    return tuple(found)
 
 
 def type_scores(tables: Sequence[Table], support: int) -> tuple[TypeScore, ...]:

@@ -12,7 +12,7 @@ from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
 from etlch.metrics.registry import metrics_of
-from etlch.scoring.compare import Compared, compare, known_metrics, seed_scores, type_scores, win_rates
+from etlch.scoring.compare import Compared, compare, known_metrics, type_scores, win_rates
 from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
 from etlch.scoring.inputs import check_baseline, find_inputs
 from etlch.scoring.summary import KEYS, SCORES, SUMMARY, Counts, Summary, System, write_summary
@@ -124,7 +124,7 @@ def _finish(
         scores=(*compared.scores, *similarity.scores),
         comparisons=compared.comparisons,
         win_rates=win_rates(compared.comparisons, lambda name: tasks[name].win_rate_metrics),
-        seeds=seed_scores(compared.scores),
+        seeds=compared.seeds,
         types=type_scores(tables, settings.type_support),
         sources=found.sources,
         notes=tuple(dict.fromkeys([*notes, *found.notes, *similarity.notes, *hints(compared, settings)])),

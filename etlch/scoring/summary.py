@@ -16,6 +16,7 @@ from typing import IO, Any, TypeVar
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_lines, read_text, write_text
 from etlch.core.records import Json, Key, from_dict
+from etlch.stats.few import is_few
 
 FORMAT = 2
 READS = (1, 2)
@@ -108,6 +109,11 @@ class Comparison:
         effect: size of the effect, of the kind named in `effect_name`.
         detectable: the smallest true difference that this n finds in four of five tries, in one test
             alone, before correction.
+        seeds: trainings of the model's recipe that were averaged; `baseline_seeds` of the baseline's.
+        scope: "recipes" where the trained sides have several seeds, "weights" where one was trained once:
+            the difference then holds for these weights; empty in summaries of earlier releases.
+        agree: whether every seed points the way their mean does.
+        floor: the smallest p that the test can give on so many articles and resamples.
     """
 
     model: str
@@ -130,11 +136,26 @@ class Comparison:
     effect_name: str = ""
     detectable: float | None = None
     reason: str = ""
+    seeds: int = 1
+    baseline_seeds: int = 1
+    scope: str = ""
+    agree: bool = True
+    floor: float = 0.0
+
+    @property
+    def articles(self) -> int:
+        """How many articles the test saw."""
+        return self.clusters or self.n
+
+    @property
+    def few(self) -> bool:
+        """Whether these are too few articles to call a score better: see stats/few.py."""
+        return is_few(self.test, self.articles)
 
     @property
     def significant(self) -> bool:
-        """Whether the adjusted p is below 0.05 and the interval excludes 0."""
-        if self.p_adjusted is None or self.low is None or self.high is None:
+        """Whether the adjusted p is below 0.05, the interval excludes 0, seeds agree, and articles are enough."""
+        if self.p_adjusted is None or self.low is None or self.high is None or not self.agree or self.few:
             return False
         return self.p_adjusted < 0.05 and not self.low <= 0 <= self.high
 
@@ -159,7 +180,10 @@ class WinRate:
 
 @dataclass(frozen=True, slots=True)
 class SeedScore:
-    """A metric over the seeds of one size: mean and standard deviation (n - 1)."""
+    """A metric over the seeds of one recipe: mean and standard deviation (n - 1) of its trainings.
+
+    `low` and `high` are the mean's 95 % interval over articles and trainings; `n` is the records.
+    """
 
     model: str
     task: str
@@ -168,6 +192,9 @@ class SeedScore:
     mean: float
     sd: float
     seeds: int
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +284,18 @@ class Summary:
             if (item.model, item.task, item.size, item.seed, item.metric) == wanted:
                 return item
         return None
+
+    def mean_score(self, system: System, metric: str) -> Score | None:
+        """Return a recipe's mean over its seeds as a score; that of a single training where it is one."""
+        for item in self.seeds if system.seed is None else ():
+            if (item.model, item.task, item.size, item.metric) == (*_who(system), metric):
+                where = (item.model, item.task, item.size, metric)
+                return Score(*where, item.mean, item.low, item.high, item.n)
+        return self.score(system, metric)
+
+
+def _who(system: System) -> tuple[str, str, int | None]:
+    return system.model, system.task, system.size
 
 
 def summary_json(summary: Summary) -> dict[str, Json]:

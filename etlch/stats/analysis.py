@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from sys import float_info
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, stdtrit
+from scipy.special import stdtrit
 
 from etlch.stats.effects import (
     cohen_h,
@@ -27,8 +26,9 @@ from etlch.stats.effects import (
     pseudo_values,
     standardised_mean_difference,
 )
-from etlch.stats.intervals import LEVEL, Interval, newcombe_paired, percentile, wilson
-from etlch.stats.ratio import Ratio, influence
+from etlch.stats.intervals import LEVEL, Interval, logit_t, newcombe_paired, percentile, wilson
+from etlch.stats.mcnemar import mcnemar
+from etlch.stats.ratio import Ratio, deviations, influence
 from etlch.stats.resampling import (
     GROUPS,
     Floats,
@@ -88,7 +88,8 @@ class Comparison:
         difference: first score minus second score.
         interval: of the difference.
         p: two-sided, uncorrected.
-        test: "mcnemar-mid-p", "sign-flip" or "sign-flip-exact".
+        test: "mcnemar-mid-p", "sign-flip", "sign-flip-exact" or, for yes/no, "sign-flip-mid-p"; of
+            several seeds "articles-x-seeds".
         effect: Cohen's h for yes/no metrics, else the standardised mean difference.
         effect_name: "cohen_h" or "smd".
         detectable: the smallest true difference found with power 80 % at alpha 5 % here, in one
@@ -96,6 +97,8 @@ class Comparison:
         n: records.
         clusters: articles.
         reason: why a number is missing or can say little.
+        floor: the smallest p that this test can give on so many articles and resamples.
+        agree: whether every single seed points the way that their mean does; True for single trainings.
     """
 
     difference: float | None
@@ -108,6 +111,8 @@ class Comparison:
     n: int
     clusters: int
     reason: str = ""
+    floor: float = 0.0
+    agree: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,32 +183,14 @@ def analyse(
     metrics = _with_records(metrics)
     clusters = len(metrics[0].records)
     resamples = resamples_for(clusters) if resamples is None else resamples
-    drawn = _drawn(metrics, resamples, seed)
+    drawn = _drawn(metrics, pairs, resamples, seed)
     ps = _sign_flip_ps(metrics, pairs, resamples, seed)
-    estimates = tuple(_estimate(one, drawn[index], level) for index, one in enumerate(metrics))
+    estimates = tuple(_estimate(one, level) for one in metrics)
     comparisons = tuple(
         _compare(metrics[a], metrics[b], drawn[a] - drawn[b], ps[index], level)
         for index, (a, b) in enumerate(pairs)
     )
     return Analysis(estimates, comparisons, resamples, min(clusters, GROUPS), seed)
-
-
-def mcnemar(first: int, second: int) -> float:
-    """McNemar's mid-p, two-sided: do the disagreements lean to one side?
-
-    With m = min(first, second) and n = first + second it is F(m) + F(m − 1) of Binomial(n, ½),
-    1 where nothing disagrees and never quite 0 (Fagerland, Lydersen and Laake, BMC Medical Research Methodology
-    13 (2013) 91).
-
-    Args:
-        first: records on which only the first system says yes.
-        second: records on which only the second does.
-    """
-    n, least = first + second, min(first, second)
-    if n == 0:
-        return 1.0
-    below = float(bdtr(least - 1, n, 0.5)) if least else 0.0
-    return min(1.0, max(float_info.min, float(bdtr(least, n, 0.5)) + below))
 
 
 def _check(metrics: Sequence[Measured], pairs: Sequence[tuple[int, int]]) -> None:
@@ -222,13 +209,15 @@ def _with_records(metrics: Sequence[Measured]) -> Sequence[Measured]:
     return [replace(one, rows=rows[id(one.rows)], records=one.records[present]) for one in metrics]
 
 
-def _drawn(metrics: Sequence[Measured], resamples: int, seed: int) -> Floats:
-    """Bootstrap scores (metrics, resamples); NaN where Wilson and Newcombe need none.
+def _drawn(
+    metrics: Sequence[Measured], pairs: Sequence[tuple[int, int]], resamples: int, seed: int
+) -> Floats:
+    """Bootstrap scores (metrics, resamples) of what is compared; NaN where Newcombe needs none.
 
     Tables that several metrics share are taken once.
     """
     drawn = np.full((len(metrics), resamples), np.nan)
-    wanted = [index for index, one in enumerate(metrics) if not _single_yes_no(one)]
+    wanted = sorted({side for pair in pairs for side in pair if not _single_yes_no(metrics[side])})
     if wanted and len(metrics[0].records):
         tables = {id(metrics[index].rows): metrics[index].rows for index in wanted}
         place = {key: at for at, key in enumerate(tables)}
@@ -257,22 +246,32 @@ def _sign_flip_ps(
     flipped = flipped_sums(np.stack(parts, axis=1), resamples, seed)
     exact = flips_are_exact(len(parts[0]), resamples)
     for index, part, sums in zip(wanted, parts, flipped, strict=True):
-        if all(_value(metrics[side]) is not None for side in pairs[index]):
-            ps[index] = _share_as_far(sums, part, exact)
+        if all(value_of(metrics[side]) is not None for side in pairs[index]):
+            ps[index] = _share_as_far(sums, part, exact, metrics[pairs[index][0]].yes_no)
     return ps
 
 
-def _share_as_far(flipped: Floats, part: Floats, exact: bool) -> float | None:
-    """(c + 1)/(n + 1) of drawn patterns at least as far from 0 as the data; c/n of all of them."""
+def _share_as_far(flipped: Floats, part: Floats, exact: bool, mid: bool) -> float | None:
+    """(c + 1)/(n + 1) of drawn patterns at least as far from 0 as the data; c/n of all of them.
+
+    With `mid`, patterns exactly as far count one half: the few values that counts of yes can take
+    make the full p too careful (Fagerland, Lydersen and Laake 2013, as for McNemar's test).
+    """
     if np.isnan(part).any():
         return None
     # Sums in another order differ in the last digits; a pattern that only mirrors the data is a tie.
     slack = 1e-9 * float(np.abs(part).sum())
-    far = int(np.count_nonzero(np.abs(flipped) >= abs(float(part.sum())) - slack))
-    return far / len(flipped) if exact else (far + 1) / (len(flipped) + 1)
+    distance = np.abs(flipped) - abs(float(part.sum()))
+    far: float = int(np.count_nonzero(distance >= -slack))
+    own = 1.0
+    if mid and np.abs(part).sum() > 0:
+        far -= int(np.count_nonzero(np.abs(distance) <= slack)) / 2
+        own = 0.5
+    return far / len(flipped) if exact else (far + own) / (len(flipped) + 1)
 
 
-def _value(one: Measured) -> float | None:
+def value_of(one: Measured) -> float | None:
+    """Return the score of all records together, None where it is undefined."""
     value = float(one.score(one.rows.sum(axis=0)))
     return value if isfinite(value) else None
 
@@ -282,16 +281,17 @@ def _single_yes_no(one: Measured) -> bool:
     return one.yes_no and int(one.records.max(initial=0)) <= 1
 
 
-def _estimate(one: Measured, drawn: Floats, level: float) -> Estimate:
+def _estimate(one: Measured, level: float) -> Estimate:
     n, clusters = int(one.records.sum()), int(np.count_nonzero(one.records))
-    value = _value(one) if n else None
+    value = value_of(one) if n else None
     if value is None:
         reason = "the metric is undefined on these records" if n else "no records"
         return Estimate(None, Interval(None, None, "", reason), n, clusters, reason)
     if one.yes_no:
         size = _effective_size(one, level)
         return Estimate(value, wilson(value * size, size, level), n, clusters)
-    return Estimate(value, percentile(drawn, clusters, level), n, clusters)
+    parts = deviations(one.rows[one.records > 0], one.score)
+    return Estimate(value, logit_t(value, parts, level), n, clusters)
 
 
 def _effective_size(one: Measured, level: float) -> float:
@@ -319,7 +319,7 @@ def _effective_size(one: Measured, level: float) -> float:
 def _compare(first: Measured, second: Measured, drawn: Floats, p: float | None, level: float) -> Comparison:
     n, clusters = int(first.records.sum()), int(np.count_nonzero(first.records))
     name = "cohen_h" if first.yes_no else "smd"
-    one, two = (_value(first), _value(second)) if n else (None, None)
+    one, two = (value_of(first), value_of(second)) if n else (None, None)
     if one is None or two is None:
         reason = "the metric is undefined on these records" if n else "no records"
         return Comparison(
@@ -339,14 +339,26 @@ def _compare(first: Measured, second: Measured, drawn: Floats, p: float | None, 
         difference=one - two,
         interval=interval,
         p=p,
-        test=("sign-flip-exact" if exact else "sign-flip") if p is not None else "",
+        test=_test_name(exact, first.yes_no) if p is not None else "",
         effect=0.0 if identical else effect,
         effect_name=name,
         detectable=detectable_difference(spread, clusters),
         n=n,
         clusters=clusters,
         reason=_why(identical, clusters, p, effect),
+        floor=_floor(clusters, len(drawn), first.yes_no),
     )
+
+
+def _test_name(exact: bool, yes_no: bool) -> str:
+    return "sign-flip-mid-p" if yes_no else "sign-flip-exact" if exact else "sign-flip"
+
+
+def _floor(clusters: int, resamples: int, yes_no: bool) -> float:
+    """Return the smallest p that sign flips can give; both patterns that mirror each other count."""
+    exact = flips_are_exact(clusters, resamples)
+    floor = 2.0 ** (1 - clusters) if exact else 1 / (resamples + 1)
+    return floor / 2 if yes_no else floor
 
 
 def _why(identical: bool, clusters: int, p: float | None, effect: float | None) -> str:
@@ -375,4 +387,5 @@ def _compare_yes_no(first: Measured, second: Measured, one: float, two: float, l
         n=n,
         clusters=n,
         reason="" if only + only2 else "no discordant pairs",
+        floor=mcnemar(n, 0),
     )

@@ -16,10 +16,11 @@ from typing import Literal
 
 from scipy.special import ndtr
 
-from etlch.stats.analysis import Comparison, Measured, mcnemar
+from etlch.stats.analysis import Comparison, Measured
 from etlch.stats.corrections import Corrected, correct
 from etlch.stats.effects import cohen_h
 from etlch.stats.intervals import Interval, newcombe
+from etlch.stats.mcnemar import mcnemar
 
 PaperTest = Literal["fisher", "ztest"]
 

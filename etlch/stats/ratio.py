@@ -74,6 +74,29 @@ def influence(first: Floats, second: Floats, score: Ratio) -> Floats:
     return difference
 
 
+def deviations(rows: Floats, score: Ratio) -> Floats:
+    """Return how far each article moves one system's score from what it is (linearised influence).
+
+    (numerator − score · denominator) / sum of denominators; adds up to 0. For a mean they are the
+    records' deviations over their number (Cochran, Sampling Techniques, 1977, section 6.4).
+
+    Args:
+        rows: (articles, columns).
+        score: the metric.
+
+    Returns:
+        (articles,), NaN throughout where the denominator is 0.
+    """
+    import numpy as np
+
+    up, down = _weighted(rows, score.numerator), _weighted(rows, score.denominator)
+    whole = float(down.sum())
+    if whole <= 0:
+        return np.full(len(rows), np.nan)
+    moved: Floats = (up - float(up.sum()) / whole * down) / whole
+    return moved
+
+
 def _weighted(sums: Floats, weights: tuple[float, ...]) -> NDArray[np.float64]:
     """Add up columns one by one: a matrix product may differ in the last digit between processors."""
     parts = [weight * sums[..., at] for at, weight in enumerate(weights) if weight]

@@ -63,7 +63,7 @@ def test_a_p_and_an_interval_that_disagree_are_not_significant() -> None:
     summary = duel(0.04, 0.02)  # [-0.01, +0.09]
     assert headline(summary)[0].kind == NOT_SIGNIFICANT
     assert smallest_better(summary, "ner", "facts_f1", "etlch") is None
-    assert not any(entry.star for row in score_tables(summary)[0].entries for entry in row)
+    assert not any(entry.mark for row in score_tables(summary)[0].entries for entry in row)
     unbounded = dataclasses.replace(summary.comparisons[0], low=None, high=None)
     assert not unbounded.significant
 
@@ -75,8 +75,53 @@ def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
     summary = dataclasses.replace(summary, scores=(summary.scores[0], flat), comparisons=(even,))
     text = headline(summary)[0].text
     assert "[0.78, 0.82] against 0.00 for qwen" in text and "Paired difference +0.80, p" in text
-    assert "0.800**\\* [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
+    assert "0.800**\u25b2 [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
     assert "+0.800  –" in render(summary)
+
+
+def test_few_articles_are_never_significant_and_it_says_what_they_cannot_show() -> None:
+    """0.95^59 is the first power of 0.95 below 0.05; the rule of three gives 3/20 = 15 % for 20 articles."""
+    summary = duel(0.3, 0.0001)
+    for articles, kind in ((58, NOT_SIGNIFICANT), (59, BETTER)):
+        few = dataclasses.replace(summary.comparisons[0], clusters=articles)
+        assert headline(dataclasses.replace(summary, comparisons=(few,)))[0].kind == kind
+    few = dataclasses.replace(summary.comparisons[0], clusters=20)
+    first = headline(dataclasses.replace(summary, comparisons=(few,)))[0]
+    assert first.lead == "ner: 20 articles are too few to call etlch-100 or qwen better."
+    assert "fails badly on up to 14 % of all articles" in first.text
+    binary = dataclasses.replace(few, test="mcnemar-mid-p")
+    assert headline(dataclasses.replace(summary, comparisons=(binary,)))[0].kind == BETTER
+
+
+def test_seeds_that_disagree_cap_the_verdict() -> None:
+    summary = duel(0.1, 0.0004)
+    apart = dataclasses.replace(summary.comparisons[0], agree=False, seeds=3)
+    first = headline(dataclasses.replace(summary, comparisons=(apart,)))[0]
+    assert first.kind == NOT_SIGNIFICANT and "The seeds disagree on which is better." in first.text
+
+
+def test_single_trainings_speak_of_weights_and_several_of_recipes() -> None:
+    summary = duel(0.1, 0.0004)
+    once = dataclasses.replace(summary.comparisons[0], scope="weights")
+    text = headline(dataclasses.replace(summary, comparisons=(once,)))[0].text
+    assert text.endswith("One training each: this holds for these weights, not for these recipes.")
+    thrice = dataclasses.replace(once, scope="recipes", seeds=3)
+    text = headline(dataclasses.replace(summary, comparisons=(thrice,)))[0].text
+    assert text.endswith("Means of 3 and 1 trainings.")
+
+
+def test_where_nothing_can_be_significant_that_is_said() -> None:
+    """Eight articles: the smallest sign-flip p is 2/2^8, times 7 comparisons 0.055."""
+    summary = duel(0.1, 0.0078)
+    tiny = dataclasses.replace(summary.comparisons[0], n=8, clusters=8, family=7, floor=2 / 2**8)
+    said = [v for v in headline(dataclasses.replace(summary, comparisons=(tiny,))) if "Nothing can" in v.lead]
+    assert said[0].text == "ner: 8 articles and 7 comparisons, smallest p after Holm 0.055."
+
+
+def test_a_p_at_the_floor_of_the_resampling_is_a_bound() -> None:
+    summary = duel(0.1, 1 / 10001)
+    bound = dataclasses.replace(summary.comparisons[0], test="sign-flip", floor=1 / 10001)
+    assert "p ≤ 0.0001 after" in headline(dataclasses.replace(summary, comparisons=(bound,)))[0].text
 
 
 def test_the_best_of_several_was_chosen_on_the_test_set() -> None:
@@ -107,7 +152,7 @@ def test_a_baseline_of_another_size_is_no_rival() -> None:
     assert headline(with_it)[0] == headline(summary)[0]
     assert smallest_better(with_it, "ner", "facts_f1", "etlch") == 100
     rows = dict(zip(("etlch-100", "dictionary-1000", "qwen"), score_tables(with_it)[0].entries, strict=True))
-    assert rows["etlch-100"][0].star and not rows["etlch-100"][0].best and rows["dictionary-1000"][0].best
+    assert rows["etlch-100"][0].mark and not rows["etlch-100"][0].best and rows["dictionary-1000"][0].best
 
 
 def test_the_whole_comes_first_and_names_the_tasks() -> None:

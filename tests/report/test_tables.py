@@ -29,10 +29,10 @@ def nasty() -> Summary:
     )
 
 
-def test_best_is_bold_and_a_star_needs_a_test() -> None:
+def test_best_is_bold_and_a_mark_needs_a_test() -> None:
     text = tables.markdown(report_case.summary(300))
     row = next(line for line in text.splitlines() if line.startswith("| etlch-1000 |"))
-    assert "**0.950**\\* [0.92, 0.97]" in row
+    assert "**0.950**▲ [0.92, 0.97]" in row
     weak = next(line for line in text.splitlines() if line.startswith("| etlch-100 |"))
     assert "0.450 [0.39, 0.51]" in weak and "*" not in weak
     assert text.count("**json**") == 1 and "tok:hybrid" in text
@@ -54,7 +54,7 @@ def test_latex_escapes_what_latex_reads(nasty: Summary) -> None:
     plain = text.replace(r"\{", "").replace(r"\}", "")
     assert plain.count("{") == plain.count("}")
     plain = tables.latex(report_case.summary(300))
-    assert r"etlch-1000 & \textbf{0.950}$^{*}$ & \textbf{0.980} &" in plain
+    assert r"etlch-1000 & \textbf{0.950}$^{\blacktriangle}$ & \textbf{0.980} &" in plain
     assert r" & {\scriptsize [0.92, 0.97]} & {\scriptsize [0.96, 0.99]} &" in plain
     assert text.count(r"\midrule") == 6
 
@@ -62,7 +62,9 @@ def test_latex_escapes_what_latex_reads(nasty: Summary) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_latex_compiles(nasty: Summary, tmp_path: Path) -> None:
     body = tables.latex(nasty)
-    page = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{body}\end{{document}}"
+    page = (
+        rf"\documentclass{{article}}\usepackage{{booktabs,amssymb}}\begin{{document}}{body}\end{{document}}"
+    )
     (tmp_path / "t.tex").write_text(page, "utf-8")
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "t.tex"], cwd=tmp_path, capture_output=True, check=False

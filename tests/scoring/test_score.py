@@ -43,7 +43,10 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
     assert perfect is not None
     assert (perfect.value, perfect.n) == (1.0, 20)
     held = {(item.model, item.size, item.seed, item.baseline) for item in summary.comparisons}
-    assert held == {("etlch", 100, 1, "base"), ("etlch", 100, 2, "base"), ("etlch", 300, None, "base")}
+    assert held == {("etlch", 100, None, "base"), ("etlch", 300, None, "base")}
+    assert {(item.size, item.seeds, item.scope) for item in summary.comparisons} == {
+        (100, 2, "recipes"), (300, 1, "weights"),
+    }  # fmt: skip
     assert {(item.model, item.size, item.seeds) for item in summary.seeds} == {("etlch", 100, 2)}
 
 
@@ -94,7 +97,8 @@ def test_win_rates_count_the_paper_s_metrics_and_no_others(tmp_path: Path) -> No
     held = {item.task: item for item in summary.win_rates if item.size == 300}
     assert held["json"].metrics == ("rouge_l", "json_parse_ok")
     assert held["kge"].metrics == held["ner"].metrics == ("rouge_l",)
-    assert (held["json"].won, held["json"].applicable, held["json"].significant) == (2.0, 2, 2)
+    # On 20 articles a test of yes or no can be significant, a score cannot.
+    assert (held["json"].won, held["json"].applicable, held["json"].significant) == (2.0, 2, 1)
 
 
 def test_a_tie_wins_half(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_one_article(cluster: Ints | None) -> None:
     assert found.reason == "one article can show no difference"
     single = analyse([measured(np.array([0.4]), np.array([0]), 1)], [], seed=0).estimates[0]
     assert (single.value, single.interval.low) == (0.4, None)
-    assert single.interval.reason == "one article: nothing to resample"
+    assert single.interval.reason == "one article: no spread to see"
 
 
 def test_one_record_that_says_yes() -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportions_ztest
 
 from etlch.metrics.registry import f1, precision
-from etlch.stats.analysis import analyse, mcnemar, measured
+from etlch.stats.analysis import analyse, measured
+from etlch.stats.mcnemar import mcnemar
 from etlch.stats.ratio import Ratio
 from etlch.stats.resampling import Floats, Ints, bootstrap_scores
 from tests.stats.paired import compare, fact_rows

@@ -9,7 +9,6 @@ import pytest
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_effectsize
 
-from etlch.stats.analysis import mcnemar
 from etlch.stats.effects import (
     cohen_h,
     detectable_difference,
@@ -18,6 +17,7 @@ from etlch.stats.effects import (
     pseudo_values,
     standardised_mean_difference,
 )
+from etlch.stats.mcnemar import mcnemar
 from etlch.stats.resampling import Floats, bootstrap_scores
 
 

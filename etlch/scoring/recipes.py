@@ -1,0 +1,45 @@
+"""Read the systems of a scoring, return the recipes that they are trainings of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from etlch.scoring.summary import System
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model, size and role on one task, trained once or with several seeds.
+
+    Attributes:
+        system: what it is called: the one training itself, or, of several, the system without a seed.
+        runs: its trainings.
+    """
+
+    system: System
+    runs: tuple[System, ...]
+
+    @property
+    def scope(self) -> str:
+        """What a comparison speaks of: a model that nobody trained here is what it is."""
+        return (
+            "weights" if len(self.runs) == 1 and self.system.role not in ("base", "baseline") else "recipes"
+        )
+
+
+def recipes_of(systems: Sequence[System], baseline: str | None = None) -> list[Recipe]:
+    """Group systems by model, task, size and role, in the order of their first training.
+
+    Args:
+        systems: of one or several tasks.
+        baseline: a label that names one training alone; that one stays apart.
+    """
+    groups: dict[tuple[object, ...], list[System]] = {}
+    for system in systems:
+        alone = system.seed if system.label == baseline and system.seed is not None else None
+        groups.setdefault((system.model, system.task, system.size, system.role, alone), []).append(system)
+    return [
+        Recipe(runs[0] if len(runs) == 1 else replace(runs[0], seed=None), tuple(runs))
+        for runs in groups.values()
+    ]
