@@ -48,7 +48,8 @@ def audit(
     from etlch.core.settings import ScoreSettings
     from etlch.report import audit as auditing
     from etlch.report.audit_sheet import read_answers, write_sheet
-    from etlch.scoring.summary import SCORES, read_samples
+    from etlch.scoring.sample_lines import read_samples
+    from etlch.scoring.summary import SCORES
 
     settings = load_settings(ScoreSettings, file, {"task": task})
     scores = run if (run / SCORES).is_file() else run / "scores"

@@ -141,7 +141,8 @@ def report(summary: Path, out: Path | None, file: Path | None) -> None:
     """
     from etlch.core.config import load_settings
     from etlch.report.write import write_report
-    from etlch.scoring.summary import read_samples, read_summary
+    from etlch.scoring.sample_lines import read_samples
+    from etlch.scoring.summary import read_summary
 
     settings = load_settings(ScoreSettings, file, {})
     folder = summary if summary.is_dir() else summary.parent
@@ -162,7 +163,7 @@ def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
 
 def _report(summary: Summary, out: Path, settings: ScoreSettings) -> None:
     from etlch.report.write import write_report
-    from etlch.scoring.summary import read_samples
+    from etlch.scoring.sample_lines import read_samples
 
     _say("drawing the report")
     _say(f"report: {write_report(summary, read_samples(out), out, settings)}")

@@ -17,7 +17,8 @@ from etlch.core.files import dumps, write_text
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
 from etlch.scoring import score as scoring
-from etlch.scoring.summary import Sample, Summary, read_samples
+from etlch.scoring.sample_lines import read_samples
+from etlch.scoring.summary import Sample, Summary
 
 if TYPE_CHECKING:
     from pandas import DataFrame

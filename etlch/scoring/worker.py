@@ -23,7 +23,8 @@ from etlch.metrics.reading import ParseConfig
 from etlch.metrics.record import Measures, measure
 from etlch.metrics.registry import ROW, metrics_of
 from etlch.scoring.detect import FileContext, LabelShape
-from etlch.scoring.summary import Sample, System, sample_line
+from etlch.scoring.sample_lines import sample_line
+from etlch.scoring.summary import Sample, System
 from etlch.tasks import find_task
 from etlch.tasks.base import Task
 

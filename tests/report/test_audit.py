@@ -15,8 +15,9 @@ from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.report.audit import Answers, Audit, Checked, draw, evaluate, form
 from etlch.report.audit_sheet import FURTHER, csv_text, page_text, read_answers
+from etlch.scoring.sample_lines import read_samples
 from etlch.scoring.score import score
-from etlch.scoring.summary import read_samples, read_summary
+from etlch.scoring.summary import read_summary
 from tests.scoring.scoring_case import make_run
 
 NER = ScoreSettings(task="ner", cosine="off", resamples=100, workers=1)

@@ -15,7 +15,8 @@ from etlch.core.run_folder import Run
 from etlch.report import charts, ranking
 from etlch.report.headline import headline
 from etlch.report.write import write_report
-from etlch.scoring.summary import Counts, Summary, System, sample_line, write_summary
+from etlch.scoring.sample_lines import sample_line
+from etlch.scoring.summary import Counts, Summary, System, write_summary
 from tests.report import report_case
 
 

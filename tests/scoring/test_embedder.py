@@ -16,8 +16,9 @@ from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.cosine import Vectors, cosines
 from etlch.scoring.embedder import LITE_PACKAGE, Embedder, Piece, embed, find_embedder
+from etlch.scoring.sample_lines import read_samples
 from etlch.scoring.score import score
-from etlch.scoring.summary import System, read_samples
+from etlch.scoring.summary import System
 from tests.scoring.scoring_case import make_run
 
 

@@ -15,8 +15,9 @@ from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import GROUPS
 from etlch.scoring.compare import opponents
 from etlch.scoring.inputs import find_inputs
+from etlch.scoring.sample_lines import read_samples
 from etlch.scoring.score import score
-from etlch.scoring.summary import Summary, System, read_samples, read_summary, summary_json
+from etlch.scoring.summary import Summary, System, read_summary, summary_json
 from etlch.scoring.tables import Collected, collect
 from etlch.stats.paper import paper_tests
 from tests.scoring.scoring_case import key, make_run, rows, write_lines
