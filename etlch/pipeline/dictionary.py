@@ -24,7 +24,7 @@ from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.grounding import Policy, ground
 from etlch.pipeline.predict import Predicted, read_test, write_card, write_rows
-from etlch.quality.check_rows import Row, read_rows
+from etlch.quality.check_rows import DataRow, read_rows
 from etlch.tasks import Task, find_task
 from etlch.text.locate import standing
 from etlch.text.normalize import fact_form
@@ -84,7 +84,7 @@ def training_facts(run: Run, language: str, task: Task, size: int) -> list[Fact]
     path = run.data(run.stem(task.name, "train", size))
     facts: list[Fact] = []
     for row in read_rows(path, str(path)):
-        if not isinstance(row, Row):
+        if not isinstance(row, DataRow):
             raise EtlchError(str(row), f"Write it with `etlch-data export {run.folder}`.")
         facts += task.parse(row.output, language, True).facts
     return facts

@@ -1,4 +1,4 @@
-"""A finished run walks in; its data set card, README.md, walks out: what it is, where it is from, what it may be used for."""
+"""Read a finished run's manifest and quality, return its data set card (README.md): contents, origin, licences."""
 
 from __future__ import annotations
 
@@ -18,37 +18,43 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 PAPER = "https://arxiv.org/abs/2509.08381"
 
 
-def write(run: Run, held: Manifest, quality: Quality) -> None:
-    """Write README.md of a run, from what run.yaml says and what was measured."""
-    write_text(run.card, render(run, held, quality))
+def write(run: Run, manifest: Manifest, quality: Quality) -> None:
+    """Write README.md of a run.
 
-
-def render(run: Run, held: Manifest, quality: Quality) -> str:
-    """Return the card: metadata as the Hugging Face hub reads them, then the text.
-
-    The card names no time, so that the same run gives the same card.
+    Args:
+        run: where the file goes.
+        manifest: what run.yaml says.
+        quality: what was measured.
     """
-    settings = held.settings
+    write_text(run.card, render(run, manifest, quality))
+
+
+def render(run: Run, manifest: Manifest, quality: Quality) -> str:
+    """Return the card as Markdown: metadata as the Hugging Face hub reads them, then the text.
+
+    The card holds no date, so that the same run gives the same bytes.
+    """
+    settings = manifest.settings
     parts = [
-        f"---\n{dump_yaml(metadata(held, quality))}---",
+        f"---\n{dump_yaml(metadata(manifest, quality))}---",
         f"# {run.name}",
         f"{quality.articles:,} articles in {settings.plan.language} with labels for "
         f"{', '.join(settings.plan.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
         "Every label was written by code from facts that code located in the article.",
-        _origin(held),
+        _origin(manifest),
         _table("Quality", ("what", "number", "meaning"), summary(quality)),
         _attrition(quality),
-        _splits(held),
-        _cost(held),
-        _licence(held),
-        _prompts(held),
+        _splits(manifest),
+        _cost(manifest),
+        _licence(manifest),
+        _prompts(manifest),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def metadata(held: Manifest, quality: Quality) -> dict[str, Json]:
-    """Return the card's metadata."""
-    settings = held.settings
+def metadata(manifest: Manifest, quality: Quality) -> dict[str, Json]:
+    """Return the card's YAML metadata, with the keys of the Hugging Face hub's data set cards."""
+    settings = manifest.settings
     rows = sum(quality.records.values())
     tasks = all_tasks(Path(settings.plan.task_file) if settings.plan.task_file else None)
     return {
@@ -67,8 +73,8 @@ def metadata(held: Manifest, quality: Quality) -> dict[str, Json]:
     }
 
 
-def _origin(held: Manifest) -> str:
-    settings = held.settings
+def _origin(manifest: Manifest) -> str:
+    settings = manifest.settings
     texts = (
         "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
         if settings.plan.articles
@@ -78,7 +84,7 @@ def _origin(held: Manifest) -> str:
         [
             "## Where it comes from",
             "",
-            f"- teacher: {_teacher(held)}",
+            f"- teacher: {_teacher(manifest)}",
             f"- articles: {texts}",
             f"- labels: answered by the teacher under a response schema, grounded (policy `{settings.check.ungrounded}` for "
             "what does not stand in the article), rendered and read back by code",
@@ -95,10 +101,10 @@ def _endpoint(url: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _teacher(held: Manifest) -> str:
-    if held.settings.teacher.name == "offline":
+def _teacher(manifest: Manifest) -> str:
+    if manifest.settings.teacher.name == "offline":
         return "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
-    return f"`{held.settings.teacher.name}`, temperature {held.settings.teacher.temperature or 'as the endpoint sets it'}"
+    return f"`{manifest.settings.teacher.name}`, temperature {manifest.settings.teacher.temperature or 'as the endpoint sets it'}"
 
 
 def _attrition(quality: Quality) -> str:
@@ -108,8 +114,8 @@ def _attrition(quality: Quality) -> str:
     return _table("Rejected", ("task, stage and reason", "count"), rows)
 
 
-def _splits(held: Manifest) -> str:
-    settings = held.settings
+def _splits(manifest: Manifest) -> str:
+    settings = manifest.settings
     sizes = ", ".join(f"{size:,}" for size in sorted(settings.plan.sizes))
     return "\n".join(
         [
@@ -127,8 +133,8 @@ def _splits(held: Manifest) -> str:
     )
 
 
-def _cost(held: Manifest) -> str:
-    cost = held.cost
+def _cost(manifest: Manifest) -> str:
+    cost = manifest.cost
     if not cost.get("requests"):
         return ""
     usd = "unknown" if cost.get("usd") is None else f"{cost['usd']:.4f} US dollars"
@@ -136,8 +142,8 @@ def _cost(held: Manifest) -> str:
     return f"## Cost\n\n{cost['requests']:,} requests, {tokens}, {usd}."
 
 
-def _licence(held: Manifest) -> str:
-    settings = held.settings
+def _licence(manifest: Manifest) -> str:
+    settings = manifest.settings
     lines = ["## Licences and terms", ""]
     if settings.teacher.name == "offline":
         lines.append(
@@ -158,8 +164,8 @@ def _licence(held: Manifest) -> str:
     return "\n".join(lines)
 
 
-def _prompts(held: Manifest) -> str:
-    rows = [(f"`{name}`", f"`{mark}`") for name, mark in held.prompts.items()]
+def _prompts(manifest: Manifest) -> str:
+    rows = [(f"`{name}`", f"`{mark}`") for name, mark in manifest.prompts.items()]
     return _table("Prompts", ("file", "first 12 hex digits of its SHA-256"), rows) if rows else ""
 
 

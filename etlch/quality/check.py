@@ -1,6 +1,6 @@
-"""A run folder walks in; everything that is wrong with its files walks out, with file, line and reason.
+"""Read a run folder, return every problem of its files with file, line and reason.
 
-What was written for LlamaFactory is read again, as LlamaFactory reads it, and held against
+The files written for LlamaFactory are read again as LlamaFactory reads them, and compared with
 the task's format, the row's own input, the keys, the records, the promised sizes and the test set.
 """
 
@@ -17,76 +17,86 @@ from etlch.core.files import load_yaml, read_text
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
-from etlch.dataset.dedup import Copies
+from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.data_files import COLUMNS, INFO, SHOT_COLUMNS, turn
-from etlch.quality.check_rows import Problem, Row, fingerprint, read_rows, row_problems
-from etlch.quality.check_sources import Placed, Sources, read_placed
+from etlch.quality.check_rows import DataProblem, DataRow, fingerprint, read_rows, row_problems
+from etlch.quality.check_sources import ReadLine, RunSources, read_jsonl_lines
 from etlch.tasks import Task, find_task
 from etlch.text.json_text import loads
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was looked at, and what is wrong with it.
+class CheckReport:
+    """What was read, and what is wrong with it.
 
     Attributes:
         problems: in the order of the files.
-        files, rows: data files and rows read; a row counts once per file.
+        files: data files read.
+        rows: rows read; a row that stands in two files counts twice.
     """
 
-    problems: tuple[Problem, ...]
+    problems: tuple[DataProblem, ...]
     files: int
     rows: int
 
 
 @dataclass
-class _Prover:
-    """What has been seen of the data files so far, as fingerprints."""
+class _State:
+    """What was read of the data files so far, as 64-bit fingerprints: memory does not grow with their texts.
+
+    Attributes:
+        files, rows: as in CheckReport.
+        checked: rows without a problem.
+        test: test articles, to find near copies.
+        test_inputs: test article → where it stands.
+        test_groups: topics or domains of test articles, if `split_by` names one.
+        clean: training articles that are not in the test set.
+    """
 
     run: Run
     settings: Settings
     tasks: Mapping[str, Task]
-    sources: Sources
+    sources: RunSources
     files: int = 0
     rows: int = 0
-    proved: set[int] = field(default_factory=set)
-    test: Copies = field(default_factory=Copies)
+    checked: set[int] = field(default_factory=set)
+    test: Deduplicator = field(default_factory=Deduplicator)
     test_inputs: dict[int, str] = field(default_factory=dict)
     test_groups: set[str] = field(default_factory=set)
     clean: set[int] = field(default_factory=set)
 
 
-def prove(run: Run) -> Proof:
-    """Check every file of a run.
+def check_run(run: Run) -> CheckReport:
+    """Return the problems of every file of a run.
 
     Raises:
-        EtlchError: the folder is no run, was renamed, or a task of the user's own cannot be loaded.
+        EtlchError: the folder is no run or was renamed, or a task of the user's own cannot be loaded.
     """
-    held = manifest.read(run)
-    settings = held.settings
+    stored = manifest.read(run)
+    settings = stored.settings
     _refuse_renamed(run, settings.plan)
     task_file = Path(settings.plan.task_file) if settings.plan.task_file else None
     tasks = {name: find_task(name, task_file) for name in settings.plan.tasks}
-    prover = _Prover(
-        run, settings, tasks, Sources(run, tasks, settings.plan.split_by, settings.check.policies)
+    state = _State(
+        run, settings, tasks, RunSources(run, tasks, settings.plan.split_by, settings.check.policies)
     )
     wanted = expected(run, settings.plan, settings.export.shots)
     problems = (
-        *prover.sources.read(held),
+        *state.sources.read(stored),
         *_info(run, wanted),
-        *_tests(prover),
-        *(problem for task in tasks for problem in _sizes(prover, task)),
+        *_tests(state),
+        *(problem for task in tasks for problem in _sizes(state, task)),
         *_recipes(run, wanted),
     )
-    return Proof(problems, prover.files, prover.rows)
+    return CheckReport(problems, state.files, state.rows)
 
 
 def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
-    """Say once, and not at every file, that the files carry another folder's name.
+    """Refuse a renamed folder once, instead of reporting every file as missing.
 
     Raises:
-        EtlchError: they do.
+        EtlchError: the data files carry the name of another folder.
     """
     end = run.stem(plan.tasks[0], "train", min(plan.sizes)).removeprefix(run.name) + ".json"
     named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
@@ -100,7 +110,13 @@ def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
 
 
 def expected(run: Run, plan: PlanSettings, shots: int) -> dict[str, dict[str, str]]:
-    """Return the data sets that a run must have, with their columns."""
+    """Return the data sets that a run must have, by stem, with the `columns` entry of each.
+
+    Args:
+        run: gives the stems.
+        plan: tasks, test and sizes.
+        shots: setting export.shots; 0 for no few-shot test set.
+    """
     columns = {}
     for task in plan.tasks:
         if plan.test:
@@ -114,28 +130,28 @@ def expected(run: Run, plan: PlanSettings, shots: int) -> dict[str, dict[str, st
     return columns
 
 
-def _info(run: Run, wanted: Mapping[str, dict[str, str]]) -> Iterator[Problem]:
+def _info(run: Run, wanted: Mapping[str, dict[str, str]]) -> Iterator[DataProblem]:
     """Check dataset_info.json: its entries, their columns and their formatting."""
     path = run.llamafactory / INFO
     name = f"{run.llamafactory.name}/{INFO}"
     if not path.is_file():
-        yield Problem(name, None, "the file is missing")
+        yield DataProblem(name, None, "the file is missing")
         return
     try:
         text = read_text(path)
     except EtlchError as error:
-        yield Problem(name, None, error.what)
+        yield DataProblem(name, None, error.what)
         return
     info, trouble = loads(text)
     if trouble or not isinstance(info, dict):
-        yield Problem(name, None, f"not a JSON object {trouble}".rstrip())
+        yield DataProblem(name, None, f"not a JSON object {trouble}".rstrip())
         return
     if not text.isascii():
-        yield Problem(name, None, "not ASCII: LlamaFactory reads it in the machine's own encoding")
+        yield DataProblem(name, None, "not ASCII: LlamaFactory reads it in the machine's own encoding")
     for stem in [*wanted, *(entry for entry in info if entry not in wanted)]:
         entry = info.get(stem)
         for reason in _entry_problems(stem, entry, wanted.get(stem)):
-            yield Problem(name, _line_of(text, stem), f"{stem}: {reason}")
+            yield DataProblem(name, _line_of(text, stem), f"{stem}: {reason}")
 
 
 def _entry_problems(stem: str, entry: object, columns: dict[str, str] | None) -> list[str]:
@@ -160,184 +176,186 @@ def _line_of(text: str, stem: str) -> int | None:
     return None if place < 0 else text.count("\n", 0, place) + 1
 
 
-def _tests(prover: _Prover) -> Iterator[Problem]:
-    """Check the test files of each task and remember their inputs."""
-    for task in prover.tasks if prover.settings.plan.test else ():
-        stem = prover.run.stem(task, "test")
+def _tests(state: _State) -> Iterator[DataProblem]:
+    """Check the test file of each task and remember its inputs for the leakage check."""
+    for task in state.tasks if state.settings.plan.test else ():
+        stem = state.run.stem(task, "test")
         marks = []
-        for item in _data_set(prover, task, stem, keyed=True):
-            if isinstance(item, Problem):
+        for item in _data_set(state, task, stem, keyed=True):
+            if isinstance(item, DataProblem):
                 yield item
                 continue
             marks.append(fingerprint(*item.texts))
             mark = fingerprint(item.input)
-            if mark not in prover.test_inputs:
+            if mark not in state.test_inputs:
                 where = f"{stem}.json:{item.line}"
-                prover.test_inputs[mark] = where
-                prover.test.add(where, item.input)
-                prover.test_groups.add(prover.sources.groups.get(mark, where))
-        yield from _count(prover.run, stem, len(marks), prover.settings.plan.test)
-        if prover.settings.export.shots:
-            yield from _shots(prover, task, marks)
+                state.test_inputs[mark] = where
+                state.test.add(where, item.input)
+                state.test_groups.add(state.sources.groups.get(mark, where))
+        yield from _count(state.run, stem, len(marks), state.settings.plan.test)
+        if state.settings.export.shots:
+            yield from _shots(state, task, marks)
 
 
-def _shots(prover: _Prover, task: str, test: list[int]) -> Iterator[Problem]:
+def _shots(state: _State, task: str, test: list[int]) -> Iterator[DataProblem]:
     """Check that a few-shot test file has the rows of the test file, and before each the promised examples.
 
     Args:
-        prover: what has been seen so far.
+        state: what was read so far.
         task: its task.
         test: fingerprints of the rows of the test file.
     """
-    run, shots = prover.run, prover.settings.export.shots
-    source = run.stem(task, "train", min(prover.settings.plan.sizes))
+    run, shots = state.run, state.settings.export.shots
+    source = run.stem(task, "train", min(state.settings.plan.sizes))
     stem = run.stem(task, few_shot(shots))
-    taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, Row)]
+    taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, DataRow)]
     examples = tuple((turn(row.instruction, row.input), row.output) for row in taken)
     marks = []
-    for item in _data_set(prover, task, stem, keyed=True, history=True):
-        if isinstance(item, Problem):
+    for item in _data_set(state, task, stem, keyed=True, history=True):
+        if isinstance(item, DataProblem):
             yield item
             continue
         marks.append(fingerprint(*item.texts))
         if item.history != examples:
             reason = f"its examples are not the first {shots} rows of {source}.json"
-            yield Problem(_name(run, stem), item.line, reason)
+            yield DataProblem(_name(run, stem), item.line, reason)
     if marks != test and run.data(stem).is_file():
         reason = f"its rows are not those of {run.stem(task, 'test')}.json, in the same order"
-        yield Problem(_name(run, stem), None, reason)
+        yield DataProblem(_name(run, stem), None, reason)
 
 
-def _sizes(prover: _Prover, task: str) -> Iterator[Problem]:
+def _sizes(state: _State, task: str) -> Iterator[DataProblem]:
     """Check the train and val files of a task: their rows, counts, nesting and leaks."""
     before: dict[str, set[int]] = {"train": set(), "val": set()}
-    for size in sorted(prover.settings.plan.sizes):
+    for size in sorted(state.settings.plan.sizes):
         trained: set[int] = set()
         for use, promised in (("train", size - size // FOLD), ("val", size // FOLD)):
             if not promised:
                 continue
-            stem = prover.run.stem(task, use, size)
+            stem = state.run.stem(task, use, size)
             rows, marks = 0, set()
-            for item in _data_set(prover, task, stem, keyed=use == "val"):
-                if isinstance(item, Problem):
+            for item in _data_set(state, task, stem, keyed=use == "val"):
+                if isinstance(item, DataProblem):
                     yield item
                     continue
                 rows += 1
                 marks.add(fingerprint(*item.texts))
-                yield from (Problem(_name(prover.run, stem), item.line, why) for why in _leaks(prover, item))
+                yield from (
+                    DataProblem(_name(state.run, stem), item.line, why) for why in _leaks(state, item)
+                )
                 article = fingerprint(item.input)
                 if use == "train":
                     trained.add(article)
                 elif article in trained:
-                    yield Problem(
-                        _name(prover.run, stem), item.line, "its article is in the training file too"
+                    yield DataProblem(
+                        _name(state.run, stem), item.line, "its article is in the training file too"
                     )
-            yield from _count(prover.run, stem, rows, promised)
+            yield from _count(state.run, stem, rows, promised)
             if lost := len(before[use] - marks):
                 reason = f"{lost} rows of the next smaller size are not in it: sizes must nest"
-                yield Problem(_name(prover.run, stem), None, reason)
+                yield DataProblem(_name(state.run, stem), None, reason)
             before[use] = marks
 
 
 def _data_set(
-    prover: _Prover, task: str, stem: str, *, keyed: bool, history: bool = False
-) -> Iterator[Problem | Row]:
+    state: _State, task: str, stem: str, *, keyed: bool, history: bool = False
+) -> Iterator[DataProblem | DataRow]:
     """Yield the rows of a data file, and before each what is wrong with it or with its key."""
-    name = _name(prover.run, stem)
-    keys = read_placed(prover.run.keys(stem), Key) if keyed else None
+    name = _name(state.run, stem)
+    keys = read_jsonl_lines(state.run.keys(stem), Key) if keyed else None
     pairs: set[int] = set()
-    prover.files += 1
-    for item in read_rows(prover.run.data(stem), name, history=history):
+    state.files += 1
+    for item in read_rows(state.run.data(stem), name, history=history):
         if keys is not None:
-            yield from _key_problems(prover.run.keys(stem), item, next(keys, None))
-        if isinstance(item, Problem):
+            yield from _key_problems(state.run.keys(stem), item, next(keys, None))
+        if isinstance(item, DataProblem):
             yield item
             continue
-        prover.rows += 1
+        state.rows += 1
         pair = fingerprint(item.instruction, item.input)
         if pair in pairs:
-            yield Problem(name, item.line, "a second row with the same instruction and input")
+            yield DataProblem(name, item.line, "a second row with the same instruction and input")
         pairs.add(pair)
-        yield from (Problem(name, item.line, reason) for reason in _reasons(prover, task, item))
+        yield from (DataProblem(name, item.line, reason) for reason in _reasons(state, task, item))
         yield item
     if keys is not None and (further := sum(1 for _ in keys)):
-        yield Problem(
-            _name(prover.run, f"{stem}.keys"), None, f"{further} lines more than rows in {stem}.json"
+        yield DataProblem(
+            _name(state.run, f"{stem}.keys"), None, f"{further} lines more than rows in {stem}.json"
         )
 
 
-def _reasons(prover: _Prover, task: str, row: Row) -> list[str]:
-    """Return what is wrong with a row; a row proved in a smaller size is not proved again."""
+def _reasons(state: _State, task: str, row: DataRow) -> list[str]:
+    """Return what is wrong with a row; a row that passed in a smaller size is not checked again."""
     mark = fingerprint(task, *row.texts)
-    if mark in prover.proved:
+    if mark in state.checked:
         return []
-    record = prover.sources.record(task, row)
+    record = state.sources.record(task, row)
     schema = None if record is None else record.schema
-    language = prover.settings.plan.language if record is None else record.language
-    reasons = row_problems(row, prover.tasks[task], language, schema, prover.settings.check.policies)
+    language = state.settings.plan.language if record is None else record.language
+    reasons = row_problems(row, state.tasks[task], language, schema, state.settings.check.policies)
     if record is None:
         reasons.append("no record of records.jsonl has this instruction and input")
     elif record.output != row.output:
         reasons.append(f"the target is not the output of record {record.id}")
     if not reasons:
-        prover.proved.add(mark)
+        state.checked.add(mark)
     return reasons
 
 
-def _key_problems(path: Path, item: Row | Problem, placed: Placed | None) -> Iterator[Problem]:
+def _key_problems(path: Path, item: DataRow | DataProblem, placed: ReadLine | None) -> Iterator[DataProblem]:
     """Check that a key says what its row says."""
     name = f"{path.parent.name}/{path.name}"
     if placed is None:
-        yield Problem(name, None, f"no line for the row at line {item.line} of the data file")
+        yield DataProblem(name, None, f"no line for the row at line {item.line} of the data file")
     elif not isinstance(placed.value, Key):
-        yield Problem(name, placed.number or None, str(placed.value))
-    elif isinstance(item, Row):
+        yield DataProblem(name, placed.number or None, str(placed.value))
+    elif isinstance(item, DataRow):
         key = placed.value
-        for what, keyed, held in (
+        for what, in_key, in_row in (
             ("instruction", key.instruction, item.instruction),
             ("input", key.input, item.input),
             ("gold", key.gold, item.output),
         ):
-            if keyed != held:
-                yield Problem(name, placed.number, f"{what} is not that of the row at line {item.line}")
+            if in_key != in_row:
+                yield DataProblem(name, placed.number, f"{what} is not that of the row at line {item.line}")
 
 
-def _leaks(prover: _Prover, row: Row) -> list[str]:
-    """Return how a row of a train or val file gives the test set away."""
+def _leaks(state: _State, row: DataRow) -> list[str]:
+    """Return how the article of a train or val row leaks from the test set; empty if it does not."""
     mark = fingerprint(row.input)
-    if mark in prover.clean:
+    if mark in state.clean:
         return []
-    if mark in prover.test_inputs:
-        return [f"its article is in the test set ({prover.test_inputs[mark]})"]
-    if (twin := prover.test.find(row.input)) is not None:
-        return [f"its article is a near copy of one in the test set ({twin})"]
-    if (group := prover.sources.groups.get(mark)) in prover.test_groups:
-        return [f"its {prover.settings.plan.split_by} '{group}' is in the test set too"]
-    prover.clean.add(mark)
+    if mark in state.test_inputs:
+        return [f"its article is in the test set ({state.test_inputs[mark]})"]
+    if (duplicate := state.test.find(row.input)) is not None:
+        return [f"its article is a near copy of one in the test set ({duplicate})"]
+    if (group := state.sources.groups.get(mark)) in state.test_groups:
+        return [f"its {state.settings.plan.split_by} '{group}' is in the test set too"]
+    state.clean.add(mark)
     return []
 
 
-def _count(run: Run, stem: str, rows: int, promised: int) -> Iterator[Problem]:
+def _count(run: Run, stem: str, rows: int, promised: int) -> Iterator[DataProblem]:
     if rows != promised and run.data(stem).is_file():
-        yield Problem(_name(run, stem), None, f"{rows} sound rows where {promised} are promised")
+        yield DataProblem(_name(run, stem), None, f"{rows} sound rows where {promised} are promised")
 
 
-def _recipes(run: Run, known: Collection[str]) -> Iterator[Problem]:
+def _recipes(run: Run, known: Collection[str]) -> Iterator[DataProblem]:
     """Check that recipes name data sets that exist."""
     paths = sorted(run.recipes.glob("*.yaml"))
     if not paths:
-        yield Problem(run.recipes.name, None, "no recipes: run `etlch-data export` on this folder")
+        yield DataProblem(run.recipes.name, None, "no recipes: run `etlch-data export` on this folder")
     for path in paths:
         name = f"{run.recipes.name}/{path.name}"
         try:
             recipe = load_yaml(path)
         except EtlchError as error:
-            yield Problem(name, None, error.what)
+            yield DataProblem(name, None, error.what)
             continue
         for setting in ("dataset", "eval_dataset"):
             for stem in str((recipe or {}).get(setting) or "").split(","):
                 if stem.strip() and stem.strip() not in known:
-                    yield Problem(name, None, f"{setting} names '{stem.strip()}', which does not exist")
+                    yield DataProblem(name, None, f"{setting} names '{stem.strip()}', which does not exist")
 
 
 def _name(run: Run, stem: str) -> str:

@@ -1,6 +1,6 @@
-"""articles.jsonl and records.jsonl walk in; what is wrong in them, and a way to find a row's record, walk out.
+"""Read articles.jsonl and records.jsonl, return their problems and an index from a row to its record.
 
-Held in memory are marks and places, some 300 bytes per record, whatever its length.
+The index holds fingerprints and byte offsets, some 300 bytes per record, whatever its length.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Record, from_dict
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import Policy
-from etlch.quality.check_rows import Problem, Row, fingerprint, record_problems
+from etlch.quality.check_rows import DataProblem, DataRow, fingerprint, record_problems
 from etlch.tasks import Task
 
 Noun = TypeVar("Noun")
 
 
-class Placed(NamedTuple):
-    """A line of a JSONL file: its number, the byte at which it begins, and what it holds."""
+class ReadLine(NamedTuple):
+    """A line of a JSONL file.
+
+    Attributes:
+        number: from 1; 0 where there is no file.
+        offset: byte at which it begins.
+        value: the record type asked for, or a string that says why it could not be read.
+    """
 
     number: int
     offset: int
@@ -31,15 +37,15 @@ class Placed(NamedTuple):
 
 
 @dataclass
-class Sources:
-    """What the data files were written from.
+class RunSources:
+    """The articles and records that the data files were written from.
 
     Attributes:
         run, tasks: of the run.
-        split_by: what the run keeps apart between test and training.
-        policies: how parts of facts must stand in their article.
+        split_by: the group that test and training may not share: article, topic or domain.
+        policies: settings.check.policies.
         marks: article id → fingerprint of its text.
-        groups: fingerprint of a text → its topic or domain, if the run keeps those apart.
+        groups: fingerprint of a text → its topic or domain, if `split_by` names it.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
     """
 
@@ -51,24 +57,26 @@ class Sources:
     groups: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
 
-    def read(self, held: Manifest) -> Iterator[Problem]:
+    def read(self, manifest: Manifest) -> Iterator[DataProblem]:
         """Read articles, records and rejected; yield what is wrong in them."""
         yield from self._articles()
         yield from self._records()
         if not self.run.rejected.is_file():
-            yield Problem(self.run.rejected.name, None, "the file is missing")
+            yield DataProblem(self.run.rejected.name, None, "the file is missing")
         for path, found, promised in (
-            (self.run.articles, len(self.marks), held.counts.get("articles")),
-            (self.run.records, len(self.places), sum(held.counts.get("records", {}).values()) or None),
+            (self.run.articles, len(self.marks), manifest.counts.get("articles")),
+            (self.run.records, len(self.places), sum(manifest.counts.get("records", {}).values()) or None),
         ):
             if promised is None:
-                yield Problem(
+                yield DataProblem(
                     self.run.settings.name, None, f"no counts for {path.name}: the run is not finished"
                 )
             elif found != promised and path.is_file():
-                yield Problem(path.name, None, f"{found} different lines where run.yaml counts {promised}")
+                yield DataProblem(
+                    path.name, None, f"{found} different lines where run.yaml counts {promised}"
+                )
 
-    def record(self, task: str, row: Row) -> Record | None:
+    def record(self, task: str, row: DataRow) -> Record | None:
         """Return the record that a row was written from, or None."""
         offset = self.places.get(fingerprint(task, row.instruction, row.input))
         if offset is None:
@@ -78,46 +86,46 @@ class Sources:
             value = parse_line(stream.readline(), self.run.records, 0)
         return None if value is None else from_dict(Record, value)
 
-    def _articles(self) -> Iterator[Problem]:
+    def _articles(self) -> Iterator[DataProblem]:
         name, texts = self.run.articles.name, set()
-        for number, _, article in read_placed(self.run.articles, Article):
+        for number, _, article in read_jsonl_lines(self.run.articles, Article):
             if not isinstance(article, Article):
-                yield Problem(name, number or None, str(article))
+                yield DataProblem(name, number or None, str(article))
                 continue
             mark = fingerprint(article.text)
             if article.id in self.marks:
-                yield Problem(name, number, f"a second article with the id {article.id}")
+                yield DataProblem(name, number, f"a second article with the id {article.id}")
             if mark in texts:
-                yield Problem(name, number, "a second article with the same text")
+                yield DataProblem(name, number, "a second article with the same text")
             texts.add(mark)
             self.marks[article.id] = mark
             if self.split_by != "article":
                 self.groups[mark] = getattr(article, self.split_by)
 
-    def _records(self) -> Iterator[Problem]:
+    def _records(self) -> Iterator[DataProblem]:
         name, ids = self.run.records.name, set()
-        for number, offset, record in read_placed(self.run.records, Record):
+        for number, offset, record in read_jsonl_lines(self.run.records, Record):
             if not isinstance(record, Record):
-                yield Problem(name, number or None, str(record))
+                yield DataProblem(name, number or None, str(record))
                 continue
             if record.task not in self.tasks:
-                yield Problem(
+                yield DataProblem(
                     name, number, f"a record of the task '{record.task}', which run.yaml does not name"
                 )
                 continue
             if record.id in ids:
-                yield Problem(name, number, f"a second record with the id {record.id}")
+                yield DataProblem(name, number, f"a second record with the id {record.id}")
             ids.add(record.id)
             self.places[fingerprint(record.task, record.instruction, record.input)] = offset
             mark = self.marks.get(record.article_id)
             for reason in record_problems(record, self.tasks[record.task], mark, self.policies):
-                yield Problem(name, number, reason)
+                yield DataProblem(name, number, reason)
 
 
-def read_placed(path: Path, kind: type[Noun]) -> Iterator[Placed]:
-    """Yield each line's noun, or the reason why it holds none, with its number and offset."""
+def read_jsonl_lines(path: Path, kind: type[Noun]) -> Iterator[ReadLine]:
+    """Yield each line with its number, offset and value, or the reason why it could not be read."""
     if not path.is_file():
-        yield Placed(0, 0, "the file is missing")
+        yield ReadLine(0, 0, "the file is missing")
         return
     with path.open("rb") as stream:
         offset = 0
@@ -125,10 +133,10 @@ def read_placed(path: Path, kind: type[Noun]) -> Iterator[Placed]:
             try:
                 value = parse_line(raw, path, number)
                 if value is not None:
-                    yield Placed(number, offset, from_dict(kind, value))
+                    yield ReadLine(number, offset, from_dict(kind, value))
             except EtlchError as error:
-                yield Placed(number, offset, error.what.partition(": ")[2] or error.what)
+                yield ReadLine(number, offset, error.what.partition(": ")[2] or error.what)
             except (KeyError, TypeError, IndexError, ValueError) as error:
                 reason = error.args[0] if error.args else error
-                yield Placed(number, offset, f"not a {kind.__name__.lower()}: {reason}")
+                yield ReadLine(number, offset, f"not a {kind.__name__.lower()}: {reason}")
             offset += len(raw)

@@ -1,6 +1,6 @@
-"""A run's files walk in; its quality in numbers walks out: what quality.json, the page and the card say.
+"""Read a finished run, return its quality in numbers, as quality.json, the page and the card show them.
 
-Nothing here judges by taste: every number is a count or a similarity that code can repeat.
+Every number is a count, a share or a similarity that can be computed again; no model judges.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SAMPLE = 500
 _OUTLIERS = 10
 
 
-class Spread(NamedTuple):
-    """How numbers spread: least, quartiles, greatest."""
+class FiveNumbers(NamedTuple):
+    """Five-number summary: minimum, quartiles, maximum (Tukey 1977)."""
 
     low: float
     q1: float
@@ -39,8 +39,8 @@ class Spread(NamedTuple):
     high: float
 
 
-class Share(NamedTuple):
-    """So many of so many."""
+class Proportion(NamedTuple):
+    """A proportion, as its numerator `hits` and denominator `total`."""
 
     hits: int
     total: int
@@ -53,12 +53,12 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Attrition:
-    """What was rejected on the way to the accepted articles.
+    """Accepted and rejected articles.
 
     Attributes:
-        accepted: articles.
-        rejected: articles that lost their place to a check.
-        by_reason: stage and kind of reason → count, dropped facts included.
+        accepted: number of articles accepted.
+        rejected: number of articles rejected by a check.
+        by_reason: task, stage and kind of reason → count; facts dropped from accepted records included.
     """
 
     accepted: int
@@ -68,7 +68,7 @@ class Attrition:
 
 @dataclass(frozen=True)
 class Diversity:
-    """How far the data spread.
+    """How varied the data are.
 
     Attributes:
         domains: domain → articles.
@@ -85,19 +85,19 @@ class Diversity:
 
     domains: dict[str, int]
     topics: int
-    characters: Spread
-    facts: dict[str, Spread]
-    nearest: Spread
+    characters: FiveNumbers
+    facts: dict[str, FiveNumbers]
+    nearest: FiveNumbers
     instructions: dict[str, int]
     keys: dict[str, int]
     relations: int
     types: dict[str, int]
-    unanswered: Share
+    unanswered: Proportion
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the tasks verify each other on the same article.
+    """How far the labels of different tasks on the same article agree.
 
     Attributes:
         ends: ends of triples that are entities, by the same characters.
@@ -107,16 +107,16 @@ class Agreement:
         outliers: ids of the articles on which the tasks agree least, with their share of agreement.
     """
 
-    ends: Share
-    ends_within: Share
-    values: Share
-    values_within: Share
+    ends: Proportion
+    ends_within: Proportion
+    values: Proportion
+    values_within: Proportion
     outliers: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """What the test set shares with the training data of the largest size.
+    """What the test set shares with the training and validation data of the largest size.
 
     Attributes:
         nearest: similarity of each test article to the nearest training article, 0 to 1.
@@ -125,11 +125,11 @@ class Leakage:
         seen: test facts that stand in a training label word for word, by task.
     """
 
-    nearest: Spread
+    nearest: FiveNumbers
     closest: tuple[tuple[str, str, float], ...]
-    topics: Share
-    domains: Share
-    seen: dict[str, Share]
+    topics: Proportion
+    domains: Proportion
+    seen: dict[str, Proportion]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Quality:
     articles: int
     records: dict[str, int]
     attrition: Attrition
-    grounding: Share
+    grounding: Proportion
     diversity: Diversity
     agreement: Agreement
     leakage: Leakage
@@ -154,7 +154,7 @@ def measure(run: RunData) -> Quality:
         articles=len(articles),
         records=dict(Counter(record.task for record in records)),
         attrition=attrition(articles, run.rejected),
-        grounding=Share(facts.get("grounded", 0), facts.get("stated", 0)),
+        grounding=Proportion(facts.get("grounded", 0), facts.get("stated", 0)),
         diversity=diversity(articles, records, plan.seed),
         agreement=agreement(records, _tasks(plan)),
         leakage=leakage(articles, records, parts),
@@ -162,27 +162,27 @@ def measure(run: RunData) -> Quality:
 
 
 def plain(value: Any) -> Json:
-    """Return numbers as quality.json holds them: names for every number, a rate beside every share."""
-    if isinstance(value, Share):
+    """Return a measure as JSON values for quality.json: every number has a name, every proportion its rate."""
+    if isinstance(value, Proportion):
         return {"hits": value.hits, "total": value.total, "rate": round(value.rate, 6)}
-    if isinstance(value, Spread):
+    if isinstance(value, FiveNumbers):
         return value._asdict()
     if dataclasses.is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {name: plain(held) for name, held in value.items()}
-    return [plain(held) for held in value] if isinstance(value, tuple) else value
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def attrition(articles: Sequence[Article], rejected: Sequence[Rejected]) -> Attrition:
-    """Return what was rejected. A fact that was dropped from an accepted record costs no place."""
+    """Return counts of what was rejected. A fact dropped from an accepted record rejects no article."""
     accepted = {article.id for article in articles}
     lost = {item.article_id for item in rejected} - accepted
     return Attrition(len(accepted), len(lost), dict(sorted(reasons(rejected).items())))
 
 
 def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int) -> Diversity:
-    """Return how far articles and labels spread; self-similarity is of a sample drawn with the seed."""
+    """Return how varied articles and labels are; self-similarity is of a sample drawn with the seed."""
     sample = random.Random(f"quality/{seed}").sample(articles, min(SAMPLE, len(articles)))
     by_task: dict[str, list[Record]] = {}
     for record in records:
@@ -191,13 +191,13 @@ def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int)
     return Diversity(
         domains=dict(Counter(article.domain for article in articles).most_common()),
         topics=len({(article.domain, article.topic) for article in articles}),
-        characters=spread(len(article.text) for article in articles),
-        facts={task: spread(len(record.facts) for record in held) for task, held in by_task.items()},
-        nearest=spread(item.similarity for item in nearest(texts, texts)),
-        instructions={task: len({record.instruction for record in held}) for task, held in by_task.items()},
+        characters=five_numbers(len(article.text) for article in articles),
+        facts={task: five_numbers(len(record.facts) for record in group) for task, group in by_task.items()},
+        nearest=five_numbers(item.similarity for item in nearest(texts, texts)),
+        instructions={task: len({record.instruction for record in group}) for task, group in by_task.items()},
         keys={
-            task: len({item.fact[0] for record in held for item in record.facts})
-            for task, held in by_task.items()
+            task: len({item.fact[0] for record in group for item in record.facts})
+            for task, group in by_task.items()
         },
         relations=len({item.fact[1] for record in by_task.get("kge", ()) for item in record.facts}),
         types=dict(
@@ -208,7 +208,7 @@ def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int)
 
 
 def agreement(records: Iterable[Record], tasks: dict[str, Task]) -> Agreement:
-    """Return how far triples, values and entities of the same article are about the same things."""
+    """Return how far triples, values and entities of the same article name the same strings."""
     values: dict[str, dict[str, set[str]]] = {}
     for record in records:
         places = tasks[record.task].grounded
@@ -216,10 +216,10 @@ def agreement(records: Iterable[Record], tasks: dict[str, Task]) -> Agreement:
         values.setdefault(record.article_id, {}).setdefault(record.task, set()).update(forms)
     counts: Counter[str] = Counter()
     shares = []
-    for article_id, held in values.items():
-        entities, ends, fields = (held.get(task, set()) for task in ("ner", "kge", "json"))
-        checked = [("ends", ends, entities)] if "ner" in held and "kge" in held else []
-        checked += [("values", fields, entities | ends)] if "json" in held and len(held) > 1 else []
+    for article_id, by_task in values.items():
+        entities, ends, fields = (by_task.get(task, set()) for task in ("ner", "kge", "json"))
+        checked = [("ends", ends, entities)] if "ner" in by_task and "kge" in by_task else []
+        checked += [("values", fields, entities | ends)] if "json" in by_task and len(by_task) > 1 else []
         agreed = total = 0
         for name, asked, known in checked:
             same, within = len(asked & known), sum(_within(value, known) for value in asked)
@@ -229,10 +229,10 @@ def agreement(records: Iterable[Record], tasks: dict[str, Task]) -> Agreement:
             shares.append((agreed / total, article_id))
     outliers = tuple((article_id, round(share, 4)) for share, article_id in sorted(shares)[:_OUTLIERS])
     return Agreement(
-        Share(counts["ends"], counts["ends_total"]),
-        Share(counts["ends_within"], counts["ends_total"]),
-        Share(counts["values"], counts["values_total"]),
-        Share(counts["values_within"], counts["values_total"]),
+        Proportion(counts["ends"], counts["ends_total"]),
+        Proportion(counts["ends_within"], counts["ends_total"]),
+        Proportion(counts["values"], counts["values_total"]),
+        Proportion(counts["values_within"], counts["values_total"]),
         outliers,
     )
 
@@ -250,43 +250,43 @@ def leakage(articles: Sequence[Article], records: Sequence[Record], parts: Split
     )
     topics, domains = {(one.domain, one.topic) for one in train}, {one.domain for one in train}
     return Leakage(
-        nearest=spread(item.similarity for item in close),
+        nearest=five_numbers(item.similarity for item in close),
         closest=tuple((one, other, round(share, 4)) for share, one, other in pairs[:_OUTLIERS]),
-        topics=Share(sum((one.domain, one.topic) in topics for one in test), len(test)),
-        domains=Share(sum(one.domain in domains for one in test), len(test)),
+        topics=Proportion(sum((one.domain, one.topic) in topics for one in test), len(test)),
+        domains=Proportion(sum(one.domain in domains for one in test), len(test)),
         seen=_seen(records, test_ids, train_ids),
     )
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Return least, quartiles (linear interpolation) and greatest; zeros where there is nothing."""
-    held = sorted(values)
-    if not held:
-        return Spread(0, 0, 0, 0, 0)
+def five_numbers(values: Iterable[float]) -> FiveNumbers:
+    """Return the five-number summary, quartiles by linear interpolation (NumPy's default); zeros for no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return FiveNumbers(0, 0, 0, 0, 0)
 
     def at(share: float) -> float:
-        place = share * (len(held) - 1)
+        place = share * (len(ordered) - 1)
         low = int(place)
-        high = min(low + 1, len(held) - 1)
-        return round(held[low] + (held[high] - held[low]) * (place - low), 4)
+        high = min(low + 1, len(ordered) - 1)
+        return round(ordered[low] + (ordered[high] - ordered[low]) * (place - low), 4)
 
-    return Spread(at(0), at(0.25), at(0.5), at(0.75), at(1))
+    return FiveNumbers(at(0), at(0.25), at(0.5), at(0.75), at(1))
 
 
 def _within(value: str, known: set[str]) -> bool:
     return value in known or any(value in other or other in value for other in known)
 
 
-def _unanswered(records: Iterable[Record]) -> Share:
+def _unanswered(records: Iterable[Record]) -> Proportion:
     hits = total = 0
     for record in records:
-        held = json.loads(record.output)
-        total += len(held)
-        hits += sum(not values for values in held.values())
-    return Share(hits, total)
+        label = json.loads(record.output)
+        total += len(label)
+        hits += sum(not values for values in label.values())
+    return Proportion(hits, total)
 
 
-def _seen(records: Iterable[Record], test: set[str], train: set[str]) -> dict[str, Share]:
+def _seen(records: Iterable[Record], test: set[str], train: set[str]) -> dict[str, Proportion]:
     trained: dict[str, set[tuple[str, ...]]] = {}
     tested: dict[str, list[tuple[str, ...]]] = {}
     for record in records:
@@ -296,7 +296,7 @@ def _seen(records: Iterable[Record], test: set[str], train: set[str]) -> dict[st
         elif record.article_id in test:
             tested.setdefault(record.task, []).extend(facts)
     return {
-        task: Share(sum(fact in trained.get(task, ()) for fact in facts), len(facts))
+        task: Proportion(sum(fact in trained.get(task, ()) for fact in facts), len(facts))
         for task, facts in tested.items()
     }
 

@@ -1,4 +1,4 @@
-"""A run and its quality walk in; quality.json and quality.html, one file that asks nobody for anything, walk out."""
+"""Read a run, write quality.json and quality.html, a self-contained page that makes no network request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from etlch.core.manifest import Manifest
 from etlch.core.records import Json, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
-from etlch.quality.measure import Leakage, Quality, Share, Spread, measure, plain
+from etlch.quality.measure import FiveNumbers, Leakage, Proportion, Quality, measure, plain
 from etlch.render import html, plots
 from etlch.render.html import Cell, Html, Sample, ShownFact
 
@@ -42,7 +42,7 @@ def write(run: Run, data: RunData) -> Quality:
 def render(
     name: str,
     quality: Quality,
-    held: Manifest,
+    manifest: Manifest,
     records: Sequence[Record],
     rejected: Sequence[Rejected],
     lengths: Sequence[int],
@@ -52,12 +52,12 @@ def render(
     Args:
         name: of the run.
         quality: its numbers.
-        held: what run.yaml says.
+        manifest: what run.yaml says.
         records: all records; some are shown.
         rejected: some of it is shown.
         lengths: characters of each article.
     """
-    settings = held.settings
+    settings = manifest.settings
     parts = [
         ("summary", "Summary", _table("In numbers", ["what", "number", "meaning"], summary(quality))),
         ("attrition", "Attrition", _attrition(quality, rejected)),
@@ -65,11 +65,11 @@ def render(
         ("agreement", "Across tasks", _agreement(quality)),
         ("leakage", "Leakage", _leakage(quality.leakage)),
         ("samples", "Samples", html.browser(samples(records, settings.plan.seed), note=_SAMPLES_NOTE)),
-        ("provenance", "Provenance", _provenance(held)),
+        ("provenance", "Provenance", _provenance(manifest)),
     ]
     return html.document(
         f"Quality of {name}",
-        f"{settings.teacher.name}, {settings.plan.language}: what code can prove of it",
+        f"{settings.teacher.name}, {settings.plan.language}: what code can check",
         parts,
     )
 
@@ -78,7 +78,7 @@ _SAMPLES_NOTE = f"The records of up to {SAMPLES} articles, drawn with the run's 
 
 
 def summary(quality: Quality) -> list[tuple[str, str, str]]:
-    """Return the lines of the table that page, card and terminal share: what, number, meaning."""
+    """Return the rows (what, number, meaning) of the summary table of page, card and terminal."""
     spread, agreement, leakage = quality.diversity, quality.agreement, quality.leakage
     records = ", ".join(f"{count:,} {task}" for task, count in quality.records.items())
     rows = [
@@ -141,12 +141,12 @@ def samples(records: Sequence[Record], seed: int) -> list[Sample]:
     ]
 
 
-def percent(share: Share) -> str:
+def percent(share: Proportion) -> str:
     """Return a share in words, e.g. `98.2 % (1,120 of 1,140)`."""
     return f"{share.rate:.1%} ({share.hits:,} of {share.total:,})"
 
 
-def in_spread(spread: Spread) -> str:
+def in_spread(spread: FiveNumbers) -> str:
     """Return least, median and greatest."""
     return f"{spread.low:,.4g} · {spread.median:,.4g} · {spread.high:,.4g}"
 
@@ -176,7 +176,7 @@ def _attrition(quality: Quality, rejected: Sequence[Rejected]) -> Html:
 
 
 def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
-    held = quality.diversity
+    diversity = quality.diversity
     parts = []
     if lengths:
         drawing = plots.histogram([float(length) for length in lengths], "characters")
@@ -185,47 +185,51 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
     parts += [
         _bars(counts, unit, caption)
         for counts, unit, caption in (
-            (held.domains, "articles", "Articles by domain"),
-            (held.types, "mentions", "Mentions by entity type"),
+            (diversity.domains, "articles", "Articles by domain"),
+            (diversity.types, "mentions", "Mentions by entity type"),
         )
         if counts
     ]
     rows = [
         (
             task,
-            _number(in_spread(held.facts[task])),
-            _number(f"{held.instructions[task]:,}"),
-            _number(f"{held.keys[task]:,}"),
+            _number(in_spread(diversity.facts[task])),
+            _number(f"{diversity.instructions[task]:,}"),
+            _number(f"{diversity.keys[task]:,}"),
         )
-        for task in held.facts
+        for task in diversity.facts
     ]
     header = ["task", "facts per record", "instructions", "keys"]
     return html.join([*parts, _table("By task: least · median · greatest, and different ones", header, rows)])
 
 
 def _agreement(quality: Quality) -> Html:
-    held = quality.agreement
+    agreement = quality.agreement
     rows = [
-        ("triple ends that are entities", _number(percent(held.ends)), _number(percent(held.ends_within))),
+        (
+            "triple ends that are entities",
+            _number(percent(agreement.ends)),
+            _number(percent(agreement.ends_within)),
+        ),
         (
             "json values that are entities or triple ends",
-            _number(percent(held.values)),
-            _number(percent(held.values_within)),
+            _number(percent(agreement.values)),
+            _number(percent(agreement.values_within)),
         ),
     ]
-    outliers = [(article_id, _number(f"{share:.0%}")) for article_id, share in held.outliers]
+    outliers = [(article_id, _number(f"{share:.0%}")) for article_id, share in agreement.outliers]
     return html.join(
         [
-            html.element("p", "On the same article, each task verifies the others."),
+            html.element("p", "How far the tasks name the same strings on the same article."),
             _table("Agreement", ["what", "same characters", "or one within the other"], rows),
             _table("Articles on which they agree least", ["article", "share"], outliers),
         ]
     )
 
 
-def _leakage(held: Leakage) -> Html:
-    pairs = [(test, train, _number(f"{share:.3f}")) for test, train, share in held.closest]
-    seen = [(task, _number(percent(share))) for task, share in held.seen.items()]
+def _leakage(leakage: Leakage) -> Html:
+    pairs = [(test, train, _number(f"{share:.3f}")) for test, train, share in leakage.closest]
+    seen = [(task, _number(percent(share))) for task, share in leakage.seen.items()]
     return html.join(
         [
             html.element(
@@ -240,10 +244,10 @@ def _leakage(held: Leakage) -> Html:
     )
 
 
-def _provenance(held: Manifest) -> Html:
-    settings = plain_settings(held.settings)
+def _provenance(manifest: Manifest) -> Html:
+    settings = plain_settings(manifest.settings)
     pairs = [(name, _shown(value)) for name, value in settings.items() if value not in (None, [], {})]
-    prompts = html.fold("Prompt files and their hashes", html.facts_of(held.prompts.items()))
+    prompts = html.fold("Prompt files and their hashes", html.facts_of(manifest.prompts.items()))
     return html.join([html.facts_of(pairs), prompts])
 
 
@@ -256,8 +260,8 @@ def _bars(counts: Mapping[str, int], unit: str, caption: str) -> Html:
 
 
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Html:
-    held = list(rows)
-    return html.table(caption, header, held) if held else Html("")
+    listed = list(rows)
+    return html.table(caption, header, listed) if listed else Html("")
 
 
 def _number(text: str) -> Cell:

@@ -1,4 +1,4 @@
-"""A run walks in; Parquet files, or a data set on the Hugging Face hub, walk out. One configuration per task.
+"""Read a run, write it as Parquet files or push it to the Hugging Face hub, one configuration per task.
 
 The splits are those of the largest size. A row holds everything that a record is, its article's
 topic, domain and source, and the smaller sizes it belongs to; schema and facts are JSON text.
@@ -29,11 +29,11 @@ def write_parquet(run: RunData, folder: Path) -> list[Path]:
     """
     written = []
     for task, splits in data_sets(run).items():
-        for name, held in splits.items():
+        for name, rows_of_split in splits.items():
             path = folder / task / f"{name}.parquet"
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                held.to_parquet(str(path))
+                rows_of_split.to_parquet(str(path))
             except OSError as error:
                 raise EtlchError(f"cannot write {path}: {error.strerror}", "Check the folder.") from error
             written.append(path)
@@ -55,7 +55,7 @@ def push(run: RunData, card: Path, name: str, *, public: bool = False) -> None:
             splits.push_to_hub(name, config_name=task, private=not public)
         mine, theirs = DatasetCard(card.read_text(encoding="utf-8")), DatasetCard.load(name)
         merged: dict[str, Json] = {**vars(theirs.data), **vars(mine.data)}
-        theirs.data = DatasetCardData(**{key: held for key, held in merged.items() if held is not None})
+        theirs.data = DatasetCardData(**{key: value for key, value in merged.items() if value is not None})
         theirs.text = mine.text
         # The card's own push asks huggingface.co to validate it, whatever hub is in use.
         HfApi().upload_file(
@@ -85,7 +85,7 @@ def data_sets(run: RunData) -> dict[str, Any]:
         # Named, because the empty `sizes` of test rows say nothing of their kind.
         kinds = Features(dict.fromkeys(COLUMNS, Value("string")) | {"sizes": ListOf(Value("int64"))})
         made[task] = DatasetDict(
-            {name: Dataset.from_list(held, features=kinds) for name, held in splits.items()}
+            {name: Dataset.from_list(rows_of_split, features=kinds) for name, rows_of_split in splits.items()}
         )
     return made
 
@@ -102,13 +102,13 @@ def rows(
         if record.task != task or record.article_id not in split_of:
             continue
         article = articles[record.article_id]
-        held = to_dict(record)
+        values = to_dict(record)
         yield (
             split_of[record.article_id],
             {
-                **{name: held[name] for name in _KEPT},
+                **{name: values[name] for name in _KEPT},
                 "schema": dumps(record.schema),
-                "facts": dumps(held["facts"]),
+                "facts": dumps(values["facts"]),
                 "topic": article.topic,
                 "domain": article.domain,
                 "source": article.source,

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from etlch.cli.data import main
 from etlch.core.run_folder import Run
-from etlch.quality.check import prove
-from etlch.quality.check_rows import Problem, Row, read_rows
+from etlch.quality.check import check_run
+from etlch.quality.check_rows import DataProblem, DataRow, read_rows
 from tests.small_run import article, write_run
 
 Rows = list[dict[str, Any]]
@@ -332,7 +332,7 @@ DAMAGES: dict[str, tuple[Callable[[Run], None], str, str]] = {
 
 
 def test_nothing_is_wrong_in_a_sound_run(run: Run) -> None:
-    proof = prove(run)
+    proof = check_run(run)
     assert proof.problems == ()
     # 3 tasks × (test 3 + train 4 + train 18 + val 2) rows, in 3 × 4 files
     assert (proof.files, proof.rows) == (12, 81)
@@ -344,15 +344,15 @@ def test_damage_is_seen(run: Run, kind: str) -> None:
     before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
     damage(run)
     assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} != before
-    found = [str(problem) for problem in prove(run).problems]
+    found = [str(problem) for problem in check_run(run).problems]
     assert any(text.startswith(where) and reason in text for text in found), "\n".join(found)
 
 
 def test_topics_kept_apart_are_proved_apart(tmp_path: Path) -> None:
     run = write_run(tmp_path / "good", split_by="topic")
-    assert prove(run).problems == ()
+    assert check_run(run).problems == ()
     replace_in("articles.jsonl", '"topic 3"', '"topic 0"', 4)(run)
-    reasons = [problem.reason for problem in prove(run).problems]
+    reasons = [problem.reason for problem in check_run(run).problems]
     assert "its topic 'topic 0' is in the test set too" in reasons
 
 
@@ -360,11 +360,11 @@ def test_the_array_may_be_written_in_any_way(tmp_path: Path) -> None:
     row = {"instruction": "i", "input": "a\nb", "output": "o"}
     path = tmp_path / "x.json"
     path.write_text(json.dumps([row, row], indent=1), encoding="utf-8")
-    assert list(read_rows(path, "x")) == [Row(2, "i", "a\nb", "o"), Row(7, "i", "a\nb", "o")]
+    assert list(read_rows(path, "x")) == [DataRow(2, "i", "a\nb", "o"), DataRow(7, "i", "a\nb", "o")]
     path.write_text("[]\n", encoding="utf-8")
     assert list(read_rows(path, "x")) == []
     path.write_text("[] x", encoding="utf-8")
-    assert list(read_rows(path, "x")) == [Problem("x", 1, "text after the end of the array")]
+    assert list(read_rows(path, "x")) == [DataProblem("x", 1, "text after the end of the array")]
 
 
 def test_the_command(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etlch.core.run_folder import Run
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 from tests.small_run import rows, write_run
 
 STEM = "good_ner_test_2shot"
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_sound_one(run: Run) -> None:
-    proof = prove(run)
+    proof = check_run(run)
     assert proof.problems == ()
     # 3 tasks × (test 3 + few-shot 3 + train 4 + train 18 + val 2) rows, in 3 × 5 files
     assert (proof.files, proof.rows) == (15, 90)
@@ -62,7 +62,7 @@ DAMAGES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]] = {
 def test_damage_is_seen(run: Run, kind: str) -> None:
     change, told = DAMAGES[kind]
     edit(run, change)
-    found = [str(problem) for problem in prove(run).problems]
+    found = [str(problem) for problem in check_run(run).problems]
     assert any(text.startswith(f"llamafactory/{STEM}.json:{told}") for text in found), "\n".join(found)
 
 
@@ -71,5 +71,5 @@ def test_its_entry_names_the_examples(run: Run) -> None:
     info = json.loads(path.read_text(encoding="ascii"))
     del info[STEM]["columns"]["history"]
     path.write_text(json.dumps(info, indent=2), encoding="ascii")
-    (problem,) = prove(run).problems
+    (problem,) = check_run(run).problems
     assert f"{STEM}: columns must be" in problem.reason

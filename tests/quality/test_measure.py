@@ -17,7 +17,7 @@ from etlch.core.records import Article, Fact, Record, Rejected
 from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
-from etlch.quality.measure import Share, agreement, attrition, measure, plain, spread
+from etlch.quality.measure import Proportion, agreement, attrition, five_numbers, measure, plain
 from etlch.quality.page import summary
 from etlch.tasks import find_task
 from tests.small_run import write_run
@@ -43,15 +43,15 @@ def test_a_sound_run_counted_by_hand(run: Run) -> None:
     assert found.articles == 23 and found.records == {"json": 23, "kge": 23, "ner": 23}
     assert (found.diversity.topics, len(found.diversity.domains)) == (23, 23)
     # json asks founder, year and rival, and no article names a rival
-    assert found.diversity.unanswered == Share(23, 69)
+    assert found.diversity.unanswered == Proportion(23, 69)
     assert found.diversity.keys == {"json": 2, "kge": 23, "ner": 3} and found.diversity.relations == 1
     assert found.diversity.types == {"Person": 23, "Organization": 23, "Date": 23}
     assert found.diversity.instructions == {"json": 1, "kge": 1, "ner": 1}
     # the ends are founder and firm, the values founder and year: all of them entities
-    assert found.agreement.ends == Share(46, 46) and found.agreement.values == Share(46, 46)
+    assert found.agreement.ends == Proportion(46, 46) and found.agreement.values == Proportion(46, 46)
     # three test articles; no topic, domain or fact of theirs is trained on
-    assert found.leakage.topics == found.leakage.domains == Share(0, 3)
-    assert found.leakage.seen == {"json": Share(0, 6), "kge": Share(0, 3), "ner": Share(0, 9)}
+    assert found.leakage.topics == found.leakage.domains == Proportion(0, 3)
+    assert found.leakage.seen == {"json": Proportion(0, 6), "kge": Proportion(0, 3), "ner": Proportion(0, 9)}
     assert 0 < found.leakage.nearest.high < 0.8
 
 
@@ -69,8 +69,8 @@ def test_agreement_across_tasks() -> None:
         record("c", "ner", ("Date", "1932")),
     ]
     found = agreement(records, {task: find_task(task) for task in ("json", "kge", "ner")})
-    assert (found.ends, found.ends_within) == (Share(1, 4), Share(2, 4))
-    assert (found.values, found.values_within) == (Share(1, 2), Share(1, 2))
+    assert (found.ends, found.ends_within) == (Proportion(1, 4), Proportion(2, 4))
+    assert (found.values, found.values_within) == (Proportion(1, 2), Proportion(1, 2))
     assert found.outliers == (("b", 0.0), ("a", 0.75))
 
 
@@ -88,8 +88,8 @@ def test_attrition_counts_lost_places_and_reasons() -> None:
 
 @pytest.mark.parametrize("values", [[1], [3, 1, 2], [0.5, 4, 4, 9, 1, 2]])
 def test_spread_is_numpy_s(values: list[float]) -> None:
-    assert spread(values) == pytest.approx(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
-    assert spread([]) == (0, 0, 0, 0, 0)
+    assert five_numbers(values) == pytest.approx(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+    assert five_numbers([]) == (0, 0, 0, 0, 0)
 
 
 def test_the_command_writes_numbers_page_and_card(run: Run, tmp_path: Path) -> None:
