@@ -25,11 +25,11 @@ from etlch.core.manifest import Manifest
 from etlch.core.records import LANGUAGES, TASKS
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
-from etlch.dataset.build_record import Outcome, Workshop
-from etlch.dataset.dedup import Copies
+from etlch.dataset.build_record import CandidateResult, RecordBuilder
+from etlch.dataset.dedup import Deduplicator
 from etlch.export.write import export
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 from etlch.teachers.offline.teacher import OfflineTeacher
 from etlch.text.locate import locate
 from tests.quality.planted import KINDS, known_truth, other_forms, planted
@@ -71,7 +71,7 @@ def check(language: str, records: int, length: int) -> None:
 def prove_one(folder: Path) -> None:
     before = peak_memory()
     start = time.process_time()
-    proof = prove(Run(folder))
+    proof = check_run(Run(folder))
     took = time.process_time() - start
     print(
         f"{proof.rows:>6,} rows, {len(proof.problems)} problems: {took:5.1f} s of one core, "
@@ -86,7 +86,7 @@ def peak_memory() -> float:
     return int(status.split("VmHWM:")[1].split(maxsplit=1)[0]) / 1024
 
 
-def write_run(run: Run, settings: Settings, outcomes: Sequence[Outcome]) -> None:
+def write_run(run: Run, settings: Settings, outcomes: Sequence[CandidateResult]) -> None:
     """Write a run of these articles."""
     settings = changed(settings, sizes=(len(outcomes) - TEST,))
     records = [record for outcome in outcomes for record in outcome.records]
@@ -100,10 +100,10 @@ def write_run(run: Run, settings: Settings, outcomes: Sequence[Outcome]) -> None
     print(f"{len(records):,} records of {mean:,.0f} characters:", end=" ", flush=True)
 
 
-def outcomes_of(settings: Settings, articles: int, length: int) -> Iterator[Outcome]:
+def outcomes_of(settings: Settings, articles: int, length: int) -> Iterator[CandidateResult]:
     prompts = chosen_prompts(settings.plan)
     teacher = OfflineTeacher(0, prompts, settings.plan.language, lengths=(length,))
-    workshop = Workshop(
+    builder = RecordBuilder(
         teacher,
         prompts,
         chosen_tasks(settings.plan),
@@ -112,10 +112,10 @@ def outcomes_of(settings: Settings, articles: int, length: int) -> Iterator[Outc
         lambda stage, event: None,
         judge,
     )
-    copies = Copies()
+    copies = Deduplicator()
     found = 0
     for candidate in planned(teacher):
-        outcome = asyncio.run(workshop.make(candidate))
+        outcome = asyncio.run(builder.build(candidate))
         if outcome.article and copies.add(outcome.article.id, outcome.article.text) is None:
             found += 1
             yield outcome

@@ -1,1 +1,1 @@
-"""Documents and candidates to records: chunking, grounding, near copies, splits."""
+"""Build records from articles: read and chunk documents, ground facts, find near copies, split."""

@@ -1,7 +1,8 @@
-"""One candidate walks in; an accepted article with its records walks out, or what was rejected and why.
+"""Build the article and the records of one candidate; return them, or what was rejected and why.
 
-Every answer is checked by code: bad content is asked for again with the reasons, at most
-`max_attempts` times, then rejected with its raw text. Transport trouble is not caught here.
+Every reply is checked by code. Bad content is requested again with the reasons, at most
+`max_attempts` times, then rejected with its raw text. Transport errors are not caught here: they
+say nothing about the content, and the run stops and resumes on them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ Result = TypeVar("Result")
 
 MOST_FIELDS = 20
 CHECKS = "1"
-"""Version of the checks below; verdicts of another version are not read. Raise it with a check."""
+"""Version of the checks below. Stored verdicts of another version are ignored; raise it when a check changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A place of the plan on its way to an article. Texts of the user's own bring their text along."""
+    """A position of the plan that may become an article.
+
+    Attributes:
+        id: of the article, if it is accepted.
+        topic: what it is about.
+        source: who writes it, or the user's file and characters.
+        text: the article where the user brings it; None where the teacher writes it.
+    """
 
     id: str
     topic: Topic
@@ -40,11 +48,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a candidate. `article` is None when something was rejected.
+class CandidateResult:
+    """The result of one candidate.
 
-    `grounded` and `stated` count the facts that stand in the article and all facts answered,
-    over the last answer of each task.
+    Attributes:
+        candidate: the input.
+        article: None if the article or any of its records was rejected.
+        records: one per task that passed.
+        rejected: what was rejected, with reasons, including facts dropped from an accepted record.
+        grounded: facts of the last replies that stand in the article, over all tasks.
+        stated: all facts of the last replies.
     """
 
     candidate: Candidate
@@ -56,8 +69,18 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What is needed to make records: the teacher, the prompts, the tasks, what is checked."""
+class RecordBuilder:
+    """Builds articles and records with a teacher and checks them.
+
+    Attributes:
+        teacher: writes articles, instructions and labels.
+        prompts: the user's templates or those shipped.
+        tasks: name → task; every accepted article has one record of each.
+        check: attempts, lengths, grounding policies.
+        ner_types: "fixed" or "open", as the setting.
+        note: called with (stage, event) for the progress line; event is asked, again, done or rejected.
+        judge: called with (candidate id, accepted, reasons) when a candidate is done.
+    """
 
     teacher: Teacher
     prompts: Prompts
@@ -65,38 +88,40 @@ class Workshop:
     check: CheckSettings
     ner_types: str
     note: Callable[[str, str], None]
-    """Called with (stage, event) as things happen, for the progress line; event: asked, again, done, rejected."""
     judge: Callable[[str, bool, tuple[str, ...]], None]
-    """Called with (candidate id, accepted, reasons) when a candidate is done."""
 
-    async def make(self, candidate: Candidate) -> Outcome:
-        """Return the outcome of one candidate: its article and one record per task, or what was rejected."""
-        outcome = await self._make(candidate)
+    async def build(self, candidate: Candidate) -> CandidateResult:
+        """Return the article of one candidate and one record per task, or what was rejected.
+
+        Raises:
+            EtlchError: the teacher cannot be reached, or the budget is spent.
+        """
+        result = await self._build(candidate)
         why = tuple(
-            f"{item.task or 'article'}: {reason}" for item in outcome.rejected for reason in item.reasons
+            f"{item.task or 'article'}: {reason}" for item in result.rejected for reason in item.reasons
         )
-        self.judge(candidate.id, outcome.article is not None, why)
-        return outcome
+        self.judge(candidate.id, result.article is not None, why)
+        return result
 
-    async def _make(self, candidate: Candidate) -> Outcome:
+    async def _build(self, candidate: Candidate) -> CandidateResult:
         try:
             text = await self._article(candidate)
         except BadContent as bad:
-            return Outcome(
+            return CandidateResult(
                 candidate, None, (), (Rejected(candidate.id, "", "article", bad.reasons, bad.text),)
             )
         topic = candidate.topic
         article = Article(candidate.id, topic.subject, topic.domain, topic.language, candidate.source, text)
-        made = await asyncio.gather(*(self._record(topic, article, task) for task in self.tasks.values()))
-        rejected = tuple(item for part in made for item in part.rejected)
-        records = tuple(part.record for part in made if part.record is not None)
-        return Outcome(
+        results = await asyncio.gather(*(self._record(topic, article, task) for task in self.tasks.values()))
+        rejected = tuple(item for part in results for item in part.rejected)
+        records = tuple(part.record for part in results if part.record is not None)
+        return CandidateResult(
             candidate,
             article if len(records) == len(self.tasks) else None,
             records,
             rejected,
-            sum(part.grounded for part in made),
-            sum(part.stated for part in made),
+            sum(part.grounded for part in results),
+            sum(part.stated for part in results),
         )
 
     async def _article(self, candidate: Candidate) -> str:
@@ -113,14 +138,14 @@ class Workshop:
             "articles", lambda ask: self.teacher.article(candidate.topic, ask), check, first
         )
 
-    async def _record(self, topic: Topic, article: Article, task: Task) -> _Made:
+    async def _record(self, topic: Topic, article: Article, task: Task) -> _TaskResult:
         stage = "instruction"
         try:
             brief = await self._brief(topic, article, task)
             stage = "label"
             return await self._label(topic, article, task, brief)
         except BadContent as bad:
-            return _Made(None, (Rejected(article.id, task.name, stage, bad.reasons, bad.text),))
+            return _TaskResult(None, (Rejected(article.id, task.name, stage, bad.reasons, bad.text),))
 
     async def _brief(self, topic: Topic, article: Article, task: Task) -> Brief:
         language = topic.language
@@ -145,9 +170,9 @@ class Workshop:
             f"{task.name} instructions", lambda ask: self.teacher.brief(topic, article.text, task, ask), check
         )
 
-    async def _label(self, topic: Topic, article: Article, task: Task, brief: Brief) -> _Made:
-        def check(answer: Json, last: bool) -> _Made:
-            return self._judge(article, task, brief, answer, last=last)
+    async def _label(self, topic: Topic, article: Article, task: Task, brief: Brief) -> _TaskResult:
+        def check(answer: Json, last: bool) -> _TaskResult:
+            return self._check_label(article, task, brief, answer, last=last)
 
         return await self._until_good(
             f"{task.name} labels",
@@ -155,28 +180,35 @@ class Workshop:
             check,
         )
 
-    def _judge(self, article: Article, task: Task, brief: Brief, answer: Json, *, last: bool) -> _Made:
-        """Return the record of an answer that passes every check.
+    def _check_label(
+        self, article: Article, task: Task, brief: Brief, answer: Json, *, last: bool
+    ) -> _TaskResult:
+        """Return the record of a reply that passes every check.
+
+        On the last attempt, and with `ungrounded: drop`, facts that are not in the article are dropped
+        as long as one fact remains: asking again did not help, and the rest is sound.
 
         Raises:
-            BadContent: it does not; the reasons name each fact.
+            BadContent: the reply does not pass; the reasons name each fact.
         """
         facts = _stripped(task.facts(answer))
         raw = json.dumps(answer, ensure_ascii=False)
         problems = task.problems(facts, article.language)
         grounded = ground(facts, task, article.text, self.check.policies)
-        lost = [_not_there(fact, task) for fact in grounded.ungrounded]
-        keep_rest = last and self.check.ungrounded == "drop"
+        lost = [_ungrounded_reason(fact, task) for fact in grounded.ungrounded]
+        drop_allowed = last and self.check.ungrounded == "drop"
         if not grounded.located:
             lost.append(
                 "no fact of the answer stands in the article" if facts else "the answer holds no facts"
             )
-            keep_rest = False
-        if problems or (lost and not keep_rest):
+            drop_allowed = False
+        if problems or (lost and not drop_allowed):
             raise BadContent((*problems, *lost), raw)
         record = _render(article, task, brief, grounded, raw)
         dropped = (Rejected(article.id, task.name, "grounding", tuple(lost), raw),) if lost else ()
-        return _Made(record, dropped, len(grounded.located), len(grounded.located) + len(grounded.ungrounded))
+        return _TaskResult(
+            record, dropped, len(grounded.located), len(grounded.located) + len(grounded.ungrounded)
+        )
 
     async def _until_good(
         self,
@@ -185,10 +217,10 @@ class Workshop:
         check: Callable[[Answer, bool], Result],
         first: int = 0,
     ) -> Result:
-        """Ask until an answer passes, telling the reasons each time.
+        """Request replies until one passes, each time with the reasons why the last one did not.
 
         Raises:
-            BadContent: the last answer was refused too.
+            BadContent: the last attempt failed too.
         """
         ask = Ask(first)
         for number in range(self.check.max_attempts):
@@ -208,7 +240,9 @@ class Workshop:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _TaskResult:
+    """A task's record, or None, with what was rejected and the counts of its facts."""
+
     record: Record | None
     rejected: tuple[Rejected, ...] = ()
     grounded: int = 0
@@ -257,13 +291,16 @@ def _stripped(facts: list[Fact]) -> list[Fact]:
     return [tuple(part.strip() for part in fact) for fact in facts]
 
 
-def _not_there(fact: Fact, task: Task) -> str:
+def _ungrounded_reason(fact: Fact, task: Task) -> str:
     values = ", ".join(f"{task.parts[place]} '{fact[place]}'" for place in task.grounded)
     return f"not word for word in the article: {values}"
 
 
 def _render(article: Article, task: Task, brief: Brief, grounded: Grounded, raw: str) -> Record:
-    """Write the label, read it back, and refuse it if it does not say the same."""
+    """Write the label, parse it, and reject it if the parsed facts differ from those written.
+
+    A label that its own parser reads differently would be scored against itself as an error.
+    """
     facts = [item.fact for item in grounded.located]
     label = task.render(facts, brief.keys, article.language)
     parsed = task.parse(label, article.language, True)

@@ -1,4 +1,4 @@
-"""A text walks in; spans of it that end where sentences end walk out.
+"""Read a text, return the spans of chunks that end at sentence ends.
 
 Sentence ends are those of Chinese (。！？… and the closing marks after them) and of English
 (a full stop before a space, but not after `Dr.`, `e.g.` or an initial), and the ends of paragraphs.

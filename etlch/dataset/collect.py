@@ -1,6 +1,6 @@
-"""Candidates in plan order walk in; exactly the articles needed walk out, in plan order.
+"""Read candidates in plan order, return exactly as many accepted articles as needed, in plan order.
 
-Candidates are worked on concurrently and accepted strictly in plan order, so neither order
+Candidates are processed concurrently and accepted strictly in plan order, so neither order
 nor content depends on the concurrency or on where an earlier run stopped.
 """
 
@@ -16,31 +16,36 @@ from typing import NamedTuple, Protocol
 from etlch.core.errors import EtlchError
 from etlch.core.records import Article, Record, Rejected
 from etlch.core.settings import PlanSettings
-from etlch.dataset.build_record import Candidate, Outcome, Workshop
-from etlch.dataset.dedup import Copies
+from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
+from etlch.dataset.dedup import Deduplicator
 
 HEADROOM = 20
 """Candidates allowed beyond `plan.candidates` times the articles needed, so that small runs can refill."""
 
 
 class Watcher(Protocol):
-    """Whoever shows progress. Called from the event loop; must return at once."""
+    """Shows progress. Called from the event loop, so its methods must not block."""
 
     def note(self, stage: str, event: str) -> None:
-        """Something was asked, asked again, done or rejected at a stage."""
+        """Report an event of a stage: asked, again, done or rejected."""
         ...
 
     def rejected(self, why: Mapping[str, int]) -> None:
-        """A candidate was rejected: its reasons, as `reasons` counts them."""
+        """Report why a candidate was rejected, as counted by `reasons`."""
         ...
 
     def settled(self, accepted: int, rejected: int) -> None:
-        """So many articles are accepted and rejected by now."""
+        """Report the number of articles accepted and rejected so far."""
         ...
 
 
-class Collected(NamedTuple):
-    """What a run keeps: in plan order, records of one article together."""
+class AcceptedData(NamedTuple):
+    """Accepted articles and their records in plan order, what was rejected, and counts of facts.
+
+    Attributes:
+        grounded: facts of accepted articles that stand in them.
+        stated: all facts that the teacher stated for them.
+    """
 
     articles: tuple[Article, ...]
     records: tuple[Record, ...]
@@ -50,36 +55,42 @@ class Collected(NamedTuple):
 
 
 @dataclass
-class _Line:
-    """The candidates between the plan and acceptance."""
+class _Queue:
+    """Candidates taken from the plan and not yet accepted or rejected.
 
-    workshop: Workshop
-    needed: int
-    waiting: deque[asyncio.Task[Outcome]] = field(default_factory=deque)
-    running: set[asyncio.Task[Outcome]] = field(default_factory=set)
-    hopeful: int = 0
+    Attributes:
+        waiting: all of them, in plan order.
+        running: those that are not done.
+        pending: those that may still be accepted, done or not.
+        launched: how many were taken from the plan so far.
+    """
+
+    builder: RecordBuilder
+    waiting: deque[asyncio.Task[CandidateResult]] = field(default_factory=deque)
+    running: set[asyncio.Task[CandidateResult]] = field(default_factory=set)
+    pending: int = 0
     launched: int = 0
 
     def launch(self, candidate: Candidate) -> None:
-        task = asyncio.create_task(self.workshop.make(candidate))
+        task = asyncio.create_task(self.builder.build(candidate))
         self.waiting.append(task)
         self.running.add(task)
-        self.hopeful += 1
+        self.pending += 1
         self.launched += 1
 
-    def launch_next(self, supply: Iterator[Candidate]) -> bool:
-        """Launch the next candidate; tell whether there was one."""
-        candidate = next(supply, None)
+    def launch_next(self, candidates: Iterator[Candidate]) -> bool:
+        """Launch the next candidate; return False if the plan has no more."""
+        candidate = next(candidates, None)
         if candidate is not None:
             self.launch(candidate)
         return candidate is not None
 
     async def step(self) -> None:
-        """Wait until something is done. Raises what ended a candidate, e.g. transport trouble."""
+        """Wait until at least one candidate is done; raises its exception, such as a transport error."""
         done, self.running = await asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             if task.result().article is None:
-                self.hopeful -= 1
+                self.pending -= 1
 
     async def stop(self) -> None:
         for task in self.running:
@@ -88,75 +99,87 @@ class _Line:
 
 
 async def collect(
-    workshop: Workshop,
+    builder: RecordBuilder,
     plan: PlanSettings,
     concurrency: int,
     candidates: Iterable[Candidate],
     needed: int,
     watcher: Watcher,
-    copies: Copies | None = None,
-) -> Collected:
+    deduplicator: Deduplicator | None = None,
+) -> AcceptedData:
     """Return exactly `needed` accepted articles with their records, and all that was rejected before them.
 
-    No more candidates are in work than can still be needed, so nothing is paid for in vain
-    while nothing is rejected. `copies` holds what was accepted before, if anything.
+    No more candidates are launched than can still be needed, so no reply is paid for and thrown away
+    while nothing is rejected.
+
+    Args:
+        builder: builds the article and records of a candidate.
+        plan: its setting `candidates` bounds how many are tried.
+        concurrency: candidates processed at a time.
+        candidates: in plan order.
+        needed: articles to accept.
+        watcher: shows progress.
+        deduplicator: holds the articles accepted before, if any; accepted ones are added.
 
     Raises:
-        EtlchError: the candidates ran out, or too many were refused; says why, by reason.
+        EtlchError: the candidates ran out, or too many were rejected; says why, by reason.
     """
     most = int(needed * plan.candidates) + HEADROOM
-    supply = iter(candidates)
-    line = _Line(workshop, needed)
-    accepted: list[Outcome] = []
+    remaining = iter(candidates)
+    queue = _Queue(builder)
+    accepted: list[CandidateResult] = []
     rejected: list[Rejected] = []
-    copies = Copies() if copies is None else copies
-    dry = False
+    deduplicator = Deduplicator() if deduplicator is None else deduplicator
+    exhausted = False
     try:
         while len(accepted) < needed:
             while (
-                not dry and line.hopeful < needed and len(line.running) < concurrency and line.launched < most
+                not exhausted
+                and queue.pending < needed
+                and len(queue.running) < concurrency
+                and queue.launched < most
             ):
-                dry = not line.launch_next(supply)
-            if not line.waiting:
-                raise _exhausted(len(accepted), needed, line.launched, dry, rejected)
-            if not line.waiting[0].done():
-                await line.step()
-            while line.waiting and line.waiting[0] not in line.running and len(accepted) < needed:
-                outcome = line.waiting.popleft().result()
-                rejected.extend(outcome.rejected)
-                if outcome.article is None:
-                    watcher.rejected(reasons(outcome.rejected))
-                if outcome.article is not None:
-                    twin = _near_copy(outcome.article, copies)
-                    if twin is None:
-                        accepted.append(outcome)
+                exhausted = not queue.launch_next(remaining)
+            if not queue.waiting:
+                raise _exhausted(len(accepted), needed, queue.launched, exhausted, rejected)
+            if not queue.waiting[0].done():
+                await queue.step()
+            while queue.waiting and queue.waiting[0] not in queue.running and len(accepted) < needed:
+                result = queue.waiting.popleft().result()
+                rejected.extend(result.rejected)
+                if result.article is None:
+                    watcher.rejected(reasons(result.rejected))
+                if result.article is not None:
+                    duplicate = _reject_near_copy(result.article, deduplicator)
+                    if duplicate is None:
+                        accepted.append(result)
                     else:
-                        line.hopeful -= 1
-                        watcher.rejected(reasons([twin]))
-                        workshop.judge(twin.article_id, False, twin.reasons)
-                        rejected.append(twin)
-                watcher.settled(len(accepted), line.launched - line.hopeful)
+                        queue.pending -= 1
+                        watcher.rejected(reasons([duplicate]))
+                        builder.judge(duplicate.article_id, False, duplicate.reasons)
+                        rejected.append(duplicate)
+                watcher.settled(len(accepted), queue.launched - queue.pending)
     finally:
-        await line.stop()
-    return Collected(
-        tuple(outcome.article for outcome in accepted if outcome.article is not None),
-        tuple(record for outcome in accepted for record in outcome.records),
+        await queue.stop()
+    return AcceptedData(
+        tuple(result.article for result in accepted if result.article is not None),
+        tuple(record for result in accepted for record in result.records),
         tuple(rejected),
-        sum(outcome.grounded for outcome in accepted),
-        sum(outcome.stated for outcome in accepted),
+        sum(result.grounded for result in accepted),
+        sum(result.stated for result in accepted),
     )
 
 
-def _near_copy(article: Article, copies: Copies) -> Rejected | None:
-    """Remember an article, or reject it if it nearly copies an earlier one."""
-    twin = copies.add(article.id, article.text)
-    return (
-        None if twin is None else Rejected(article.id, "", "copies", (f"near copy of {twin}",), article.text)
-    )
+def _reject_near_copy(article: Article, deduplicator: Deduplicator) -> Rejected | None:
+    """Remember an article and return None, or return its rejection if it is a near copy of an earlier one."""
+    earlier = deduplicator.add(article.id, article.text)
+    if earlier is None:
+        return None
+    return Rejected(article.id, "", "copies", (f"near copy of {earlier}",), article.text)
 
 
 def reasons(rejected: Iterable[Rejected]) -> Counter[str]:
-    """Count what was rejected by stage and kind of reason; what is quoted in a reason is left out."""
+    """Count rejections by task, stage and kind of reason; values quoted in a reason are left out, so that they group."""
     return Counter(
         f"{item.task + ' ' if item.task else ''}{item.stage}: {re.sub(r'[0-9]+', 'N', reason.split(':')[0].split(chr(39))[0]).strip()}"
         for item in rejected
@@ -165,11 +188,11 @@ def reasons(rejected: Iterable[Rejected]) -> Counter[str]:
 
 
 class Exhausted(EtlchError):
-    """Too few candidates passed.
+    """Too few candidates were accepted.
 
     Args:
         what, hint, code: as EtlchError.
-        rejected: all of it, to be kept on file.
+        rejected: everything rejected, to be written to rejected.jsonl.
     """
 
     def __init__(self, what: str, hint: str, *, code: int, rejected: tuple[Rejected, ...]) -> None:
@@ -177,12 +200,14 @@ class Exhausted(EtlchError):
         self.rejected = rejected
 
 
-def _exhausted(accepted: int, needed: int, tried: int, dry: bool, rejected: list[Rejected]) -> Exhausted:
+def _exhausted(
+    accepted: int, needed: int, tried: int, exhausted: bool, rejected: list[Rejected]
+) -> Exhausted:
     why = (
         "; ".join(f"{count} × {reason}" for reason, count in reasons(rejected).most_common(5))
         or "nothing was rejected"
     )
-    if dry:
+    if exhausted:
         return Exhausted(
             f"only {accepted} of {needed} articles could be accepted: the texts are used up ({why})",
             f"Bring more texts, or ask for less: test plus the largest size may be {accepted} at most.",
@@ -197,20 +222,20 @@ def _exhausted(accepted: int, needed: int, tried: int, dry: bool, rejected: list
     )
 
 
-EVERY = 5
-"""Every fifth group is the test set's, the first included."""
+TEST_GROUP_EVERY = 5
+"""Every fifth group, the first included, belongs to the test set."""
 
-PATIENCE = 10_000
-"""Candidates of the other side in a row before the plan is held to have no group for this one."""
+MAX_SKIPPED = 10_000
+"""Candidates of the other groups in a row after which the plan is taken to have no group for this split."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Further:
-    """A watcher that counts on from what came before."""
+class _OffsetWatcher:
+    """A watcher whose counts start at those of an earlier collection."""
 
     watcher: Watcher
     accepted: int
-    lost: int
+    earlier_rejected: int
 
     def note(self, stage: str, event: str) -> None:
         self.watcher.note(stage, event)
@@ -219,69 +244,83 @@ class _Further:
         self.watcher.rejected(why)
 
     def settled(self, accepted: int, rejected: int) -> None:
-        self.watcher.settled(self.accepted + accepted, self.lost + rejected)
+        self.watcher.settled(self.accepted + accepted, self.earlier_rejected + rejected)
 
 
-async def collect_sides(
-    workshop: Workshop,
+async def collect_with_holdout(
+    builder: RecordBuilder,
     plan: PlanSettings,
     concurrency: int,
-    supply: Callable[[], Iterator[Candidate]],
+    all_candidates: Callable[[], Iterator[Candidate]],
     watcher: Watcher,
-) -> Collected:
-    """Return the test set's articles and then those of the largest size, as `collect` does.
+) -> AcceptedData:
+    """Return the articles of the test set and then those of the largest size, without a shared group.
+
+    With `split_by: article` there are no groups, and this is one `collect`.
 
     Args:
-        workshop: makes records.
-        plan: how many, and what is kept apart (`split_by`).
-        concurrency: candidates in work at a time.
-        supply: starts the plan from its beginning.
+        builder: builds the article and records of a candidate.
+        plan: how many, and the group that test and training may not share (`split_by`).
+        concurrency: candidates processed at a time.
+        all_candidates: returns the candidates from the beginning of the plan.
         watcher: shows progress.
 
     Raises:
-        EtlchError: as `collect` says, or there is no group for one of the sides.
+        EtlchError: as `collect` says, or one of the splits gets no group.
     """
     test, size = plan.test, max(plan.sizes)
     if plan.split_by == "article" or not test:
-        return await collect(workshop, plan, concurrency, supply(), test + size, watcher)
-    copies = Copies()
-    tested = await collect(
-        workshop, plan, concurrency, side(supply(), plan.split_by, test=True), test, watcher, copies
+        return await collect(builder, plan, concurrency, all_candidates(), test + size, watcher)
+    deduplicator = Deduplicator()
+    test_data = await collect(
+        builder,
+        plan,
+        concurrency,
+        holdout_by_group(all_candidates(), plan.split_by, test=True),
+        test,
+        watcher,
+        deduplicator,
     )
-    further = _Further(watcher, len(tested.articles), len(tested.rejected))
-    trained = await collect(
-        workshop, plan, concurrency, side(supply(), plan.split_by, test=False), size, further, copies
+    further = _OffsetWatcher(watcher, len(test_data.articles), len(test_data.rejected))
+    train_data = await collect(
+        builder,
+        plan,
+        concurrency,
+        holdout_by_group(all_candidates(), plan.split_by, test=False),
+        size,
+        further,
+        deduplicator,
     )
-    return Collected(
-        tested.articles + trained.articles,
-        tested.records + trained.records,
-        tested.rejected + trained.rejected,
-        tested.grounded + trained.grounded,
-        tested.stated + trained.stated,
+    return AcceptedData(
+        test_data.articles + train_data.articles,
+        test_data.records + train_data.records,
+        test_data.rejected + train_data.rejected,
+        test_data.grounded + train_data.grounded,
+        test_data.stated + train_data.stated,
     )
 
 
-def side(candidates: Iterator[Candidate], by: str, *, test: bool) -> Iterator[Candidate]:
-    """Yield the candidates whose topic or domain is on one side, in plan order.
+def holdout_by_group(candidates: Iterator[Candidate], by: str, *, test: bool) -> Iterator[Candidate]:
+    """Yield the candidates of the test groups, or those of all other groups, in plan order.
 
     Args:
         candidates: the plan from its beginning.
-        by: "topic" or "domain".
-        test: which side.
+        by: the group, "topic" or "domain".
+        test: whether the test groups are wanted.
 
     Raises:
-        EtlchError: no candidate of this side came for PATIENCE places.
+        EtlchError: MAX_SKIPPED candidates in a row belong to the other groups.
     """
     groups: dict[str, int] = {}
-    waited = 0
+    skipped = 0
     for candidate in candidates:
         name = candidate.topic.domain if by == "domain" else candidate.topic.subject
-        if (groups.setdefault(name, len(groups)) % EVERY == 0) == test:
-            waited = 0
+        if (groups.setdefault(name, len(groups)) % TEST_GROUP_EVERY == 0) == test:
+            skipped = 0
             yield candidate
         else:
-            waited += 1
-        if waited == PATIENCE:
+            skipped += 1
+        if skipped == MAX_SKIPPED:
             raise EtlchError(
                 f"split_by: {by}: the plan has only {len(groups)} of them, none for the "
                 f"{'test set' if test else 'training data'}",

@@ -1,8 +1,8 @@
-"""Near copies: articles walk in one by one; each is told the earlier article that it nearly copies.
+"""Find near copies: for each article, return the earlier article whose text is nearly the same.
 
 Two texts are near copies when the Jaccard similarity of their sets of 5-character shingles,
-after normalising, is at least 0.8. Characters suit Chinese, which has no spaces between words.
-MinHash with locality-sensitive hashing names the candidates; the exact similarity decides.
+after normalising, is at least 0.8. Shingles are of characters because Chinese has no spaces between words.
+MinHash with locality-sensitive hashing (Broder 1997; datasketch) proposes pairs; the exact similarity decides.
 """
 
 from __future__ import annotations
@@ -53,14 +53,18 @@ def similarity(left: str, right: str) -> float:
     return _jaccard(shingles(left), shingles(right))
 
 
-class Copies:
-    """The articles seen so far. Holds about 4 bytes per character of each, not their texts."""
+class Deduplicator:
+    """The articles accepted so far, as shingles: about 4 bytes per character, not their texts.
+
+    Args:
+        threshold: least Jaccard similarity of near copies, from 0 to 1.
+    """
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
         self._threshold = threshold
         self._seen: dict[str, tuple[int, Hashes]] = {}
 
-    # datasketch imports scipy; a run's first requests leave before that.
+    # Importing datasketch takes as long as scipy's import; a run sends its first requests before that.
     @cached_property
     def _empty(self) -> Any:
         from datasketch import MinHash
@@ -74,38 +78,38 @@ class Copies:
         return MinHashLSH(num_perm=_PERMUTATIONS, params=_BANDS)
 
     def add(self, article_id: str, text: str) -> str | None:
-        """Return the id of the earliest article that this one nearly copies; else remember it.
+        """Return the id of the earliest article that this is a near copy of; None if there is none, and remember it.
 
-        A near copy is not remembered: what later articles are compared with are those accepted.
+        A near copy is not remembered: later articles are compared with accepted ones only.
         """
-        held = shingles(text)
-        sketch = self._sketch(held)
-        earlier = self._nearest(held, sketch)
+        hashes = shingles(text)
+        sketch = self._sketch(hashes)
+        earlier = self._first_duplicate(hashes, sketch)
         if earlier is None:
             self._index.insert(article_id, sketch)
-            self._seen[article_id] = (len(self._seen), held)
+            self._seen[article_id] = (len(self._seen), hashes)
         return earlier
 
     def find(self, text: str) -> str | None:
-        """Return the id of the earliest article that this text nearly copies, remembering nothing."""
-        held = shingles(text)
-        return self._nearest(held, self._sketch(held))
+        """Return the id of the earliest article that this text is a near copy of, or None; remember nothing."""
+        hashes = shingles(text)
+        return self._first_duplicate(hashes, self._sketch(hashes))
 
-    def signature(self, held: Hashes) -> Hashes:
+    def signature(self, hashes: Hashes) -> Hashes:
         """Return the MinHash values of a set of shingles, shape (permutations,)."""
-        values: Hashes = self._sketch(held).hashvalues
+        values: Hashes = self._sketch(hashes).hashvalues
         return values
 
-    def _nearest(self, held: Hashes, sketch: Any) -> str | None:
+    def _first_duplicate(self, hashes: Hashes, sketch: Any) -> str | None:
         candidates: list[str] = self._index.query(sketch)
         for name in sorted(candidates, key=lambda name: self._seen[name][0]):
-            if _jaccard(held, self._seen[name][1]) >= self._threshold:
+            if _jaccard(hashes, self._seen[name][1]) >= self._threshold:
                 return name
         return None
 
-    def _sketch(self, held: Hashes) -> Any:
+    def _sketch(self, hashes: Hashes) -> Any:
         sketch = self._empty.copy()
-        sketch.update_batch(held.tolist())
+        sketch.update_batch(hashes.tolist())
         return sketch
 
 
@@ -124,26 +128,33 @@ class Nearest(NamedTuple):
 
 
 def nearest(texts: Sequence[str], others: Sequence[str]) -> list[Nearest]:
-    """Return for each text the most similar of the others; a text is not compared with itself if both are one list.
+    """Return for each text the most similar of the others.
 
-    Sketches choose the five likeliest, the exact similarity of these decides; so the answer is
-    exact wherever it is well above what the rest have.
+    MinHash signatures choose the five likeliest, and the exact similarity decides between them. So the
+    result is exact where the nearest text is clearly nearer than the rest, and approximate elsewhere.
+
+    Args:
+        texts: n texts.
+        others: what they are compared with. If it is the same list, no text is compared with itself.
+
+    Returns:
+        n places with similarities; empty if there is nothing to compare with.
     """
     import numpy as np
 
     if not others or (others is texts and len(texts) < 2):
         return []
-    sketcher = Copies()
-    held = [shingles(text) for text in others]
-    table = np.stack([sketcher.signature(item) for item in held])
+    sketcher = Deduplicator()
+    hashes = [shingles(text) for text in others]
+    table = np.stack([sketcher.signature(item) for item in hashes])
     found = []
     for place, text in enumerate(texts):
-        own = held[place] if others is texts else shingles(text)
+        own = hashes[place] if others is texts else shingles(text)
         agreement = (table == sketcher.signature(own)).sum(axis=1)
         if others is texts:
             agreement[place] = -1
         likely = np.argsort(-agreement, kind="stable")[:_LIKELY]
         chosen = [int(at) for at in likely if agreement[at] >= 0]
-        best = max(chosen, key=lambda at: (_jaccard(own, held[at]), -at))
-        found.append(Nearest(best, _jaccard(own, held[best])))
+        best = max(chosen, key=lambda at: (_jaccard(own, hashes[at]), -at))
+        found.append(Nearest(best, _jaccard(own, hashes[best])))
     return found

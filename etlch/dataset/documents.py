@@ -1,4 +1,4 @@
-"""A path or a data set's name walks in; candidates with the user's own texts walk out.
+"""Read the user's own texts from a path or a data set, return them as candidates.
 
 Read are .txt, .md, .jsonl, .csv, .tsv and .parquet files, folders of them, folders that
 `datasets` saved, and names that `datasets.load_dataset` knows. Long texts are cut at sentence
@@ -33,15 +33,15 @@ _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """One text before it is cut.
+class SourceDocument:
+    """One text before it is cut into chunks.
 
     Attributes:
         source: file or data set, with the row where there are rows.
-        text: all of it.
-        start: where the article begins in `text`, past any front matter.
-        title: what it is about; the file's name where nothing says.
-        domain: its category, or the folder it stands in.
+        text: the whole text.
+        start: character at which the article begins in `text`, after any front matter.
+        title: from the row, front matter or first heading; else the file's name.
+        domain: the row's or front matter's category; else the name of the folder.
     """
 
     source: str
@@ -54,14 +54,14 @@ class Document:
 def candidates(plan: PlanSettings) -> Iterator[Candidate]:
     """Yield the user's texts as candidates, the documents in an order drawn with the seed.
 
-    The chunks of one document follow each other, so that at most one document can stand on
-    both sides of the test set's end; `split_by: topic` keeps even that one apart.
+    The chunks of one document follow each other, so that at most one document can be in both
+    test and training; `split_by: topic` excludes even that one.
 
     Raises:
-        EtlchError: nothing there, nothing readable, or no text column; names what there is.
+        EtlchError: the path does not exist, no file can be read, or there is no text column; names what there is.
     """
     documents = read_documents(str(plan.articles), plan.text_column)
-    order = sorted(documents, key=lambda held: digest(f"{plan.seed}|{held.source}"))
+    order = sorted(documents, key=lambda document: digest(f"{plan.seed}|{document.source}"))
     position = 0
     for document in order:
         for start, end in chunk(document.text[document.start :], plan.chunk):
@@ -77,24 +77,24 @@ def candidates(plan: PlanSettings) -> Iterator[Candidate]:
 
 
 def mean_bytes(plan: PlanSettings, needed: int) -> int:
-    """Return how many UTF-8 bytes a text has on average, of as many as are needed.
+    """Return the mean length in UTF-8 bytes of the first `needed` texts, rounded down.
 
     Raises:
         EtlchError: there are fewer than needed, or as candidates says.
     """
-    held = [len((candidate.text or "").encode()) for candidate in islice(candidates(plan), needed)]
-    if len(held) < needed:
+    lengths = [len((candidate.text or "").encode()) for candidate in islice(candidates(plan), needed)]
+    if len(lengths) < needed:
         cut = f", cut at {plan.chunk:,} characters" if plan.chunk else ""
         raise EtlchError(
-            f"{plan.articles} holds {len(held):,} texts{cut}, and test {plan.test} + size "
+            f"{plan.articles} holds {len(lengths):,} texts{cut}, and test {plan.test} + size "
             f"{max(plan.sizes)} need {needed:,}",
             "Ask for less with --test and --sizes, or bring more texts.",
         )
-    return sum(held) // needed
+    return sum(lengths) // needed
 
 
-def read_documents(place: str, text_column: str | None = None) -> list[Document]:
-    """Return every text at a path or in a data set, in the order of files and rows.
+def read_documents(place: str, text_column: str | None = None) -> list[SourceDocument]:
+    """Return every text that is not blank at a path or in a data set, in the order of files and rows.
 
     Raises:
         EtlchError: as candidates says.
@@ -123,7 +123,7 @@ def read_documents(place: str, text_column: str | None = None) -> list[Document]
     return found
 
 
-def _read_file(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+def _read_file(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise EtlchError(
@@ -133,33 +133,35 @@ def _read_file(path: Path, name: str, text_column: str | None) -> Iterator[Docum
     return reader(path, name, text_column)
 
 
-def _read_plain(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
-    yield Document(name, read_text(path), 0, path.stem, _folder(name))
+def _read_plain(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
+    yield SourceDocument(name, read_text(path), 0, path.stem, _folder(name))
 
 
-def _read_markdown(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+def _read_markdown(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     """Read Markdown without its front matter, whose title and category are kept as topic and domain."""
     import yaml
 
     text = read_text(path)
     matter = _FRONT_MATTER.match(text)
-    told: Json = {}
+    front: Json = {}
     if matter:
         try:
-            told = yaml.safe_load(matter.group(1))
+            front = yaml.safe_load(matter.group(1))
         except yaml.YAMLError:
-            told = {}  # it is dropped either way; only a title is lost
-    told = told if isinstance(told, dict) else {}
+            front = {}  # the front matter is left out either way; only its title is lost
+    front = front if isinstance(front, dict) else {}
     heading = _HEADING.search(text, matter.end() if matter else 0)
-    title = _first(told, _TITLES) or (heading.group(1) if heading else path.stem)
-    yield Document(name, text, matter.end() if matter else 0, title, _first(told, _DOMAINS) or _folder(name))
+    title = _first(front, _TITLES) or (heading.group(1) if heading else path.stem)
+    yield SourceDocument(
+        name, text, matter.end() if matter else 0, title, _first(front, _DOMAINS) or _folder(name)
+    )
 
 
-def _read_jsonl(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+def _read_jsonl(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     return _read_rows((line.value for line in read_lines(path)), name, text_column)
 
 
-def _read_csv(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+def _read_csv(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     mark = "\t" if path.suffix.lower() == ".tsv" else ","
     csv.field_size_limit(2**31 - 1)
     return _read_rows(
@@ -167,7 +169,7 @@ def _read_csv(path: Path, name: str, text_column: str | None) -> Iterator[Docume
     )
 
 
-def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[Document]:
+def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     import pandas as pd
 
     try:
@@ -177,7 +179,7 @@ def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[Do
     return _read_rows(rows, name, text_column)
 
 
-_READERS: dict[str, Callable[[Path, str, str | None], Iterator[Document]]] = {
+_READERS: dict[str, Callable[[Path, str, str | None], Iterator[SourceDocument]]] = {
     ".txt": _read_plain,
     ".md": _read_markdown,
     ".markdown": _read_markdown,
@@ -188,7 +190,9 @@ _READERS: dict[str, Callable[[Path, str, str | None], Iterator[Document]]] = {
 }
 
 
-def _read_rows(rows: Iterable[Mapping[str, Json]], name: str, text_column: str | None) -> Iterator[Document]:
+def _read_rows(
+    rows: Iterable[Mapping[str, Json]], name: str, text_column: str | None
+) -> Iterator[SourceDocument]:
     for number, row in enumerate(rows, start=1):
         column = text_column or next((column for column in COLUMNS if column in row), None)
         if column is None or column not in row:
@@ -199,30 +203,32 @@ def _read_rows(rows: Iterable[Mapping[str, Json]], name: str, text_column: str |
         text = row[column]
         if isinstance(text, str):
             title = _first(row, _TITLES) or f"{name} {number}"
-            yield Document(f"{name}#row{number}", text, 0, title, _first(row, _DOMAINS) or _folder(name))
+            yield SourceDocument(
+                f"{name}#row{number}", text, 0, title, _first(row, _DOMAINS) or _folder(name)
+            )
 
 
 def _saved(path: Path) -> Iterable[Mapping[str, Json]]:
     from datasets import load_from_disk
 
-    held: Iterable[Mapping[str, Json]] = load_from_disk(str(path))
-    return held
+    rows: Iterable[Mapping[str, Json]] = load_from_disk(str(path))
+    return rows
 
 
 def _named(place: str) -> Iterable[Mapping[str, Json]]:
-    """Return the rows of a data set: NAME or NAME:CONFIGURATION, its training split."""
+    """Return the rows of the training split of a data set, given as NAME or NAME:CONFIGURATION."""
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
     name, _, configuration = place.partition(":")
     try:
-        held: Iterable[Mapping[str, Json]] = load_dataset(name, configuration or None, split="train")
+        rows: Iterable[Mapping[str, Json]] = load_dataset(name, configuration or None, split="train")
     except (DatasetsError, OSError, ValueError) as error:
         raise EtlchError(
             f"--articles {place}: neither a file, a folder nor a data set that loads ({error})",
             "Check the path, or the data set's name and the network.",
         ) from error
-    return held
+    return rows
 
 
 def _first(row: Mapping[str, Json], names: Iterable[str]) -> str:

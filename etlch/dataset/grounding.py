@@ -1,10 +1,10 @@
-"""The facts of one record and its article walk in; grounded facts with their spans walk out.
+"""Read the facts of one record and its article, return the located facts with spans and the ungrounded ones.
 
-Each part that must stand in the article is looked for there, under the policy of its field:
+Each part that must stand in the article is searched there, under the policy of its field:
 
 - verbatim (the default): found in any form, it is written in the article's own characters, on one line;
 - normalised: found in any form, it is written in plain digits or as an ISO 8601 date;
-- derived: it is kept as it is and not looked for;
+- derived: it is kept as it is and not searched;
 - one of a list: it must be one of the listed values, and is written as the list writes it.
 """
 
@@ -27,7 +27,7 @@ _VERBATIM: Mapping[str, Policy] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """What became of a record's facts.
+    """The facts of a record, divided.
 
     Attributes:
         located: the facts that stand in the article, by first position, without repeats.
@@ -44,7 +44,7 @@ def ground(
     """Locate the facts of one record in its article.
 
     Args:
-        facts: as the teacher stated them.
+        facts: as the teacher or annotator stated them.
         task: says which parts of a fact must stand in the article.
         article: the article's text.
         policies: field, entity type, relation or part name ("object") → policy.
@@ -98,5 +98,5 @@ def _apply(policy: Policy, value: str, article: str) -> tuple[str, Span | None] 
 
 
 def _position(located: Located) -> tuple[int, ...]:
-    """Return where a fact begins, then where its other parts do; what has no place comes last."""
+    """Return the starts of a fact's spans in ascending order, for sorting; facts without spans come last."""
     return tuple(sorted(span[0] for span in located.spans if span is not None)) or (2**62,)

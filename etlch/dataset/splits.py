@@ -1,4 +1,4 @@
-"""Accepted article ids in plan order walk in; the test set and nested training sets walk out.
+"""Read accepted article ids in plan order, return the test set and nested training and validation sets.
 
 The first articles are the test set. The following ones fill the sizes in order, so a larger
 size contains every smaller one, and every tenth of them is validation in every size.
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from etlch.core.errors import EtlchError
 
 FOLD = 10
-"""Every tenth article of a size is validation; a size below this has none."""
+"""Every tenth article of a size is validation; a smaller size has no validation set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Article ids by use; the same for all tasks.
+    """Article ids by split; the same for all tasks.
 
     Attributes:
-        test: the test set.
-        train: size → the articles to train on.
-        val: size → the articles to validate on, possibly none.
+        test: ids of the test set.
+        train: size → ids of the training set.
+        val: size → ids of the validation set, empty for sizes under 10.
     """
 
     test: tuple[str, ...]
@@ -30,7 +30,7 @@ class Splits:
     val: dict[int, tuple[str, ...]]
 
     def examples(self, shots: int) -> tuple[str, ...]:
-        """Return the articles of few-shot examples: the first to train on in the smallest size, so in all.
+        """Return the ids of the few-shot examples: the first training articles of the smallest size, so of every size.
 
         Raises:
             EtlchError: there are fewer.
@@ -45,7 +45,7 @@ class Splits:
 
 
 def few_shot(shots: int) -> str:
-    """Return the name of the split that is the test set with solved examples before each question."""
+    """Return the name of the few-shot test split, whose rows have `shots` solved examples before the question."""
     return f"test_{shots}shot"
 
 

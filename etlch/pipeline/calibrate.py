@@ -18,13 +18,13 @@ from etlch.core.errors import EtlchError
 from etlch.core.records import TASKS, Fact, Json, Topic
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
-from etlch.dataset.build_record import Candidate, Outcome, Workshop
+from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.grounding import Policy, ground
 from etlch.metrics.facts import FactPair, Row, comparable, strict
 from etlch.metrics.registry import f1, precision, recall
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks
-from etlch.quality.measure import Share
+from etlch.quality.measure import Proportion
 from etlch.stats.analysis import Estimate, analyse, measured
 from etlch.stats.intervals import Interval, wilson
 from etlch.tasks import Task
@@ -36,7 +36,7 @@ from etlch.teachers.offline.teacher import OfflineTeacher
 class Rate:
     """A share with its 95 % interval (Wilson)."""
 
-    share: Share
+    share: Proportion
     interval: Interval
 
 
@@ -120,7 +120,7 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
         if settings.teacher.name != "offline":
             say(f"{articles} articles of known truth, {articles * len(tasks)} labels of {teacher.name}")
         examinee = _Examinee(teacher.name, known, teacher)
-        shop = Workshop(
+        builder = RecordBuilder(
             examinee,
             prompts,
             tasks,
@@ -133,7 +133,7 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
             Candidate(f"k{topic.position:05d}", topic, "known", known.draw(topic).text)
             for topic in islice(known.topics(), articles)
         ]
-        outcomes = await asyncio.gather(*(shop.make(candidate) for candidate in candidates))
+        outcomes = await asyncio.gather(*(builder.build(candidate) for candidate in candidates))
         results = [
             await _results(task, outcomes, examinee, check.policies, plan.seed) for task in tasks.values()
         ]
@@ -143,7 +143,7 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
 
 async def _results(
     task: Task,
-    outcomes: list[Outcome],
+    outcomes: list[CandidateResult],
     examinee: _Examinee,
     policies: Mapping[str, Policy],
     seed: int,
@@ -169,7 +169,7 @@ async def _results(
 
 
 async def _truth(
-    task: Task, outcome: Outcome, known: OfflineTeacher, policies: Mapping[str, Policy]
+    task: Task, outcome: CandidateResult, known: OfflineTeacher, policies: Mapping[str, Policy]
 ) -> list[Fact]:
     """Return the true facts for the keys of this record, grounded as the record's are."""
     topic, text = outcome.candidate.topic, outcome.candidate.text or ""
@@ -196,7 +196,7 @@ def _loose(facts: Iterable[Fact], task: Task) -> Iterator[Fact]:
 
 
 def _rate(hits: int, total: int) -> Rate:
-    return Rate(Share(hits, total), wilson(hits, total))
+    return Rate(Proportion(hits, total), wilson(hits, total))
 
 
 def in_words(found: Calibration) -> str:

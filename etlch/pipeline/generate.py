@@ -17,8 +17,8 @@ from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset import documents
-from etlch.dataset.build_record import Workshop
-from etlch.dataset.collect import Collected, Exhausted, Watcher, collect_sides, reasons
+from etlch.dataset.build_record import RecordBuilder
+from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
 from etlch.export.write import doubts, export
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import (
@@ -34,14 +34,14 @@ from etlch.pipeline.setup import (
 )
 
 
-def write(run: Run, collected: Collected) -> None:
+def write(run: Run, collected: AcceptedData) -> None:
     """Write articles.jsonl, records.jsonl and rejected.jsonl."""
     write_nouns(run.articles, collected.articles)
     write_nouns(run.records, collected.records)
     write_nouns(run.rejected, collected.rejected)
 
 
-def counts(collected: Collected) -> dict[str, Json]:
+def counts(collected: AcceptedData) -> dict[str, Json]:
     """Return the counts that run.yaml keeps."""
     return {
         "articles": len(collected.articles),
@@ -68,7 +68,7 @@ def start(run: Run, before: Manifest | None, settings: Settings, prompts: Prompt
 
 
 def finish(
-    run: Run, settings: Settings, prompts: Prompts, collected: Collected, cost: dict[str, Json]
+    run: Run, settings: Settings, prompts: Prompts, collected: AcceptedData, cost: dict[str, Json]
 ) -> Manifest:
     """Write run.yaml with its counts, last of all files, and return what it says."""
     done = Manifest(settings, used_prompts(prompts, settings), counts(collected), cost)
@@ -168,10 +168,12 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
             say(line)
         start(run, before, settings, prompts)
         watcher = show(needed, bill.in_words)
-        workshop = Workshop(teacher, prompts, tasks, settings.check, plan.ner_types, watcher.note, bill.judge)
+        builder = RecordBuilder(
+            teacher, prompts, tasks, settings.check, plan.ner_types, watcher.note, bill.judge
+        )
         try:
-            collected = await collect_sides(
-                workshop,
+            collected = await collect_with_holdout(
+                builder,
                 plan,
                 settings.teacher.concurrency,
                 lambda: documents.candidates(plan) if plan.articles else planned(teacher),

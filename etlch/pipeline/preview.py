@@ -14,7 +14,7 @@ from typing import cast
 
 from etlch.core.errors import EtlchError
 from etlch.core.settings import CheckSettings, PlanSettings, Settings
-from etlch.dataset.build_record import Candidate, Outcome, Workshop
+from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.documents import candidates
 from etlch.llm.client import Engine
 from etlch.llm.store import Reply, Request
@@ -65,24 +65,24 @@ async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Sent
     once = dataclasses.replace(settings.check, max_attempts=1, min_chars=0)
     # A notebook is all of an engine that a teacher uses.
     teacher = ModelTeacher(settings.teacher, settings.plan, prompts, cast(Engine, notebook))
-    workshop = _workshop(settings.plan, once, teacher)
+    builder = _builder(settings.plan, once, teacher)
     candidate = _take(candidates(settings.plan) if settings.plan.articles else planned(teacher), place)
-    await workshop.make(candidate)
+    await builder.build(candidate)
     return candidate, notebook.sent
 
 
-async def written(settings: Settings, place: int) -> Outcome:
+async def written(settings: Settings, place: int) -> CandidateResult:
     """Return what the offline teacher writes at one place of its plan.
 
     Raises:
         EtlchError: no such domain or genre, or phrase data that are wrong.
     """
     teacher = offline_teacher(settings.plan, chosen_prompts(settings.plan))
-    return await _workshop(settings.plan, settings.check, teacher).make(_take(planned(teacher), place))
+    return await _builder(settings.plan, settings.check, teacher).build(_take(planned(teacher), place))
 
 
-def _workshop(plan: PlanSettings, check: CheckSettings, teacher: Teacher) -> Workshop:
-    return Workshop(
+def _builder(plan: PlanSettings, check: CheckSettings, teacher: Teacher) -> RecordBuilder:
+    return RecordBuilder(
         teacher,
         chosen_prompts(plan),
         chosen_tasks(plan),

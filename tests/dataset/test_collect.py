@@ -13,8 +13,8 @@ from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
-from etlch.dataset.build_record import Workshop
-from etlch.dataset.collect import Collected, collect
+from etlch.dataset.build_record import RecordBuilder
+from etlch.dataset.collect import AcceptedData, collect
 from etlch.pipeline.setup import chosen_tasks, planned
 from etlch.tasks import Task
 from etlch.teachers.base import Ask, Brief, Teacher
@@ -62,10 +62,10 @@ class Quiet:
     def settled(self, accepted: int, rejected: int) -> None: ...
 
 
-def run(teacher: Teacher, needed: int, concurrency: int, **more: Json) -> Collected:
+def run(teacher: Teacher, needed: int, concurrency: int, **more: Json) -> AcceptedData:
     settings = make_settings(teacher="offline", language="en", concurrency=concurrency, **more)
     watcher = Quiet()
-    workshop = Workshop(
+    builder = RecordBuilder(
         teacher,
         Prompts(),
         chosen_tasks(settings.plan),
@@ -74,7 +74,7 @@ def run(teacher: Teacher, needed: int, concurrency: int, **more: Json) -> Collec
         watcher.note,
         lambda *verdict: None,
     )
-    work = collect(workshop, settings.plan, concurrency, planned(teacher), needed, watcher)
+    work = collect(builder, settings.plan, concurrency, planned(teacher), needed, watcher)
     return asyncio.run(work)
 
 

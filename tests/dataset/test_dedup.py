@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from etlch.dataset.dedup import Copies, shingles, similarity
+from etlch.dataset.dedup import Deduplicator, shingles, similarity
 
 
 def by_definition(left: str, right: str) -> float:
@@ -47,7 +47,7 @@ def test_similarity_is_the_definition(alphabet: str, edits: int) -> None:
 
 
 def test_every_near_copy_is_found_and_nothing_else() -> None:
-    copies = Copies()
+    copies = Deduplicator()
     sources = [text(seed, 600, HAN) for seed in range(60)]
     assert [copies.add(str(seed), source) for seed, source in enumerate(sources)] == [None] * 60
     near: list[int] = []
@@ -62,7 +62,7 @@ def test_every_near_copy_is_found_and_nothing_else() -> None:
 
 
 def test_the_earliest_copy_is_named_and_copies_are_not_remembered() -> None:
-    copies = Copies()
+    copies = Deduplicator()
     source = text(1, 500, HAN)
     assert copies.add("first", source) is None
     assert copies.add("second", source + "完") == "first"

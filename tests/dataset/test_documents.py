@@ -21,7 +21,7 @@ from etlch.core.run_folder import Run
 from etlch.dataset.build_record import Candidate
 from etlch.dataset.chunking import chunk, sentence_ends
 from etlch.dataset.documents import candidates, mean_bytes, read_documents
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 from tests.fake_server import serve
 
 POSTS = Path(__file__).parent / "articles"
@@ -172,7 +172,7 @@ def test_real_posts_become_proved_training_data(tmp_path: Path, monkeypatch: pyt
             ],
         )
     assert ended.exit_code == 0, ended.output
-    assert prove(run).problems == ()
+    assert check_run(run).problems == ()
     articles = read_nouns(run.articles, Article)
     assert len(articles) == 13
     for article in articles:

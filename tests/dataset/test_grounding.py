@@ -16,7 +16,7 @@ from etlch.core.files import read_nouns
 from etlch.core.records import Located, Record
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 from etlch.tasks import find_task
 
 ARTICLE = "The Harbour Bridge opened on 19 March 1932. John Bradfield led 1,400 workers; the bridge is open."
@@ -126,7 +126,7 @@ def test_policies_hold_from_grounding_to_the_proof_of_the_files(tmp_path: Path) 
     ]
     ended = CliRunner().invoke(main, ["generate", "--teacher", "offline", *options, "--out", str(run.folder)])
     assert ended.exit_code == 0, ended.output
-    assert prove(run).problems == ()
+    assert check_run(run).problems == ()
     labels = [json.loads(record.output) for record in read_nouns(run.records, Record)]
     dates = [date for label in labels for date in label.get("Date", ())]
     assert len(dates) > 5 and all(re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?|--\d\d-\d\d", date) for date in dates)

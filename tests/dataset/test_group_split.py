@@ -14,11 +14,11 @@ from etlch.core.files import read_nouns
 from etlch.core.records import Article, Topic
 from etlch.core.run_folder import Run
 from etlch.dataset.build_record import Candidate
-from etlch.dataset.collect import PATIENCE, side
-from etlch.quality.check import prove
+from etlch.dataset.collect import MAX_SKIPPED, holdout_by_group
+from etlch.quality.check import check_run
 
 
-def plan(domains: int, places: int = 3 * PATIENCE) -> list[Candidate]:
+def plan(domains: int, places: int = 3 * MAX_SKIPPED) -> list[Candidate]:
     return [
         Candidate(str(at), Topic(at, f"domain {at % domains}", f"topic {at}", "en"), "x")
         for at in range(places)
@@ -27,18 +27,20 @@ def plan(domains: int, places: int = 3 * PATIENCE) -> list[Candidate]:
 
 def test_every_fifth_group_is_the_test_set_s() -> None:
     held = plan(12, 48)
-    test = [item.topic.position for item in side(iter(held), "domain", test=True)]
-    train = [item.topic.position for item in side(iter(held), "domain", test=False)]
+    test = [item.topic.position for item in holdout_by_group(iter(held), "domain", test=True)]
+    train = [item.topic.position for item in holdout_by_group(iter(held), "domain", test=False)]
     # domains 0, 5 and 10 of 12, in plan order
     assert test == [at for at in range(48) if at % 12 in (0, 5, 10)]
     assert sorted(test + train) == list(range(48))
-    assert [item.topic.position for item in side(iter(held), "topic", test=True)] == list(range(0, 48, 5))
+    assert [item.topic.position for item in holdout_by_group(iter(held), "topic", test=True)] == list(
+        range(0, 48, 5)
+    )
 
 
 def test_one_domain_cannot_be_kept_apart() -> None:
-    assert len(list(islice(side(iter(plan(1)), "domain", test=True), 5))) == 5
+    assert len(list(islice(holdout_by_group(iter(plan(1)), "domain", test=True), 5))) == 5
     with pytest.raises(EtlchError, match="none for the training data"):
-        next(side(iter(plan(1)), "domain", test=False))
+        next(holdout_by_group(iter(plan(1)), "domain", test=False))
 
 
 @pytest.mark.slow
@@ -56,5 +58,5 @@ def test_a_run_whose_domains_are_kept_apart_and_grown(tmp_path: Path) -> None:
         articles = read_nouns(run.articles, Article)
         held.append([article.id for article in articles])
         assert {one.domain for one in articles[:6]}.isdisjoint(one.domain for one in articles[6:])
-        assert prove(run).problems == ()
+        assert check_run(run).problems == ()
     assert held[1][:16] == held[0], "growing reorders nothing"

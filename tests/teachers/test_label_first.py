@@ -14,7 +14,7 @@ from etlch.core.files import read_nouns
 from etlch.core.prompts import Prompts
 from etlch.core.records import LANGUAGES, Record, Rejected
 from etlch.core.run_folder import Run
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 from etlch.tasks import find_task
 from etlch.teachers.label_first import article_problems, values
 from etlch.teachers.offline.teacher import OfflineTeacher
@@ -56,7 +56,7 @@ def test_labels_are_the_drawn_facts(language: str, tmp_path: Path, monkeypatch: 
         assert all(seen.body.get("response_format") is None for seen in server.seen), (
             "only articles are asked"
         )
-    assert prove(run).problems == ()
+    assert check_run(run).problems == ()
     teacher = OfflineTeacher(0, Prompts(), language)
     documents = {
         f"a{topic.position:05d}": teacher.draw(topic)
