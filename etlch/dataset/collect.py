@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -133,12 +133,9 @@ async def collect(
     exhausted = False
     try:
         while len(accepted) < needed:
-            while (
-                not exhausted
-                and queue.pending < needed
-                and len(queue.running) < concurrency
-                and queue.launched < most
-            ):
+            room = min(concurrency - len(queue.running), needed - queue.pending, most - queue.launched)
+            while room > 0 and not exhausted:
+                room -= 1
                 exhausted = not queue.launch_next(remaining)
             if not queue.waiting:
                 raise _exhausted(len(accepted), needed, queue.launched, exhausted, rejected)
@@ -146,21 +143,23 @@ async def collect(
                 await queue.step()
             while queue.waiting and queue.waiting[0] not in queue.running and len(accepted) < needed:
                 result = queue.waiting.popleft().result()
-                rejected.extend(result.rejected)
-                if result.article is None:
-                    watcher.rejected(reasons(result.rejected))
-                if result.article is not None:
-                    duplicate = _reject_near_copy(result.article, deduplicator)
-                    if duplicate is None:
-                        accepted.append(result)
-                    else:
-                        queue.pending -= 1
-                        watcher.rejected(reasons([duplicate]))
-                        builder.judge(duplicate.article_id, False, duplicate.reasons)
-                        rejected.append(duplicate)
+                duplicate = _reject_near_copy(result.article, deduplicator)
+                lost = result.rejected if duplicate is None else (duplicate,)
+                rejected.extend(result.rejected if duplicate is None else (*result.rejected, duplicate))
+                if duplicate is not None:
+                    queue.pending -= 1
+                    builder.judge(duplicate.article_id, False, duplicate.reasons)
+                if result.article is None or duplicate is not None:
+                    watcher.rejected(reasons(lost))
+                else:
+                    accepted.append(result)
                 watcher.settled(len(accepted), queue.launched - queue.pending)
     finally:
         await queue.stop()
+    return _gathered(accepted, rejected)
+
+
+def _gathered(accepted: Sequence[CandidateResult], rejected: Sequence[Rejected]) -> AcceptedData:
     return AcceptedData(
         tuple(result.article for result in accepted if result.article is not None),
         tuple(record for result in accepted for record in result.records),
@@ -170,10 +169,9 @@ async def collect(
     )
 
 
-def _reject_near_copy(article: Article, deduplicator: Deduplicator) -> Rejected | None:
+def _reject_near_copy(article: Article | None, deduplicator: Deduplicator) -> Rejected | None:
     """Remember an article and return None, or return its rejection if it is a near copy of an earlier one."""
-    earlier = deduplicator.add(article.id, article.text)
-    if earlier is None:
+    if article is None or (earlier := deduplicator.add(article.id, article.text)) is None:
         return None
     return Rejected(article.id, "", "copies", (f"near copy of {earlier}",), article.text)
 
