@@ -142,7 +142,8 @@ class CheckSettings:
         max_attempts: how often one thing is asked for until its content is right.
         min_chars: refuse shorter articles; 0 refuses none.
         max_chars: refuse longer articles; 0 refuses none.
-        ungrounded: what happens to a fact that does not stand in its article once all attempts are spent.
+        ungrounded: what happens to a fact that does not stand in its article once all attempts are spent;
+            `keep` is for imported labels of people.
         policies: how a field, entity type, relation or part (subject, object) must stand in its article:
             verbatim (the default), normalised, derived, or a list of the allowed values.
     """
@@ -150,7 +151,7 @@ class CheckSettings:
     max_attempts: Annotated[int, Field(gt=0)] = 3
     min_chars: Annotated[int, Field(ge=0)] = 0
     max_chars: Annotated[int, Field(ge=0)] = 0
-    ungrounded: Literal["drop", "reject"] = "drop"
+    ungrounded: Literal["drop", "reject", "keep"] = "drop"
     policies: Annotated[dict[str, str | list[str]], Field(examples=[{"date": "normalised"}])] = field(
         default_factory=dict
     )

@@ -133,6 +133,11 @@ def money_in_words(cost: dict[str, Json]) -> str:
 
 def refuse_impossible(settings: Settings) -> None:
     """Stop before anything is written on what no teacher can do."""
+    if settings.check.ungrounded == "keep":
+        raise EtlchError(
+            "ungrounded: keep is for labels that people made; a teacher's must stand in their article",
+            "Write ungrounded: drop or ungrounded: reject.",
+        )
     if settings.plan.articles and settings.teacher.name == "offline":
         raise EtlchError(
             "the offline teacher cannot label foreign text",

@@ -15,6 +15,8 @@ from etlch.quality.page import summary
 from etlch.tasks import all_tasks
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+HUMAN = "human"
+"""The teacher's name in runs of imported labels."""
 PAPER = "https://arxiv.org/abs/2509.08381"
 
 
@@ -65,7 +67,7 @@ def metadata(manifest: Manifest, quality: Quality) -> dict[str, Json]:
         "task_categories": sorted({tasks[name].hub_category for name in settings.plan.tasks}),
         "tags": [
             "information-extraction",
-            "synthetic",
+            "human-labelled" if settings.teacher.name == HUMAN else "synthetic",
             "etlch",
             settings.plan.language,
             *settings.plan.tasks,
@@ -75,6 +77,15 @@ def metadata(manifest: Manifest, quality: Quality) -> dict[str, Json]:
 
 def _origin(manifest: Manifest) -> str:
     settings = manifest.settings
+    if settings.teacher.name == HUMAN:
+        return "\n".join(
+            [
+                "## Where it comes from",
+                "",
+                f"- texts and labels: made by people, imported from {settings.plan.articles}",
+                f"- labels that do not stand in their text: {settings.check.ungrounded}; each is listed in rejected.jsonl",
+            ]
+        )
     texts = (
         "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
         if settings.plan.articles
@@ -102,6 +113,8 @@ def _endpoint(url: str | None) -> str:
 
 
 def _teacher(manifest: Manifest) -> str:
+    if manifest.settings.teacher.name == HUMAN:
+        return "none: the labels were made by people and imported"
     if manifest.settings.teacher.name == "offline":
         return "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
     return f"`{manifest.settings.teacher.name}`, temperature {manifest.settings.teacher.temperature or 'as the endpoint sets it'}"
@@ -145,7 +158,11 @@ def _cost(manifest: Manifest) -> str:
 def _licence(manifest: Manifest) -> str:
     settings = manifest.settings
     lines = ["## Licences and terms", ""]
-    if settings.teacher.name == "offline":
+    if settings.teacher.name == HUMAN:
+        lines.append(
+            "- Texts and labels are other people's work: their licence applies to this data and is yours to check."
+        )
+    elif settings.teacher.name == "offline":
         lines.append(
             "- Articles and labels are made from etlch's phrase data (Apache-2.0); no model's terms apply."
         )
@@ -154,7 +171,7 @@ def _licence(manifest: Manifest) -> str:
             f"- Articles and labels are answers of `{settings.teacher.name}`: its provider's terms of use apply, such as "
             "OpenAI's on models that compete with theirs. Read them before you publish data or models."
         )
-    if settings.plan.articles:
+    if settings.plan.articles and settings.teacher.name != HUMAN:
         lines.append("- The articles are other people's texts: their licence applies to them here too.")
     lines += [
         "- A model trained on this data also carries its base model's licence. The Llama 3 licences demand that the "

@@ -1,0 +1,1 @@
+"""Labelled data that people made, in the formats of annotation tools and corpora."""

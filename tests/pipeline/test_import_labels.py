@@ -1,0 +1,140 @@
+"""Labels of people become a run like any other: checked, split, exported, with their spans."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from etlch.cli.data import main
+from etlch.core.records import Record
+from etlch.core.run_data import read_run
+from etlch.core.run_folder import Run
+from etlch.quality.check import prove
+
+NAMES = [f"Person{number:02d} Smith" for number in range(40)]
+
+
+def corpus(folder: Path, split: str, count: int, first: int = 0) -> Path:
+    rows = []
+    for number in range(first, first + count):
+        text = f"{NAMES[number]} moved to City{number} in the year {1900 + number}."
+        start = text.index("City")
+        label = [[0, len(NAMES[number]), "Person"], [start, start + len(f"City{number}"), "Place"]]
+        rows.append(json.dumps({"id": f"{split}-{number}", "text": text, "label": label}))
+    path = folder / f"{split}.jsonl"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def run_cli(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["import", *words])
+    return done.exit_code, done.output
+
+
+def settings(folder: Path) -> str:
+    path = folder / "s.yaml"
+    path.write_text("preset: smoke\nbase_model: some/model\ntemplate: smollm2\n", encoding="utf-8")
+    return str(path)
+
+
+def test_official_splits_stay_and_validation_comes_from_the_validation_file(tmp_path: Path) -> None:
+    corpus(tmp_path, "train", 20)
+    corpus(tmp_path, "dev", 5, first=20)
+    corpus(tmp_path, "test", 8, first=25)
+    out = tmp_path / "run"
+    code, told = run_cli(
+        str(tmp_path),
+        "--task",
+        "ner",
+        "--language",
+        "en",
+        "--out",
+        str(out),
+        "--sizes",
+        "10,20",
+        "--settings",
+        settings(tmp_path),
+    )
+    assert code == 0, told
+    data = read_run(out)
+    sources = [article.topic for article in data.articles]
+    assert {name.split("-")[0] for name in sources[:8]} == {"test"}
+    assert [name.split("-")[0] for name in sources[8:18]] == ["train"] * 9 + ["dev"]
+    assert {article.source for article in data.articles} == {"human"}
+    record: Record = data.records[0]
+    assert all(record.input[slice(*span)] == item.fact[1] for item in record.facts if (span := item.spans[1]))
+    assert not prove(Run(out)).problems
+
+
+def test_without_splits_a_fifth_of_the_documents_is_the_test_set(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "mine", 40)
+    out = tmp_path / "run"
+    code, told = run_cli(
+        str(path), "--task", "ner", "--language", "en", "--out", str(out), "--settings", settings(tmp_path)
+    )
+    assert code == 0, told
+    plan = read_run(out).manifest.settings.plan
+    assert (plan.test, plan.sizes) == (8, (32,))
+
+
+def test_labels_that_are_not_in_the_text_are_dropped_and_listed(tmp_path: Path) -> None:
+    rows = [
+        {
+            "input": f"{NAMES[n]} left.",
+            "output": json.dumps({"Person": [NAMES[n]], "Place": ["Mars"] if n == 3 else []}),
+        }
+        for n in range(12)
+    ]
+    path = tmp_path / "alpaca.json"
+    path.write_text(json.dumps([{"instruction": "Extract.", **row} for row in rows]), encoding="utf-8")
+    out = tmp_path / "run"
+    code, told = run_cli(
+        str(path), "--task", "ner", "--language", "en", "--out", str(out), "--settings", settings(tmp_path)
+    )
+    assert code == 0
+    assert "12 of 13 facts stand in their text" in told
+    (lost,) = read_run(out).rejected
+    assert lost.reasons == ("not in the text: Place – Mars",)
+    assert {record.instruction for record in read_run(out).records} == {"Extract."}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.jsonl", "--task", "ner"], "does not exist"),
+        (["{path}", "--task", "ner", "--sizes", "300"], "too few for a size of 300"),
+        (["{path}", "--task", "ner", "--column", "txt=body"], "Did you mean 'text'?"),
+        (["{path}", "--task", "nre"], "nre"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_in_one_message(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    path = corpus(tmp_path, "mine", 10)
+    told = [word.replace("{path}", str(path)) for word in words]
+    code, output = run_cli(
+        *told, "--language", "en", "--out", str(tmp_path / "run"), "--settings", settings(tmp_path)
+    )
+    assert code == 2 and message in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "mine", 20)
+    words = (
+        str(path),
+        "--task",
+        "ner",
+        "--language",
+        "en",
+        "--out",
+        str(tmp_path / "run"),
+        "--settings",
+        settings(tmp_path),
+    )
+    assert run_cli(*words)[0] == 0
+    code, output = run_cli(*words)
+    assert code == 2 and "does not overwrite" in output
