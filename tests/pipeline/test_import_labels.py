@@ -12,7 +12,7 @@ from etlch.cli.data import main
 from etlch.core.records import Record
 from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
-from etlch.quality.check import prove
+from etlch.quality.check import check_run
 
 NAMES = [f"Person{number:02d} Smith" for number in range(40)]
 
@@ -66,7 +66,7 @@ def test_official_splits_stay_and_validation_comes_from_the_validation_file(tmp_
     assert {article.source for article in data.articles} == {"human"}
     record: Record = data.records[0]
     assert all(record.input[slice(*span)] == item.fact[1] for item in record.facts if (span := item.spans[1]))
-    assert not prove(Run(out)).problems
+    assert not check_run(Run(out)).problems
 
 
 def test_without_splits_a_fifth_of_the_documents_is_the_test_set(tmp_path: Path) -> None:
