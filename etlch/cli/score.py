@@ -117,7 +117,7 @@ def score(
         _show(found.summary, settings.metrics, as_json)
         if found.out is not None and found.kept:
             _report(found.summary, found.out, settings)
-        failures = check(gates, found.summary, found.out, settings)
+        failures = check(gates, found.summary, found.out, settings, _say)
     for failure in failures:
         click.echo(f"Failed: {failure}", err=True)
     if failures:

@@ -259,6 +259,8 @@ class ScoreSettings:
         test: "paired", or the paper's: "fisher" (one-sided, unpaired) and "ztest" (unpaired).
         resamples: of bootstrap and sign flips; by default 10,000, and 1,000 above 20,000 articles.
         seed: of the resampling.
+        seed_sd: standard deviation of a score between trainings of one recipe, for --max-drop; by default as
+            measured between the seeds of both scorings, else 0.03. 0 where the weights are the same.
         type_support: types with fewer gold facts get counts, but no precision, recall and F1.
         workers: processes; 0 takes one a core.
     """
@@ -304,6 +306,7 @@ class ScoreSettings:
     test: Literal["paired", "fisher", "ztest"] = "paired"
     resamples: Annotated[int | None, Field(examples=[1000])] = None
     seed: int = 0
+    seed_sd: Annotated[float | None, Field(ge=0, examples=[0.02])] = None
     type_support: int = 5
     workers: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import known_metrics
-from etlch.scoring.regression import Earlier, drops, read_earlier
+from etlch.scoring.regression import Earlier, find_regressions, read_earlier
 from etlch.scoring.summary import Score, Summary, System
 from etlch.tasks import Task
 
@@ -64,8 +64,14 @@ def gated(systems: Sequence[System]) -> tuple[System, ...]:
     return tuned if tuned or any(system.role for system in systems) else tuple(systems)
 
 
-def check(gates: Gates, summary: Summary, out: Path | None, settings: ScoreSettings) -> list[str]:
-    """Return what failed.
+def check(
+    gates: Gates,
+    summary: Summary,
+    out: Path | None,
+    settings: ScoreSettings,
+    progress: Callable[[str], None] = lambda message: None,
+) -> list[str]:
+    """Return what failed; `progress` is told what --max-drop takes for training luck.
 
     Raises:
         EtlchError: a gate's metric was not computed, so that nobody knows whether it holds.
@@ -92,7 +98,11 @@ def check(gates: Gates, summary: Summary, out: Path | None, settings: ScoreSetti
     if gates.earlier is not None:
         if out is None:
             raise EtlchError("--against needs the new scores on disk", "Name a folder for them with --out.")
-        failures += drops(gates.earlier, read_earlier(out), gated(summary.systems), gates.max_drop, settings)
+        found = find_regressions(
+            gates.earlier, read_earlier(out), gated(summary.systems), gates.max_drop, settings
+        )
+        progress(found.note)
+        failures += found.failures
     return failures
 
 

@@ -8,14 +8,15 @@ RATE = 0.05
 """A failure of this share of all articles must not go unseen in a claim."""
 
 ALPHA = 0.05
-"""The chance with which it may."""
+"""The level of all tests and intervals."""
 
-ENOUGH = ceil(log(ALPHA) / log(1 - RATE))
-"""Articles below which no score is called significantly better: 59.
+ENOUGH = ceil(log(ALPHA / 2) / log(1 - RATE))
+"""Articles below which no score is called significantly better: 72.
 
 A model that fails on RATE of all articles, and fails badly (a repetition loop, a hundred spurious facts),
 shows no failure on n articles with the chance (1 − RATE)^n. No test can know of what is not in its data;
-59 is the first n at which that chance is at most ALPHA.
+72 is the first n at which that chance is at most ALPHA / 2, the error that a two-sided test has on the side
+of the better model.
 """
 
 BOUNDED = frozenset({"mcnemar-mid-p", "sign-flip-mid-p", "fisher-greater", "two-proportion-z"})

@@ -92,30 +92,26 @@ def compare_recipes(
     )
 
 
-def drop_error(parts: Floats, seed_variance: float, seed_freedom: float) -> tuple[float, float]:
-    """Return (standard error, degrees of freedom) of a difference between two scorings.
+def mean_difference(
+    first: Sequence[Measured], second: Sequence[Measured], seed_variance: float, seed_freedom: float
+) -> tuple[float, float, float] | None:
+    """Compare the means of two groups of trainings, with a variance between trainings known from elsewhere.
 
     Args:
-        parts: (articles,), each article's deviation from the difference; they add up to 0.
+        first: trainings, on the same records as those of `second`.
+        second: the others.
         seed_variance: what training again adds to the variance of the difference; 0 for the same weights.
-        seed_freedom: how well that is known, infinite for a number that was given.
-    """
-    return _error([(spread_of(parts) ** 2, len(parts) - 1), (seed_variance, seed_freedom)])
-
-
-def pooled_variance(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Return the variance of a score between trainings of one recipe, pooled over recipes.
-
-    Args:
-        groups: the scores of each recipe's trainings; those with one say nothing.
+        seed_freedom: degrees of freedom that it is known with, infinite for a number that was given.
 
     Returns:
-        (variance, degrees of freedom), (0, 0) where no recipe was trained twice.
+        (first minus second, standard error, degrees of freedom); None where a score is undefined.
     """
-    several = [group for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in several)
-    squares = sum(float(np.var(group)) * len(group) for group in several)
-    return (squares / freedom, freedom) if freedom else (0.0, 0)
+    scores = [float(_scores(side).mean()) for side in (first, second)]
+    if not np.isfinite(scores).all():
+        return None
+    moved = _mean_deviations(first) - _mean_deviations(second)
+    error, freedom = _error([(spread_of(moved) ** 2, len(moved) - 1), (seed_variance, seed_freedom)])
+    return scores[0] - scores[1], error, freedom
 
 
 def _mean_deviations(runs: Sequence[Measured]) -> Floats:

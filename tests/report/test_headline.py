@@ -80,9 +80,9 @@ def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
 
 
 def test_few_articles_are_never_significant_and_it_says_what_they_cannot_show() -> None:
-    """0.95^59 is the first power of 0.95 below 0.05; the rule of three gives 3/20 = 15 % for 20 articles."""
+    """0.95^72 is the first power of 0.95 below 0.025; the rule of three gives 3/20 = 15 % for 20 articles."""
     summary = duel(0.3, 0.0001)
-    for articles, kind in ((58, NOT_SIGNIFICANT), (59, BETTER)):
+    for articles, kind in ((71, NOT_SIGNIFICANT), (72, BETTER)):
         few = dataclasses.replace(summary.comparisons[0], clusters=articles)
         assert headline(dataclasses.replace(summary, comparisons=(few,)))[0].kind == kind
     few = dataclasses.replace(summary.comparisons[0], clusters=20)
