@@ -164,12 +164,7 @@ class CheckSettings:
         Raises:
             EtlchError: names it, and the nearest one.
         """
-        for name, policy in self.policies.items():
-            if isinstance(policy, str) and policy not in POLICIES:
-                raise EtlchError(
-                    f"policies: {name}: there is no policy '{policy}'.{nearest(policy, POLICIES)}",
-                    f"Use {', '.join(POLICIES)}, or a list of the allowed values.",
-                )
+        _known_policies(self.policies)
 
 
 @dataclass(frozen=True)
@@ -248,6 +243,10 @@ class ScoreSettings:
         task_file: a Python file that defines a task of the user's own. It is executed.
         label_map: a type's name in the files → the name it is compared under.
         end_markers: removed from the end of labels and predictions before they are read.
+        compare: how the values of a field, type, relation or part are compared, where not exactly: normalised,
+            number, number±0.5, number±1%, date, or fuzzy≥0.9 (docs/metrics.md).
+        policies: which values need not stand in the article (derived, or a list of the allowed ones), as for
+            `etlch-data`; a run folder's own are taken unless others are named.
         empty_values: values that say that there is none; a fact with one of them is left out on both sides.
         columns: what a file calls its columns: predict, label, prompt, id, input, article_id, task, model →
             a column's name, or a dotted path into one (`response.body.choices.0.message.content`).
@@ -274,6 +273,12 @@ class ScoreSettings:
     language: Annotated[Literal["zh-TW", "zh-CN", "en"] | None, Field(examples=["en"])] = None
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
     label_map: Annotated[dict[str, str], Field(examples=[{"PER": "Person"}])] = field(default_factory=dict)
+    compare: Annotated[dict[str, str], Field(examples=[{"amount": "number±1%"}])] = field(
+        default_factory=dict
+    )
+    policies: Annotated[dict[str, str | list[str]], Field(examples=[{"year": "derived"}])] = field(
+        default_factory=dict
+    )
     end_markers: tuple[str, ...] = (
         "END",
         "</s>",
@@ -312,7 +317,24 @@ class ScoreSettings:
 
     __pydantic_config__ = FORBID
 
+    def __post_init__(self) -> None:
+        """Refuse a policy that does not exist.
+
+        Raises:
+            EtlchError: names it, and the nearest one.
+        """
+        _known_policies(self.policies)
+
 
 def _once(name: str, values: tuple[object, ...]) -> None:
     if len(set(values)) != len(values):
         raise EtlchError(f"{name}: {', '.join(map(str, values))} names one twice", "Name each once.")
+
+
+def _known_policies(policies: dict[str, str | list[str]]) -> None:
+    for name, policy in policies.items():
+        if isinstance(policy, str) and policy not in POLICIES:
+            raise EtlchError(
+                f"policies: {name}: there is no policy '{policy}'.{nearest(policy, POLICIES)}",
+                f"Use {', '.join(POLICIES)}, or a list of the allowed values.",
+            )

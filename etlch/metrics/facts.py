@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from etlch.core.records import Fact
 from etlch.text.normalize import fact_form
@@ -85,38 +85,16 @@ def types_only(pair: FactPair) -> Row:
     return Row((gold & predicted).total(), predicted.total() + pair.wrong, gold.total())
 
 
-def partial(pair: FactPair) -> Row:
-    """Mentions without their types, with half credit where one contains the other.
-
-    The partial boundary match of SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013), one to one.
-    Labels hold no offsets, so containment of the text stands for overlap in the article.
-    """
-    gold, predicted = (dict.fromkeys(fact[-1] for fact in side) for side in pair[:2])
-    exact = [mention for mention in predicted if mention in gold]
-    rest_gold = [mention for mention in gold if mention not in predicted]
-    rest = [mention for mention in predicted if mention not in gold]
-    hits = len(exact) + 0.5 * _most_contained(rest_gold, rest)
-    return Row(hits, len(predicted) + pair.wrong, len(gold))
-
-
-def _most_contained(gold: Sequence[str], predicted: Sequence[str]) -> int:
-    """The most pairs, one to one, in which one text contains the other."""
-    if not gold or not predicted or len(gold) * len(predicted) > MOST_PAIRS:
-        return 0
-    edges = [
-        (row, column)
-        for row, one in enumerate(gold)
-        for column, two in enumerate(predicted)
-        if one in two or two in one
-    ]
+def most_pairs(edges: Sequence[tuple[int, int]], rows: int, columns: int) -> int:
+    """Return the size of a largest matching: how many of the edges (row, column) can be chosen, no end twice."""
     if len(edges) < 2:
         return len(edges)
     import numpy as np
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
-    rows, columns = zip(*edges, strict=True)
-    graph = csr_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(gold), len(predicted)))
+    ends = np.array(edges, dtype=np.int32).T
+    graph: Any = csr_matrix((np.ones(len(edges)), (ends[0], ends[1])), shape=(rows, columns))
     return int((maximum_bipartite_matching(graph) >= 0).sum())
 
 

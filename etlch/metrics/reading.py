@@ -14,6 +14,7 @@ from typing import NamedTuple
 from etlch.core.records import Fact, Json
 from etlch.core.settings import ScoreSettings
 from etlch.metrics import facts
+from etlch.metrics.comparators import Rule, align
 from etlch.metrics.facts import FactPair, Row
 from etlch.metrics.nested import items, leaves, renamed
 from etlch.tasks.base import Parsed, Task
@@ -44,6 +45,8 @@ class ParseConfig:
         label_map: a type's or key's name → the name it is compared under.
         markers: removed from the end of labels and predictions.
         empty_values: values that say that there is none; a fact with one of them is no fact.
+        compare: field, type, relation or part name → how its values are compared; others must be equal.
+        policies: how a part must stand in its article, by the same names; see `etlch-data`.
         rouge, json, facts, grounding: which groups of metrics are wanted.
     """
 
@@ -53,6 +56,8 @@ class ParseConfig:
     label_map: Mapping[str, str] = field(default_factory=dict)
     markers: tuple[str, ...] = ScoreSettings.end_markers
     empty_values: frozenset[str] = frozenset(ScoreSettings.empty_values)
+    compare: Mapping[str, Rule] = field(default_factory=dict)
+    policies: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     rouge: bool = True
     json: bool = True
     facts: bool = True
@@ -89,6 +94,7 @@ class ParsedPair:
         reading: how the best-effort reading got at the prediction.
         gold_problem: why the gold is not what its task says; empty otherwise.
         raw: predicted facts as written.
+        written: facts of (gold, prediction) as written, under mapped names, repeats kept; empty for nested labels.
         keys: of the two top objects (gold, predicted), where both are objects.
         mapped: entries of the label map that matched something.
     """
@@ -101,6 +107,7 @@ class ParsedPair:
     raw: tuple[Fact, ...]
     keys: tuple[tuple[str, ...], tuple[str, ...]]
     mapped: frozenset[str] = frozenset()
+    written: tuple[tuple[Fact, ...], tuple[Fact, ...]] = ((), ())
 
 
 def says_none(text: str) -> bool:
@@ -126,8 +133,8 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     best = _read_best(predicted, language, task, strict, article)
     problem = one.problem or (f"{one.wrong} parts are no facts" if one.wrong else "")
     wanted = _compared(one.facts, config)
-    pair = FactPair(wanted, _compared(best.facts, config), best.wrong)
-    rigid = pair if best is strict else FactPair(wanted, _compared(strict.facts, config), strict.wrong)
+    pair = _pair(wanted, best, config)
+    rigid = pair if best is strict else _pair(wanted, strict, config)
     keys = (_top_keys(one.value, config), _top_keys(best.value, config)) if task.json_label else ((), ())
     names = (
         {fact[task.type_part] for side in (one.facts, best.facts) for fact in side}
@@ -136,8 +143,14 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     )
     used = frozenset(names.union(*(value or () for value in keys)) & config.label_map.keys())
     reading = UNREADABLE if not task.json_label and best.wrong and not best.facts else best.how
-    raw = tuple(fact for fact in best.facts if fact[-1] not in config.empty_values)
-    return ParsedPair(pair, rigid, Row(0, 0, 0), reading, problem, raw, keys, used)
+    raw = _kept(best.facts, config)
+    written = (mapped(_kept(one.facts, config), config), mapped(raw, config))
+    return ParsedPair(pair, rigid, Row(0, 0, 0), reading, problem, raw, keys, used, written)
+
+
+def _pair(gold: tuple[Fact, ...], read: ReadText, config: ParseConfig) -> FactPair:
+    pair = FactPair(gold, _compared(read.facts, config), read.wrong)
+    return align(pair, config.task, config.compare)
 
 
 def read_gold(text: str, language: str, task: Task, article: str = "") -> ReadText:
@@ -253,13 +266,18 @@ def _leaf_pair(gold: Json, predicted: Json, config: ParseConfig) -> _LeafPair:
         tuple(fact for fact in side if fact[-1] not in config.empty_values)
         for side in (found.gold, found.predicted)
     ]
-    return _LeafPair(FactPair(facts.comparable(kept[0]), facts.comparable(kept[1]), 0), kept[1])
+    pair = FactPair(facts.comparable(kept[0]), facts.comparable(kept[1]), 0)
+    return _LeafPair(align(pair, config.task, config.compare, nested=True), kept[1])
 
 
 def _compared(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
     """Return facts in the form of comparison: mapped, empty values left out, each once."""
-    kept = [fact for fact in found if fact[-1] not in config.empty_values]
-    return facts.comparable(mapped(kept, config))
+    return facts.comparable(mapped(_kept(found, config), config))
+
+
+def _kept(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
+    """Return facts without those that say that there is no value."""
+    return tuple(fact for fact in found if fact[-1] not in config.empty_values)
 
 
 def mapped(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:

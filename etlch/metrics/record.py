@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from etlch.core.records import Json, Key
-from etlch.metrics import facts
+from etlch.core.records import Fact, Json, Key
+from etlch.metrics import facts, spans
 from etlch.metrics.facts import FactPair, Row
 from etlch.metrics.json_form import form
 from etlch.metrics.predictions import without_markers
-from etlch.metrics.reading import ParseConfig, ParsedPair, read_pair
+from etlch.metrics.reading import ParseConfig, ParsedPair, mapped, read_pair
 from etlch.metrics.registry import record_f1
 from etlch.metrics.rouge import Gold, prepare, rouge
+from etlch.metrics.spans import Placed
 from etlch.text.json_text import read_json, schema_problems
+from etlch.text.normalize import fact_form
 from etlch.text.numerals import NUMERALS
 
 _NUMERIC = NUMERALS + "年月日號号時时分秒點点民國国西元公百之"
@@ -57,13 +59,13 @@ def measure(key: Key, text: str, config: ParseConfig) -> Measures:
         values |= _form_values(text, key.schema)
     pair = read_pair(gold, predicted, key.language, config, key.input)
     if config.facts and not _unreadable(pair):
-        rows = _fact_rows(pair, config)
+        rows = _fact_rows(pair, key, config)
         row = rows["leaf" if config.nested else "facts"]
         values["leaf_f1_macro" if config.nested else "facts_f1_macro"] = record_f1(*row)
         right = row.hits == row.predicted == row.gold and bool(pair.reading)
         values["exact"] = float(right and _same_keys(pair, config))
     if config.grounding and key.input:
-        rows["grounded"] = _grounded(pair, key.input, config)
+        rows |= _grounded(pair, key.input, config)
     types = facts.by_type(pair.best, 0 if config.nested else config.task.type_part) if config.facts else {}
     return Measures(values, rows, types, pair.reading, pair.gold_problem, pair.mapped)
 
@@ -77,15 +79,19 @@ def _unreadable(pair: ParsedPair) -> bool:
     return bool(pair.gold_problem) and not pair.best.gold
 
 
-FAMILIES: dict[str, Callable[[FactPair], Row]] = {
-    "types": facts.types_only,
-    "partial": facts.partial,
-    "soft": facts.soft,
-}
+FAMILIES: dict[str, Callable[[FactPair], Row]] = {"type_counts": facts.types_only, "soft": facts.soft}
 """Family of metrics → the counts of one record. A task names those that apply to it."""
 
+BY_PLACE: dict[str, Callable[[Sequence[Placed], Sequence[Placed], int], Row]] = {
+    "mentions": spans.mentions,
+    "lenient": spans.lenient,
+    "type": spans.types,
+    "partial": spans.partial,
+}
+"""Such families that look at where facts stand in the article."""
 
-def _fact_rows(pair: ParsedPair, config: ParseConfig) -> dict[str, Row]:
+
+def _fact_rows(pair: ParsedPair, key: Key, config: ParseConfig) -> dict[str, Row]:
     best, task = pair.best, config.task
     keys = {"keys": facts.of_keys(*pair.keys)} if "keys" in task.metrics else {}
     if config.nested:
@@ -93,15 +99,64 @@ def _fact_rows(pair: ParsedPair, config: ParseConfig) -> dict[str, Row]:
         return rows | keys
     rows = {"facts": facts.strict(best), "facts_strict": facts.strict(pair.strict)} | keys
     rows |= {name: facts.of_part(best, part) for name, part in task.part_metrics}
-    return rows | {name: row(best) for name, row in FAMILIES.items() if name in task.metrics}
+    rows |= {name: row(best) for name, row in FAMILIES.items() if name in task.metrics}
+    if "empty_fields" in task.metrics and (empty := _empty_fields(pair, key.schema)) is not None:
+        rows["empty_fields"] = empty
+    wanted = [name for name in BY_PLACE if name in task.metrics]
+    if not wanted:
+        return rows
+    if sorted(pair.written[0]) == sorted(pair.written[1]):
+        count = len(pair.written[0])  # the same facts: every one of these families counts all of them
+        return rows | dict.fromkeys(wanted, Row(count, count + best.wrong, count))
+    gold, predicted = (spans.place(side, task.grounded, key.input) for side in pair.written)
+    return rows | {name: BY_PLACE[name](gold, predicted, best.wrong) for name in wanted}
 
 
-def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> Row:
-    """Count predicted facts all of whose grounded parts stand in the article."""
-    predicted = dict.fromkeys(pair.raw)
-    parts = (1,) if config.nested else config.task.grounded
-    hits = sum(all(stands_in(fact[part], article) for part in parts) for fact in predicted)
-    return Row(hits, len(predicted), 0)
+def _empty_fields(pair: ParsedPair, schema: Json) -> Row | None:
+    """Count the fields that are asked for and that the gold leaves empty; hits are those left empty too."""
+    asked = schema.get("properties") if isinstance(schema, dict) else None
+    if not asked:
+        return None
+    filled, said = ({fact[0] for fact in side} for side in pair.written)
+    empty = [name for name in asked if name not in filled]
+    # What cannot be read leaves nothing empty on purpose.
+    return Row(sum(name not in said for name in empty) if pair.reading else 0, len(empty), 0)
+
+
+def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> dict[str, Row]:
+    """Count predicted facts that stand in the article, and those that are invented.
+
+    `spurious` ones stand in the article and not in the gold, `hallucinated` ones in neither. Both are judged by the
+    facts as they are compared, so that a value which a rule of `compare` lets pass is neither.
+    """
+    counts = {"grounded": 0, "spurious": 0, "hallucinated": 0}
+    raw = dict.fromkeys(pair.raw)
+    wrong = set(pair.best.spurious)
+    for fact in raw:
+        here = _stands(fact, article, config)
+        counts["grounded"] += here
+        if facts.comparable([fact] if config.nested else mapped([fact], config))[0] in wrong:
+            counts["spurious" if here else "hallucinated"] += 1
+    return {name: Row(count, len(raw), 0) for name, count in counts.items()}
+
+
+def _stands(fact: Fact, article: str, config: ParseConfig) -> bool:
+    """Tell whether all grounded parts of a fact stand in the article, as far as their policies ask for it."""
+    task, nested = config.task, config.nested
+    for part in (1,) if nested else task.grounded:
+        policy: str | Sequence[str] = "verbatim"
+        if config.policies:
+            others = [name for place, name in enumerate(fact) if place not in task.grounded]
+            names = [fact[0].rpartition("/")[2]] if nested else [task.parts[part], *others]
+            policy = next((config.policies[name] for name in names if name in config.policies), policy)
+        if policy == "derived":
+            continue
+        if isinstance(policy, str):
+            if not stands_in(fact[part], article):
+                return False
+        elif fact_form(fact[part]).casefold() not in {fact_form(item).casefold() for item in policy}:
+            return False
+    return True
 
 
 def stands_in(value: str, article: str) -> bool:

@@ -27,6 +27,7 @@ class Metric:
         group: what is computed together: one of GROUPS. Groups of which no metric is wanted are not computed.
         family: what a task must name in its `metrics` or `part_metrics`; empty for every task, "json_label"
             for tasks with a JSON label, "nested_labels" for labels that nest.
+        compared: whether models are compared by it; not where less is better, nor a floor.
         about: one line.
     """
 
@@ -38,6 +39,7 @@ class Metric:
     score: Ratio | None = None
     yes_no: bool = False
     family: str = ""
+    compared: bool = True
 
     def applies(self, task: Task) -> bool:
         """Tell whether the metric is defined for a task."""
@@ -86,6 +88,33 @@ def _nested(name: str, title: str, family: str, about: str, score: Ratio) -> Met
     return Metric(name, title, _row(family), about, "facts", score, family="nested_labels")
 
 
+def _grounding(name: str, title: str, about: str) -> Metric:
+    return Metric(name, title, _row(name), about, "grounding", share, compared=name == "grounded")
+
+
+def _floor(family: str, title: str) -> Metric:
+    about = f"{title} F1 of predictions against other records' labels"
+    return Metric(
+        f"{family}_f1_floor",
+        f"{title} by chance",
+        _row(f"{family}_floor"),
+        about,
+        "facts",
+        f1,
+        family=family,
+        compared=False,
+    )
+
+
+FLOORS = {
+    "soft": "soft",
+    "lenient": "lenient",
+    "type": "type",
+    "partial": "partial",
+    "type_counts": "type counts",
+}
+"""Families that unrelated facts score in too → their titles. Their F1 by chance stands beside them."""
+
 METRICS = (
     _mean("rouge_l", "ROUGE-L", "F1 of the longest common subsequence of tokens", "rouge"),
     _mean("rouge_1", "ROUGE-1", "F1 of tokens", "rouge"),
@@ -130,22 +159,38 @@ METRICS = (
         family="nested_labels",
     ),
     Metric("exact", "exact", ("exact",), "all facts of the record and nothing else", "facts", yes_no=True),
-    _f1("untyped", "untyped F1", "mentions, whatever their types"),
-    _f1("types", "type F1", "types as a multiset, whatever the mentions"),
-    _f1("partial", "partial F1", "mentions; half a hit where one contains the other"),
+    _f1("mentions", "mentions F1", "facts, repeats counted one by one"),
+    _f1("lenient", "lenient F1", "same type and overlapping places, for relations of both ends (n2c2)"),
+    _f1("span", "span F1", "mentions, whatever their types"),
+    _f1("type", "type F1", "mentions that overlap one of their type (SemEval, nervaluate)"),
+    _f1("partial", "partial F1", "mentions; half a hit where they only overlap (SemEval)"),
+    _f1("type_counts", "type counts F1", "types as a multiset, whatever the mentions"),
     _f1("subject", "subject F1", "the set of subjects"),
     _f1("relation", "relation F1", "the set of relations"),
     _f1("object", "object F1", "the set of objects"),
     _f1("soft", "soft F1", "triples by best assignment of similar parts"),
     _f1("keys", "keys F1", "the keys, whatever stands under them"),
     Metric(
-        "grounded",
-        "grounded",
-        _row("grounded"),
-        "share of predicted facts in the article",
-        "grounding",
+        "empty_accuracy",
+        "empty fields",
+        _row("empty_fields"),
+        "share of the fields that the label leaves empty that the prediction does too",
+        "facts",
         share,
+        family="empty_fields",
     ),
+    _grounding("grounded", "grounded", "share of predicted facts in the article"),
+    _grounding("spurious", "spurious", "share of predicted facts in the article and not in the label"),
+    _grounding("hallucinated", "hallucinated", "share of predicted facts in neither"),
+    Metric(
+        "rouge_l_floor",
+        "ROUGE-L by chance",
+        ("rouge_l_floor",),
+        "ROUGE-L of predictions against other records' labels",
+        "rouge",
+        compared=False,
+    ),
+    *(_floor(family, title) for family, title in FLOORS.items()),
 )
 """In the order of tables."""
 
@@ -153,6 +198,9 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 
 GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS))
 """What is computed together."""
+
+RENAMED = {"untyped_f1": "span_f1", "types_f1": "type_counts_f1"}
+"""Metrics of earlier releases → what they are called now; the old names go with the next release."""
 
 EXTRA = {
     "cosine_floor": "mean cosine of predictions with other records' labels",

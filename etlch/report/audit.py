@@ -151,7 +151,7 @@ def _gather(samples: Iterable[Sample], settings: ScoreSettings) -> dict[str, _Ga
     for sample in samples:
         key = sample.key
         finding = find_mistakes(
-            tasks[key.task], key, sample.predicted, settings.label_map, settings.end_markers
+            tasks[key.task], key, sample.predicted, settings.label_map, settings.end_markers, settings.compare
         )
         held = found.setdefault(key.id, _Gathered(key))
         for fact in finding.gold:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from etlch.core.records import Fact, Key
+from etlch.metrics.comparators import parse_rules
 from etlch.metrics.facts import comparable
 from etlch.metrics.predictions import END_MARKERS, without_markers
 from etlch.metrics.reading import ParseConfig, mapped, read_gold, read_pair
@@ -112,6 +113,7 @@ def find_mistakes(
     predicted: str,
     label_map: Mapping[str, str] = MappingProxyType({}),
     markers: tuple[str, ...] = END_MARKERS,
+    compare: Mapping[str, str] = MappingProxyType({}),
     *,
     nested: bool = False,
 ) -> Finding:
@@ -123,10 +125,11 @@ def find_mistakes(
         predicted: the prediction's text.
         label_map: a type's name → the name it is compared under.
         markers: removed from the end of both texts.
+        compare: how the values of a field are compared, as in the settings.
         nested: whether the file's labels are nested, as scoring found and stored it.
     """
     gold, text = without_markers(key.gold, markers), without_markers(predicted, markers)
-    config = ParseConfig(task, nested=nested, label_map=label_map)
+    config = ParseConfig(task, nested=nested, label_map=label_map, compare=parse_rules(compare))
     read = read_pair(gold, text, key.language, config, key.input)
     given = _as_written(read.best.predicted, read.raw, config)
     written = () if nested else read_gold(gold, key.language, task, key.input).facts

@@ -100,7 +100,13 @@ def analyse(
         if task is None:
             continue
         finding = find_mistakes(
-            task, key, sample.predicted, settings.label_map, settings.end_markers, nested=sample.nested
+            task,
+            key,
+            sample.predicted,
+            settings.label_map,
+            settings.end_markers,
+            settings.compare,
+            nested=sample.nested,
         )
         errors[system].update(finding.kinds)
         affected[system].update(finding.kinds.keys())

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from etlch.core.errors import EtlchError, nearest
+from etlch.core.errors import EtlchError, nearest, warn_user
 from etlch.core.settings import ScoreSettings
-from etlch.metrics.registry import METRICS, Metric, metrics_of
+from etlch.metrics.registry import METRICS, RENAMED, Metric, metrics_of
 from etlch.scoring.inputs import is_baseline, names_of
 from etlch.scoring.recipes import Recipe, recipes_of
 from etlch.scoring.summary import Comparison, Score, SeedScore, System, TypeScore, WinRate
@@ -129,7 +129,7 @@ def _pairs(
     pairs = []
     for one, two in opponents(list(by_system), settings):
         first, second = by_system[one], by_system[two]
-        for metric in metrics:
+        for metric in (item for item in metrics if item.compared):
             cells = [
                 [grid[run, metric.name] for run in side.runs if (run, metric.name) in grid]
                 for side in (first, second)
@@ -365,6 +365,12 @@ def known_metrics(wanted: Sequence[str], tasks: Iterable[Task] = ()) -> tuple[Me
     known = {metric.name: metric for metric in METRICS}
     known |= {metric.name: metric for task in tasks for metric in metrics_of(task)}
     names = list(known)
+    for name in wanted:
+        if name in RENAMED:
+            warn_user(
+                f"the metric '{name}' is called '{RENAMED[name]}' now; the old name goes with the next release"
+            )
+    wanted = [RENAMED.get(name, name) for name in wanted]
     for name in wanted:
         if name not in known:
             raise EtlchError(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+from etlch.core.files import load_yaml
+from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
+from etlch.metrics.comparators import parse_rules
 from etlch.metrics.registry import metrics_of
 from etlch.scoring.compare import Compared, compare, known_metrics, type_scores, win_rates
 from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
@@ -68,7 +71,10 @@ def score(
     wanted = [metric.name for metric in metrics]
     if not wanted:
         raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
+    parse_rules(settings.compare)  # a wrong rule is told before any file is read
     inputs = find_inputs(paths, keys, settings)
+    if inputs.run is not None and not settings.policies:
+        settings = replace(settings, policies=_policies(Run(inputs.run)))
     if out is None and inputs.run is not None:
         if is_filtered(settings):
             progress("filtered: nothing written; name a folder with --out")
@@ -92,6 +98,13 @@ def score(
         _move(with_cosines(samples, found.runs, finished.similarity.tables), out / SCORES)
     write_summary(finished.summary, out / SUMMARY)
     return Scored(finished.summary, out, kept)
+
+
+def _policies(run: Run) -> dict[str, str | list[str]]:
+    """Return the policies that a run was made with; none where its run.yaml does not say."""
+    content = load_yaml(run.settings)
+    settings = content.get("settings") if isinstance(content, dict) else None
+    return dict((settings or {}).get("policies") or {})
 
 
 def is_filtered(settings: ScoreSettings) -> bool:
@@ -141,11 +154,11 @@ def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
     for (model, task, size, seed, metric), value in by_metric.items():
         who = System(model, task, size, seed).label
         untyped, parsed = (
-            by_metric.get((model, task, size, seed, name)) or 0.0 for name in ("untyped_f1", "json_fenced_ok")
+            by_metric.get((model, task, size, seed, name)) or 0.0 for name in ("span_f1", "json_fenced_ok")
         )
         if metric == "facts_f1" and value is not None and untyped > 0.3 > 5 * value:
             found.append(
-                f"{who}: mentions are right (untyped F1 {untyped:.2f}) but types almost never (facts F1 "
+                f"{who}: mentions are right (span F1 {untyped:.2f}) but types almost never (facts F1 "
                 f"{value:.2f}). {OTHER_NAMES}"
             )
         if metric == "keys_f1" and value is not None and parsed > 0.5 > 10 * value:
@@ -190,7 +203,9 @@ def signature(tables: Sequence[Table], settings: ScoreSettings, resamples: int, 
         **({"groups": resampling.GROUPS} if articles > resampling.GROUPS else {}),
         "tok": settings.tokenizer,
         "case": "lower" if settings.tokenizer == "rouge-score" else "mixed",
-        "facts": "set+nfkc" + ("+map" if settings.label_map else ""),
+        "facts": "set+nfkc"
+        + ("+map" if settings.label_map else "")
+        + ("+compare" if settings.compare else ""),
         "read": "best-effort",
         "test": settings.test,
         "resamples": resamples,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_text, write_text
 from etlch.core.records import Json, Key
+from etlch.metrics.registry import RENAMED
 from etlch.stats.few import is_few
 
 FORMAT = 2
@@ -358,6 +359,8 @@ Kind = TypeVar("Kind")
 def _known(kind: type[Kind], values: dict[str, Json]) -> Kind:
     names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     held = {name: values[name] for name in names if name in values}
+    if "metric" in held:
+        held["metric"] = RENAMED.get(held["metric"], held["metric"])
     return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in held.items()})
 
 

@@ -15,13 +15,14 @@ from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
 from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
+from etlch.metrics.comparators import parse_rules
 from etlch.metrics.predictions import Aligned, align, own_key, parse_row
 from etlch.metrics.readers.containers import RawRow
 from etlch.metrics.readers.gold import parse_key
 from etlch.metrics.readers.layouts import Layout
 from etlch.metrics.reading import ParseConfig
 from etlch.metrics.record import Measures, measure
-from etlch.metrics.registry import ROW, metrics_of
+from etlch.metrics.registry import FLOORS, ROW, metrics_of
 from etlch.scoring.detect import FileContext, LabelShape
 from etlch.scoring.sample_lines import sample_line
 from etlch.scoring.summary import Sample, System
@@ -114,6 +115,10 @@ def columns_of(task: Task) -> tuple[str, ...]:
     )
 
 
+FEW_ROWS, EVERY = 64, 16
+"""Of a chunk of up to FEW_ROWS rows every one is also scored by chance, of a longer one every EVERY."""
+
+
 def measure_chunk(chunk: Chunk) -> Block:
     """Parse, align and measure some rows.
 
@@ -134,8 +139,34 @@ def measure_chunk(chunk: Chunk) -> Block:
         system = _system(chunk.plan, aligned)
         config = _config(chunk.plan, system.task)
         held.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, config)))
-    parts = tuple(_part(system, rows, chunk.plan) for system, rows in held.items())
+    parts = tuple(
+        _part(system, _with_floors(rows, _config(chunk.plan, system.task)), chunk.plan)
+        for system, rows in held.items()
+    )
     return Block(parts, tuple(skipped))
+
+
+def _with_floors(rows: list[Measured], config: ParseConfig) -> list[Measured]:
+    """Return the rows with what some of their predictions score against the label of the next other article.
+
+    It is the score that unrelated answers of this form get. Every EVERY row of a long chunk is taken.
+    """
+    bare = replace(config, json=False, grounding=False)
+    step = 1 if len(rows) <= FEW_ROWS else EVERY
+    found = list(rows)
+    for place in range(0, len(rows), step):
+        aligned, own = rows[place]
+        others = (rows[(place + gap) % len(rows)][0].key for gap in range(1, len(rows)))
+        other = next((key for key in others if key.article_id != aligned.key.article_id), None)
+        if other is None:
+            continue
+        by_chance = measure(replace(other, input=""), aligned.text, bare)
+        values, counts = dict(own.values), dict(own.rows)
+        if "rouge_l" in by_chance.values:
+            values["rouge_l_floor"] = by_chance.values["rouge_l"]
+        counts |= {f"{name}_floor": row for name, row in by_chance.rows.items() if name in FLOORS}
+        found[place] = (aligned, replace(own, values=values, rows=counts))
+    return found
 
 
 class Unusable(EtlchError):
@@ -195,6 +226,8 @@ def _config(plan: Plan, task: str) -> ParseConfig:
         label_map=settings.label_map,
         markers=settings.end_markers,
         empty_values=frozenset(settings.empty_values),
+        compare=parse_rules(settings.compare),
+        policies=settings.policies,
         rouge="rouge" in plan.groups,
         json="json" in plan.groups,
         facts="facts" in plan.groups,

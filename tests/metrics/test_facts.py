@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from etlch.core.records import Fact
 from etlch.metrics import facts
 from etlch.metrics.facts import FactPair, Row
-from etlch.metrics.registry import BY_NAME, f1, precision, recall, record_f1, share
+from etlch.metrics.registry import BY_NAME, METRICS, f1, precision, recall, record_f1, share
 
 
 def sides(gold: list[Fact], predicted: list[Fact], wrong: int = 0) -> FactPair:
@@ -29,46 +29,13 @@ def test_strict_counts_facts_equal_in_all_parts() -> None:
     assert facts.strict(NER) == Row(1, 4, 3)
 
 
-def test_untyped_counts_mentions() -> None:
+def test_span_f1_counts_mentions_whatever_their_types() -> None:
     assert facts.of_part(NER, 1) == Row(2, 4, 3)
 
 
 def test_types_only_is_a_multiset() -> None:
     """Gold Person 2, Place 1; predicted Person 1, Place 2, Date 1: one of each in common."""
     assert facts.types_only(NER) == Row(2, 4, 3)
-
-
-def test_partial_gives_half_for_containment() -> None:
-    """Ann Lee and Bob exact, Oslo in Oslo City half."""
-    assert facts.partial(NER) == Row(2.5, 4, 3)
-
-
-def test_partial_equals_nervaluate_on_spans_that_contain_each_other() -> None:
-    """nervaluate's partial scheme (SemEval 2013), where containment of text is overlap of spans."""
-    nervaluate = pytest.importorskip("nervaluate")
-    spans = {"Ann Lee": (0, 7), "Bob": (10, 13), "Oslo": (20, 24), "Oslo City": (20, 29), "1932": (40, 44)}
-
-    def entities(side: tuple[Fact, ...]) -> list[dict[str, object]]:
-        return [{"label": kind, "start": spans[text][0], "end": spans[text][1]} for kind, text in side]
-
-    found = nervaluate.Evaluator(
-        [entities(NER.gold)], [entities(NER.predicted)], tags=["Person", "Place", "Date"], loader="dict"
-    ).evaluate()["overall"]["partial"]
-    row = facts.partial(NER)
-    assert found.correct + 0.5 * found.partial == row.hits
-    assert found.recall == pytest.approx(row.hits / row.gold)
-    assert found.precision == pytest.approx(row.hits / row.predicted)
-
-
-def test_partial_matches_one_to_one() -> None:
-    one = sides([("T", "New York")], [("T", "New"), ("T", "York")])
-    assert facts.partial(one) == Row(0.5, 2, 1)
-
-
-def test_partial_finds_the_largest_matching() -> None:
-    """'a' fits both golds, 'ab' only the first: both can be matched, greedily only one."""
-    one = sides([("T", "ab c"), ("T", "a x")], [("T", "a"), ("T", "ab")])
-    assert facts.partial(one).hits == 1.0
 
 
 def test_repeats_count_once_and_forms_are_unified() -> None:
@@ -168,5 +135,5 @@ def test_empty_against_empty_counts_1_in_the_mean_by_record() -> None:
 
 
 def test_every_metric_has_a_name_of_its_own_and_a_line_about_it() -> None:
-    assert len(BY_NAME) == 31
+    assert len(BY_NAME) == len(METRICS)
     assert all(metric.about and metric.title for metric in BY_NAME.values())

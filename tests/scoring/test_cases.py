@@ -72,7 +72,11 @@ def test_the_same_answers_score_the_same_however_a_program_wrote_them(
 
 def test_entity_objects_are_entities_and_no_half_right_leaves(tmp_path: Path) -> None:
     summary = scored(tmp_path, "01", "p.jsonl", task="ner")
-    assert [value(summary, name, "p") for name in ("facts_f1", "untyped_f1", "types_f1")] == [0.0, 0.0, 1.0]
+    assert [value(summary, name, "p") for name in ("facts_f1", "span_f1", "type_counts_f1")] == [
+        0.0,
+        0.0,
+        1.0,
+    ]
     assert any("a list of objects (text, type); scored as ner facts" in note for note in summary.notes)
 
 
@@ -159,11 +163,11 @@ def test_words_for_no_value_are_no_facts(tmp_path: Path) -> None:
 
 
 def test_heads_of_the_terminal_s_table_are_readable(tmp_path: Path) -> None:
-    names = ("json_parse_ok", "json_fenced_ok", "json_repaired_ok", "untyped_f1", "facts_f1")
+    names = ("json_parse_ok", "json_fenced_ok", "json_repaired_ok", "span_f1", "facts_f1")
     summary = scored(tmp_path, "28", "p.jsonl")
     lines = render(summary, names).splitlines()
-    assert lines[0].split() == ["JSON", "JSON", "untyped"]
-    assert lines[1].split() == ["ner", "n", "JSON", "ok", "fenced", "repaired", "facts", "F1", "F1"]
+    assert lines[0].split() == ["JSON", "JSON"]
+    assert lines[1].split() == ["ner", "n", "JSON", "ok", "fenced", "repaired", "facts", "F1", "span", "F1"]
     assert max(len(line) for line in lines if "note:" not in line) <= 80
 
 

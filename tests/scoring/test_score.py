@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, Notice
 from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import GROUPS
@@ -452,3 +452,37 @@ def test_no_text_is_kept_where_cosine_is_off(tmp_path: Path, monkeypatch: pytest
     assert kept == [0]
     with pytest.raises(EtlchError, match="cosine is asked for alone"):
         score([tmp_path / "run"], replace(FAST, metrics=("cosine",)))
+
+
+def test_an_old_name_of_a_metric_is_taken_with_a_warning(tmp_path: Path) -> None:
+    row = {"prompt": "p", "label": '{"P": ["Ann"]}', "predict": '{"Q": ["Ann"]}'}
+    path = write_lines(tmp_path / "m.jsonl", [row, {**row, "prompt": "q"}])
+    with pytest.warns(Notice, match="'untyped_f1' is called 'span_f1' now"):
+        found = run_of(path, replace(FAST, task="ner", metrics=("untyped_f1",)))
+    assert [(item.metric, item.value) for item in found.scores] == [("span_f1", 1.0)]
+
+
+def test_floors_and_inventions_are_shown_and_not_compared(tmp_path: Path) -> None:
+    """Unrelated labels of one form share their keys and brackets: ROUGE-L by chance is far above 0."""
+    summary = run_of(make_run(tmp_path / "run", records=12, tasks=("ner",)))
+    scores = {
+        item.metric: item.value for item in summary.scores if item.model == "etlch" and item.size == 300
+    }
+    assert scores["rouge_l"] == 1.0 and 0.3 < (scores["rouge_l_floor"] or 0) < 0.95
+    assert scores["type_counts_f1_floor"] == 1.0 > (scores["lenient_f1_floor"] or 0)
+    compared = {item.metric for item in summary.comparisons}
+    assert "lenient_f1" in compared
+    assert not compared & {"spurious", "hallucinated", "rouge_l_floor", "lenient_f1_floor"}
+
+
+def test_a_run_s_policies_decide_what_is_grounded(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", records=3, tasks=("ner",))
+    for path in folder.glob("predictions/*/ner/*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        write_lines(path, [{**row, "predict": '{"Person": ["Nobody Known"]}'} for row in rows])
+    told = []
+    for policies in ("{}", "{Person: derived}"):
+        (folder / "run.yaml").write_text(f"format: 1\nsettings: {{policies: {policies}}}\n", encoding="utf-8")
+        summary = run_of(folder)
+        told.append({item.value for item in summary.scores if item.metric == "grounded"})
+    assert told == [{0.0}, {1.0}]
