@@ -18,10 +18,10 @@ from etlch.core.records import Article, Json, Located, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
-from etlch.dataset.grounding import ground
 from etlch.dataset.readers.events import EVENT
 from etlch.dataset.readers.find import Source, read_path
-from etlch.dataset.readers.labelled import LabelledFact, LabelledText
+from etlch.dataset.readers.ground import ground_labelled
+from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.readers.rows import RowOptions
 from etlch.dataset.splits import FOLD
 from etlch.export.write import export
@@ -99,8 +99,16 @@ def import_labels(
         )
     kept = chosen.texts[: chosen.test + max(sizes)]
     named = request.paths or tuple(path for path in (request.train, request.test) if path)
+    policies = settings.check.policies
+    if any(fact.fact[0] == EVENT for text in kept for fact in text.facts):
+        policies = {EVENT: "derived", **policies}
     settings = changed(
-        settings, teacher="human", test=chosen.test, sizes=list(sizes), articles=", ".join(map(str, named))
+        settings,
+        teacher="human",
+        policies=policies,
+        test=chosen.test,
+        sizes=list(sizes),
+        articles=", ".join(map(str, named)),
     )
     made = _records(
         kept, task, settings, Prompts(Path(settings.plan.prompts) if settings.plan.prompts else None)
@@ -225,7 +233,7 @@ def _records(texts: Sequence[LabelledText], task: Task, settings: Settings, prom
     for place, text in enumerate(texts):
         identity = f"h{place:05d}"
         article = Article(identity, text.document, text.document, language, "human", text.text)
-        located, ungrounded = _located(text.facts, task, text.text, settings)
+        located, ungrounded = ground_labelled(text, task, language, settings.check.policies)
         stated += len(located) + len(ungrounded)
         grounded += len(located)
         lost = [*text.dropped, *(f"not in the text: {' – '.join(item.fact)}" for item in ungrounded)]
@@ -253,35 +261,6 @@ def _keys(texts: Sequence[LabelledText], task: Task) -> tuple[str, ...]:
         name for text in texts for name in (*text.fields, *(fact.fact[task.type_part] for fact in text.facts))
     )
     return tuple(dict.fromkeys(named))
-
-
-def _located(
-    facts: Sequence[LabelledFact], task: Task, text: str, settings: Settings
-) -> tuple[list[Located], list[LabelledFact]]:
-    """Return facts with their places, and those that do not stand in the text; no fact twice.
-
-    A place that the source tells is kept where the text there is the part; else it is looked for.
-    """
-    policies = {EVENT: "derived", **settings.check.policies}
-    located: dict[tuple[str, ...], Located] = {}
-    ungrounded: dict[tuple[str, ...], LabelledFact] = {}
-    for item in facts:
-        told = all(
-            (span := item.spans[part]) is not None and text[span[0] : span[1]] == item.fact[part]
-            for part in task.grounded
-        )
-        found = (
-            [Located(item.fact, item.spans)] if told else ground([item.fact], task, text, policies).located
-        )
-        if found and not task.problems([found[0].fact], settings.plan.language):
-            located.setdefault(found[0].fact, found[0])
-        else:
-            ungrounded.setdefault(item.fact, item)
-    return sorted(located.values(), key=_first_place), list(ungrounded.values())
-
-
-def _first_place(item: Located) -> tuple[int, ...]:
-    return tuple(sorted(span[0] for span in item.spans if span is not None)) or (2**62,)
 
 
 def _record(

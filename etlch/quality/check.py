@@ -20,7 +20,16 @@ from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.data_files import COLUMNS, INFO, SHOT_COLUMNS, turn
-from etlch.quality.check_rows import DataProblem, DataRow, fingerprint, read_rows, row_problems
+from etlch.quality.card import HUMAN
+from etlch.quality.check_rows import (
+    CheckRules,
+    DataProblem,
+    DataRow,
+    fingerprint,
+    placed_facts,
+    read_rows,
+    row_problems,
+)
 from etlch.quality.check_sources import ReadLine, RunSources, read_jsonl_lines
 from etlch.tasks import Task, find_task
 from etlch.text.json_text import loads
@@ -78,9 +87,13 @@ def check_run(run: Run) -> CheckReport:
     _refuse_renamed(run, settings.plan)
     task_file = Path(settings.plan.task_file) if settings.plan.task_file else None
     tasks = {name: find_task(name, task_file) for name in settings.plan.tasks}
-    state = _State(
-        run, settings, tasks, RunSources(run, tasks, settings.plan.split_by, settings.check.policies)
+    rules = CheckRules(
+        settings.check.policies,
+        may_be_empty=settings.teacher.name == HUMAN,
+        may_repeat=settings.teacher.name == HUMAN,
+        may_be_ungrounded=settings.check.ungrounded == "keep",
     )
+    state = _State(run, settings, tasks, RunSources(run, tasks, settings.plan.split_by, rules))
     wanted = expected(run, settings.plan, settings.export.shots)
     problems = (
         *state.sources.read(stored),
@@ -273,7 +286,7 @@ def _data_set(
             continue
         state.rows += 1
         pair = fingerprint(item.instruction, item.input)
-        if pair in pairs:
+        if pair in pairs and not state.sources.rules.may_repeat:
             yield DataProblem(name, item.line, "a second row with the same instruction and input")
         pairs.add(pair)
         yield from (DataProblem(name, item.line, reason) for reason in _reasons(state, task, item))
@@ -292,7 +305,8 @@ def _reasons(state: _State, task: str, row: DataRow) -> list[str]:
     record = state.sources.record(task, row)
     schema = None if record is None else record.schema
     language = state.settings.plan.language if record is None else record.language
-    reasons = row_problems(row, state.tasks[task], language, schema, state.settings.check.policies)
+    placed = placed_facts(record, state.tasks[task]) if record else ()
+    reasons = row_problems(row, state.tasks[task], language, schema, state.sources.rules, placed)
     if record is None:
         reasons.append("no record of records.jsonl has this instruction and input")
     elif record.output != row.output:

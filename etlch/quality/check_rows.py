@@ -7,13 +7,13 @@ with the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from etlch.core.records import Json, Record
+from etlch.core.records import Fact, Json, Record
 from etlch.dataset.grounding import Policy, ground
 from etlch.export.data_files import COLUMNS, SHOT_COLUMNS
 from etlch.tasks import Task
@@ -61,6 +61,25 @@ class DataRow(NamedTuple):
     def texts(self) -> tuple[str, str, str]:
         """Instruction, input and output."""
         return self.instruction, self.input, self.output
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRules:
+    """What labels of a run may be.
+
+    Attributes:
+        policies: settings.check.policies: how parts of facts must stand in their article.
+        may_be_empty: whether a label without facts is right. In human data it says that the text has none;
+            a teacher is asked only where there is something to answer.
+        may_repeat: whether two records may have one text: published sets have such, and each row is scored.
+            The repeated article is reported once, not again in every file.
+        may_be_ungrounded: whether facts may be absent from their text (`ungrounded: keep`).
+    """
+
+    policies: Mapping[str, Policy]
+    may_be_empty: bool = False
+    may_repeat: bool = False
+    may_be_ungrounded: bool = False
 
 
 def fingerprint(*texts: str) -> int:
@@ -116,8 +135,21 @@ def _is_turns(value: Json) -> bool:
     )
 
 
+def placed_facts(record: Record, task: Task) -> frozenset[Fact]:
+    """Return the facts of a record whose spans hold exactly their characters."""
+    return frozenset(
+        item.fact
+        for item in record.facts
+        if all(
+            (span := item.spans[place]) is not None
+            and one_line(record.input[slice(*span)]) == item.fact[place]
+            for place in task.grounded
+        )
+    )
+
+
 def row_problems(
-    row: DataRow, task: Task, language: str, schema: Json, policies: Mapping[str, Policy]
+    row: DataRow, task: Task, language: str, schema: Json, rules: CheckRules, placed: Collection[Fact] = ()
 ) -> list[str]:
     """Return why a row must not be trained on; empty if it may.
 
@@ -126,7 +158,9 @@ def row_problems(
         task: reads the target and says which parts must stand in the input.
         language: of the row.
         schema: what the target must satisfy; None where it is not JSON.
-        policies: settings.check.policies of the run.
+        rules: of the run.
+        placed: facts that the record places in this input. Annotators also mark parts
+            of words, which the search for a value rightly does not take for an occurrence.
     """
     problems = [
         f"the {column} contains the special token {token}"
@@ -144,28 +178,30 @@ def row_problems(
     if parsed.how != "strict" or parsed.wrong:
         why = parsed.problem or f"{parsed.wrong} of its parts are no fact"
         return [*problems, f"the target is not in the format of {task.name}: {why}"]
-    if not parsed.facts:
+    if not parsed.facts and not rules.may_be_empty:
         problems.append("the target holds no fact")
     if schema is not None:
         problems += [
             f"the target breaks its schema: {what}"
             for what in schema_problems(read_json(row.output).value, schema)
         ]
-    lost = ground(parsed.facts, task, row.input, policies).ungrounded
-    return problems + [f"not in the row's own input: {' / '.join(fact)}" for fact in lost]
+    if rules.may_be_ungrounded:
+        return problems
+    lost = ground(parsed.facts, task, row.input, rules.policies).ungrounded
+    return problems + [
+        f"not in the row's own input: {' / '.join(fact)}" for fact in lost if fact not in placed
+    ]
 
 
-def record_problems(
-    record: Record, task: Task, article: int | None, policies: Mapping[str, Policy]
-) -> list[str]:
+def record_problems(record: Record, task: Task, article: int | None, rules: CheckRules) -> list[str]:
     """Return what is wrong with a line of records.jsonl: its article, its facts and their spans.
 
     Args:
         record: the line.
         task: its task.
         article: fingerprint of its article's text; None if articles.jsonl does not hold it.
-        policies: settings.check.policies of the run; parts under other policies than verbatim may differ
-            from the characters at their span.
+        rules: of the run; parts under other policies than verbatim may differ from the characters at
+            their span.
     """
     problems = []
     if article is None:
@@ -180,9 +216,9 @@ def record_problems(
         for place in task.grounded:
             span = item.spans[place]
             if span is None:
-                if not policies:
+                if not rules.policies and not rules.may_be_ungrounded:
                     problems.append(f"no span for {item.fact[place]!r}")
-            elif one_line(record.input[slice(*span)]) != item.fact[place] and not policies:
+            elif one_line(record.input[slice(*span)]) != item.fact[place] and not rules.policies:
                 problems.append(f"characters {span[0]}–{span[1]} of the input are not {item.fact[place]!r}")
     return problems
 

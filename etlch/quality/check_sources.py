@@ -15,8 +15,7 @@ from etlch.core.files import parse_line
 from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Record, from_dict
 from etlch.core.run_folder import Run
-from etlch.dataset.grounding import Policy
-from etlch.quality.check_rows import DataProblem, DataRow, fingerprint, record_problems
+from etlch.quality.check_rows import CheckRules, DataProblem, DataRow, fingerprint, record_problems
 from etlch.tasks import Task
 
 Noun = TypeVar("Noun")
@@ -43,19 +42,21 @@ class RunSources:
     Attributes:
         run, tasks: of the run.
         split_by: the group that test and training may not share: article, topic or domain.
-        policies: settings.check.policies.
+        rules: what labels of the run may be.
         marks: article id → fingerprint of its text.
         groups: fingerprint of a text → its topic or domain, if `split_by` names it.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
+        repeated: the same → offsets of further records with the same instruction and input.
     """
 
     run: Run
     tasks: Mapping[str, Task]
     split_by: str
-    policies: Mapping[str, Policy]
+    rules: CheckRules
     marks: dict[str, int] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
+    repeated: dict[int, list[int]] = field(default_factory=dict)
 
     def read(self, manifest: Manifest) -> Iterator[DataProblem]:
         """Read articles, records and rejected; yield what is wrong in them."""
@@ -65,7 +66,11 @@ class RunSources:
             yield DataProblem(self.run.rejected.name, None, "the file is missing")
         for path, found, promised in (
             (self.run.articles, len(self.marks), manifest.counts.get("articles")),
-            (self.run.records, len(self.places), sum(manifest.counts.get("records", {}).values()) or None),
+            (
+                self.run.records,
+                len(self.places) + self._repeats(),
+                sum(manifest.counts.get("records", {}).values()) or None,
+            ),
         ):
             if promised is None:
                 yield DataProblem(
@@ -76,11 +81,19 @@ class RunSources:
                     path.name, None, f"{found} different lines where run.yaml counts {promised}"
                 )
 
+    def _repeats(self) -> int:
+        """Return how many records repeat an earlier one's text, where that is allowed."""
+        return sum(map(len, self.repeated.values())) if self.rules.may_repeat else 0
+
     def record(self, task: str, row: DataRow) -> Record | None:
         """Return the record that a row was written from, or None."""
-        offset = self.places.get(fingerprint(task, row.instruction, row.input))
-        if offset is None:
+        mark = fingerprint(task, row.instruction, row.input)
+        if mark not in self.places:
             return None
+        found = [self._record_at(offset) for offset in (self.places[mark], *self.repeated.get(mark, ()))]
+        return next((record for record in found if record and record.output == row.output), found[0])
+
+    def _record_at(self, offset: int) -> Record | None:
         with self.run.records.open("rb") as stream:
             stream.seek(offset)
             value = parse_line(stream.readline(), self.run.records, 0)
@@ -116,9 +129,11 @@ class RunSources:
             if record.id in ids:
                 yield DataProblem(name, number, f"a second record with the id {record.id}")
             ids.add(record.id)
-            self.places[fingerprint(record.task, record.instruction, record.input)] = offset
+            place = fingerprint(record.task, record.instruction, record.input)
+            if self.places.setdefault(place, offset) != offset:
+                self.repeated.setdefault(place, []).append(offset)
             mark = self.marks.get(record.article_id)
-            for reason in record_problems(record, self.tasks[record.task], mark, self.policies):
+            for reason in record_problems(record, self.tasks[record.task], mark, self.rules):
                 yield DataProblem(name, number, reason)
 
 

@@ -138,3 +138,36 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     assert run_cli(*words)[0] == 0
     code, output = run_cli(*words)
     assert code == 2 and "does not overwrite" in output
+
+
+def test_the_check_knows_empty_labels_parts_of_words_events_and_reports_a_repeated_text_once(
+    tmp_path: Path,
+) -> None:
+    events = [
+        {
+            "text": f"Case {n}: intrathecally given aspirine caused nausea{n}.",
+            "events": [
+                {
+                    "type": "Adverse",
+                    # as annotated: a part of a word, which a search for the value does not find
+                    "mentions": [
+                        {"word": "intrathecal", "role": "Route", "span": [8, 19]}
+                        if n < 9
+                        else {"word": "Case", "role": "Trigger", "span": [0, 4]}
+                    ],
+                }
+            ],
+        }
+        for n in range(10)
+    ]
+    rows = [*events, {"text": "Nothing happened here.", "events": []}, {**events[9], "events": []}]
+    test, train = tmp_path / "test.jsonl", tmp_path / "train.jsonl"
+    test.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    train.write_text(json.dumps({"text": "Rash after a week of sulfa.", "events": []}), encoding="utf-8")
+    out = tmp_path / "run"
+    words = (str(tmp_path), "--task", "json", "--language", "en", "--out", str(out), "--settings")
+    code, told = run_cli(*words, settings(tmp_path))
+    assert code == 0, told
+    assert [problem.reason for problem in check_run(Run(out)).problems] == [
+        "a second article with the same text"
+    ]
