@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from etlch.core import manifest
 from etlch.core.config import changed, make_settings
-from etlch.core.files import write_nouns, write_text
+from etlch.core.files import write_jsonl, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import LANGUAGES, TASKS
 from etlch.core.run_folder import Run
@@ -90,8 +90,8 @@ def write_run(run: Run, settings: Settings, outcomes: Sequence[CandidateResult])
     """Write a run of these articles."""
     settings = changed(settings, sizes=(len(outcomes) - TEST,))
     records = [record for outcome in outcomes for record in outcome.records]
-    write_nouns(run.articles, [outcome.article for outcome in outcomes])
-    write_nouns(run.records, records)
+    write_jsonl(run.articles, [outcome.article for outcome in outcomes])
+    write_jsonl(run.records, records)
     write_text(run.rejected, "")
     export(run, settings)
     counts = {"articles": len(outcomes), "records": dict(Counter(record.task for record in records))}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etlch.core import manifest
-from etlch.core.files import write_nouns
+from etlch.core.files import write_jsonl
 from etlch.core.manifest import Manifest
 from etlch.core.records import Record
 from etlch.core.run_folder import Run
@@ -44,6 +44,6 @@ def records(articles: int, language: str = "en") -> Iterator[Record]:
 def make_run(folder: Path, settings: Settings) -> Run:
     """Write a run's records and run.yaml: what `etlch-data export` starts from."""
     run = Run(folder)
-    write_nouns(run.records, records(settings.needed))
+    write_jsonl(run.records, records(settings.needed))
     manifest.write(run, Manifest(settings, {}, {}, {}))
     return run

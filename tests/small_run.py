@@ -8,7 +8,7 @@ from typing import Literal
 
 from etlch.core import manifest
 from etlch.core.config import make_settings
-from etlch.core.files import write_nouns, write_text
+from etlch.core.files import write_jsonl, write_text
 from etlch.core.manifest import Manifest
 from etlch.core.records import TASKS, Article, Fact, Record
 from etlch.core.run_folder import Run
@@ -76,7 +76,7 @@ def write_run(
     )
     numbers = range(test + max(sizes))
     records = [record(number, task) for number in numbers for task in TASKS]
-    write_nouns(
+    write_jsonl(
         run.articles,
         [
             Article(
@@ -90,7 +90,7 @@ def write_run(
             for number in numbers
         ],
     )
-    write_nouns(run.records, records)
+    write_jsonl(run.records, records)
     write_text(run.rejected, "")
     export(run, settings)
     counts = {"articles": len(numbers), "records": {task: len(numbers) for task in TASKS}}

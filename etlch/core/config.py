@@ -103,7 +103,7 @@ def flat(kind: type[Any], values: Mapping[str, Json], where: str) -> dict[str, J
     for said, value in values.items():
         name = RENAMED.get(said, said)
         if name in groups and isinstance(value, dict):
-            found |= {keys[name, inner]: held for inner, held in _inside(name, groups[name], value, where)}
+            found |= {keys[name, inner]: one for inner, one in _inside(name, groups[name], value, where)}
         elif name in places:
             found[name] = value
         elif name in groups:
@@ -140,7 +140,7 @@ def plain(settings: Any) -> dict[str, Json]:
 def settings_schema(kind: type[Any]) -> Json:
     """Return the JSON Schema of a settings file, flat or in groups, for editors."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}  # type: ignore[arg-type]
-    groups = {name: schema["$defs"][held.__name__] for name, held in _groups(kind).items()}
+    groups = {name: schema["$defs"][group.__name__] for name, group in _groups(kind).items()}
     for key, (group, name) in _places(kind).items():
         if not group:
             continue
@@ -158,7 +158,7 @@ def default(kind: type[Any], key: str) -> Json:
 def _groups(kind: type[Any]) -> dict[str, type[Any]]:
     """Return the groups of a kind of settings by name; ScoreSettings has none."""
     factories = {item.name: item.default_factory for item in dataclasses.fields(kind)}
-    return {name: held for name, held in factories.items() if dataclasses.is_dataclass(held)}  # type: ignore[misc]
+    return {name: made for name, made in factories.items() if dataclasses.is_dataclass(made)}  # type: ignore[misc]
 
 
 def _places(kind: type[Any]) -> dict[str, tuple[str, str]]:
@@ -166,8 +166,8 @@ def _places(kind: type[Any]) -> dict[str, tuple[str, str]]:
     groups = _groups(kind) or {"": kind}
     return {
         group if (group, item.name) == ("teacher", "name") else item.name: (group, item.name)
-        for group, held in groups.items()
-        for item in dataclasses.fields(held)
+        for group, members in groups.items()
+        for item in dataclasses.fields(members)
     }
 
 
@@ -191,7 +191,7 @@ def _refused(kind: type[Any], error: Any, where: str) -> EtlchError:
     place = [*error["loc"]]
     group = str(place.pop(0)) if groups else ""
     name = str(place.pop(0))
-    key = next(key for key, held in _places(kind).items() if held == (group, name))
+    key = next(key for key, place in _places(kind).items() if place == (group, name))
     of = groups[group] if group else kind
     schema = _adapter(of).json_schema()["properties"][name]  # type: ignore[arg-type]
     example = schema["examples"][0] if "examples" in schema else schema["default"]

@@ -2,7 +2,7 @@
 
 
 class EtlchError(Exception):
-    """A mistake that the user can mend; the command prints it without a traceback.
+    """A mistake that the user can fix; the command prints it without a traceback.
 
     Args:
         what: what is wrong, with the file and line where there is one.

@@ -1,8 +1,4 @@
-"""The map of a run on disk, and the only ways to read and write its files.
-
-Paths and nouns walk in; whole files walk out, never half of one: everything is written
-to a temporary neighbour first and moved into place.
-"""
+"""Read and write the files of a run. Every file is written whole: to a temporary neighbour, then moved into place."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from etlch.core.errors import EtlchError
 from etlch.core.records import Json, from_dict, to_dict
 
-Noun = TypeVar("Noun")
+T = TypeVar("T")
 
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes. A longer line in a JSONL file is refused before it is parsed."""
@@ -103,28 +99,28 @@ def parse_line(raw: bytes, path: Path, number: int) -> dict[str, Json] | None:
     return value
 
 
-def read_nouns(path: Path, kind: type[Noun]) -> list[Noun]:
-    """Return the nouns of a JSONL file that this package wrote.
+def read_jsonl(path: Path, kind: type[T]) -> list[T]:
+    """Return the rows of a JSONL file that this package wrote, as values of a record type.
 
     Raises:
         EtlchError: a line lacks a field or has one too many; names file, line and field.
     """
-    nouns = []
+    rows = []
     for number, value in read_lines(path):
         try:
-            nouns.append(from_dict(kind, value))
+            rows.append(from_dict(kind, value))
         except (KeyError, TypeError, IndexError) as error:
             reason = error.args[0] if error.args else str(error)
             raise EtlchError(
                 f"{path}, line {number}: not a {kind.__name__.lower()}: {reason}",
                 "Delete the file and run `etlch-data generate` again; no answer is paid twice.",
             ) from error
-    return nouns
+    return rows
 
 
-def write_nouns(path: Path, nouns: Iterable[object]) -> None:
+def write_jsonl(path: Path, rows: Iterable[object]) -> None:
     """Write one JSON object a line, atomically. Chinese stays readable; lone surrogates are escaped."""
-    write_text(path, "".join(dumps(to_dict(noun)) + "\n" for noun in nouns))
+    write_text(path, "".join(dumps(to_dict(row)) + "\n" for row in rows))
 
 
 def dumps(value: Json, indent: int | None = None) -> str:
@@ -219,4 +215,4 @@ def load_yaml(path: Path) -> Json:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise EtlchError(f"{path}{where}: not YAML ({problem})", "Mend this line.") from error
+        raise EtlchError(f"{path}{where}: not YAML ({problem})", "Fix this line.") from error

@@ -1,4 +1,4 @@
-"""run.yaml: what a run was asked for and what came out. Settings and counts walk in, and out again."""
+"""Read and write run.yaml: the settings of a run, versions, prompt hashes, counts and cost."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def read_finished(run: Run) -> Manifest:
     Raises:
         EtlchError: as read says, or generate was stopped before its end.
     """
-    held = read(run)
-    if not held.counts and not run.records.exists():
+    manifest = read(run)
+    if not manifest.counts and not run.records.exists():
         raise EtlchError(
             f"{run.folder} is not finished: generate was stopped before its end",
             "Repeat its `etlch-data generate` command to go on; what is answered is not paid again.",
             code=1,
         )
-    return held
+    return manifest

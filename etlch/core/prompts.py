@@ -1,4 +1,4 @@
-"""Jinja templates and their data: a name and values walk in; a prompt's text walks out.
+"""Render prompts: from a template's name and values return the text.
 
 A template is `<folder>/<name>.<language>.j2`, or `<folder>/<name>.j2` for all languages; data
 is `<folder>/<name>.yaml`. The user's folder is searched first, file by file, then what ships.
@@ -170,7 +170,7 @@ class Prompts:
         try:
             return self._environment.from_string(read_text(path))
         except TemplateSyntaxError as error:
-            raise EtlchError(f"{path}, line {error.lineno}: {error.message}", "Mend the template.") from error
+            raise EtlchError(f"{path}, line {error.lineno}: {error.message}", "Fix the template.") from error
 
     def _check_variables(self, path: Path, known: list[str]) -> None:
         from jinja2 import meta

@@ -1,4 +1,4 @@
-"""The nouns of a run: topic, article, record, rejected, key, model. All frozen, all plain data."""
+"""The record types of a run: topic, article, record, rejected, key, model. All frozen, all plain data."""
 
 from __future__ import annotations
 
@@ -124,16 +124,16 @@ class Model:
         return f"{self.name}{size}" + ("" if self.seed is None else f"-s{self.seed}")
 
 
-Noun = TypeVar("Noun")
+T = TypeVar("T")
 
 
-def to_dict(noun: Any) -> dict[str, Json]:
-    """Return the noun as a dict that `json.dumps` takes, keys in the order of its definition."""
-    return dataclasses.asdict(noun)
+def to_dict(value: Any) -> dict[str, Json]:
+    """Return a record type as a dict that `json.dumps` takes, keys in the order of its definition."""
+    return dataclasses.asdict(value)
 
 
-def from_dict(kind: type[Noun], values: dict[str, Json]) -> Noun:
-    """Build a noun from one parsed JSON object, restoring tuples.
+def from_dict(kind: type[T], values: dict[str, Json]) -> T:
+    """Build a record type from one parsed JSON object, restoring tuples.
 
     Raises:
         KeyError: a field is missing or unknown; the message names it.

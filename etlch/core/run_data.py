@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etlch.core import manifest
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.manifest import Manifest
 from etlch.core.records import Article, Record, Rejected
 from etlch.core.run_folder import Run
@@ -38,7 +38,7 @@ def read_run(folder: Path | str) -> RunData:
     run = Run(Path(folder))
     return RunData(
         manifest.read(run),
-        read_nouns(run.articles, Article),
-        read_nouns(run.records, Record),
-        read_nouns(run.rejected, Rejected),
+        read_jsonl(run.articles, Article),
+        read_jsonl(run.records, Record),
+        read_jsonl(run.rejected, Rejected),
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
-from etlch.core.files import dumps, read_text, write_nouns, write_text
+from etlch.core.files import dumps, read_text, write_jsonl, write_text
 from etlch.core.records import Json, Key, Record
 from etlch.core.run_folder import Run
 from etlch.dataset.splits import Splits, few_shot
@@ -68,7 +68,7 @@ def write_data(
     for made in sets:
         write_text(run.data(made.stem), data_text(made.records, made.examples))
         if made.with_keys:
-            write_nouns(run.keys(made.stem), map(key, made.records))
+            write_jsonl(run.keys(made.stem), map(key, made.records))
     write_text(run.llamafactory / INFO, info_text(sets))
     stems = [made.stem for made in sets]
     for stem in before.difference(stems):

@@ -14,7 +14,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.config import changed, parse_settings, plain, read_file
 from etlch.core.errors import EtlchError, nearest
-from etlch.core.files import dumps, read_nouns, write_text
+from etlch.core.files import dumps, read_jsonl, write_text
 from etlch.core.records import Json, Record, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ExportSettings, Settings
@@ -62,7 +62,7 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
                 f"{run.records} is missing",
                 "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
             )
-        records = read_nouns(run.records, Record)
+        records = read_jsonl(run.records, Record)
     if not records:
         raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")
     preset = load_preset(settings.export.preset)

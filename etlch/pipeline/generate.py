@@ -9,7 +9,7 @@ from typing import Protocol
 
 from etlch.core import manifest
 from etlch.core.config import plain
-from etlch.core.files import write_nouns
+from etlch.core.files import write_jsonl
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json
@@ -36,9 +36,9 @@ from etlch.pipeline.setup import (
 
 def write(run: Run, collected: AcceptedData) -> None:
     """Write articles.jsonl, records.jsonl and rejected.jsonl."""
-    write_nouns(run.articles, collected.articles)
-    write_nouns(run.records, collected.records)
-    write_nouns(run.rejected, collected.rejected)
+    write_jsonl(run.articles, collected.articles)
+    write_jsonl(run.records, collected.records)
+    write_jsonl(run.rejected, collected.rejected)
 
 
 def counts(collected: AcceptedData) -> dict[str, Json]:
@@ -180,7 +180,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
                 watcher,
             )
         except Exhausted as failure:
-            write_nouns(run.rejected, failure.rejected)
+            write_jsonl(run.rejected, failure.rejected)
             raise
         finally:
             watcher.close()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from etlch.core import manifest
 from etlch.core.config import changed
 from etlch.core.errors import EtlchError
-from etlch.core.files import digest, write_nouns
+from etlch.core.files import digest, write_jsonl
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import Article, Json, Located, Record, Rejected
@@ -301,9 +301,9 @@ def _write(run: Run, settings: Settings, made: _Made, lines: tuple[str, ...]) ->
         "rejected": dict(Counter(f"{item.task} {item.stage}: labels dropped" for item in made.rejected)),
         "facts": {"grounded": made.grounded, "stated": made.stated},
     }
-    write_nouns(run.articles, made.articles)
-    write_nouns(run.records, made.records)
-    write_nouns(run.rejected, made.rejected)
+    write_jsonl(run.articles, made.articles)
+    write_jsonl(run.records, made.records)
+    write_jsonl(run.rejected, made.rejected)
     cost: dict[str, Json] = {"requests": 0, "input_tokens": 0, "output_tokens": 0, "usd": 0.0}
     exported = export(run, settings, made.records)
     done = Manifest(settings, {}, counts, cost)

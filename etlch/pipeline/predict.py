@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
-from etlch.core.files import dumps, read_lines, read_nouns, write_text
+from etlch.core.files import dumps, read_jsonl, read_lines, write_text
 from etlch.core.records import Json, Key, Model, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import TeacherSettings
@@ -113,7 +113,7 @@ def read_test(run: Run, task: str) -> list[Key]:
             f"{run.folder} has no test set for {task}: there is no {path.relative_to(run.folder)}",
             f"Write it with `etlch-data export {run.folder}`.",
         )
-    keys = read_nouns(path, Key)
+    keys = read_jsonl(path, Key)
     if not keys:
         raise EtlchError(f"{path} is empty", "A run with --test 0 has nothing to predict.")
     return keys

@@ -1,4 +1,4 @@
-"""The tasks: the folder is the registry. A name walks in; a Task walks out."""
+"""Find tasks by name: the modules of this folder, and a Python file of the user's own."""
 
 from __future__ import annotations
 

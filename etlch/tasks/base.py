@@ -1,8 +1,7 @@
-"""A task is a value: its name, its facts, its label text, and what a teacher is asked for.
+"""Define a task as a value: its name, its facts, its label text, and what a teacher is asked for.
 
-A teacher's answer (JSON) walks in; facts and label text walk out, and a model's text walks
-back into the same facts. The shapes that several tasks share, flat JSON objects of lists,
-live here.
+A task turns a teacher's answer (JSON) into facts, facts into label text, and a label or a prediction into the same
+facts. What several tasks share, flat JSON objects of lists, is here.
 """
 
 from __future__ import annotations
@@ -124,8 +123,8 @@ def _flat(value: Json) -> tuple[list[Fact], int]:
     wrong = 0
     if not isinstance(value, dict):
         return facts, 1
-    for key, held in value.items():
-        for item in held if isinstance(held, list) else [held]:
+    for key, values in value.items():
+        for item in values if isinstance(values, list) else [values]:
             if isinstance(item, list | dict):
                 wrong += 1
             elif (text := scalar_text(item)) is not None and text.strip():
@@ -135,11 +134,11 @@ def _flat(value: Json) -> tuple[list[Fact], int]:
 
 def flat_label(facts: Sequence[Fact], keys: Sequence[str], *, keep_empty: bool) -> str:
     """Return the flat JSON label: keys in their order, values in the order of the facts."""
-    held: dict[str, list[str]] = {key: [] for key in keys}
+    label: dict[str, list[str]] = {key: [] for key in keys}
     for key, value in facts:
-        held.setdefault(key, []).append(value)
+        label.setdefault(key, []).append(value)
     return json.dumps(
-        {key: values for key, values in held.items() if values or keep_empty}, ensure_ascii=False
+        {key: values for key, values in label.items() if values or keep_empty}, ensure_ascii=False
     )
 
 

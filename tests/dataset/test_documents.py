@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from etlch.cli.data import main
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.records import Article
 from etlch.core.run_folder import Run
 from etlch.dataset.build_record import Candidate
@@ -173,7 +173,7 @@ def test_real_posts_become_proved_training_data(tmp_path: Path, monkeypatch: pyt
         )
     assert ended.exit_code == 0, ended.output
     assert check_run(run).problems == ()
-    articles = read_nouns(run.articles, Article)
+    articles = read_jsonl(run.articles, Article)
     assert len(articles) == 13
     for article in articles:
         name, _, place = article.source.partition("#")

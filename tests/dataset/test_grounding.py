@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from etlch.cli.data import main
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.records import Located, Record
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
@@ -127,7 +127,7 @@ def test_policies_hold_from_grounding_to_the_proof_of_the_files(tmp_path: Path) 
     ended = CliRunner().invoke(main, ["generate", "--teacher", "offline", *options, "--out", str(run.folder)])
     assert ended.exit_code == 0, ended.output
     assert check_run(run).problems == ()
-    labels = [json.loads(record.output) for record in read_nouns(run.records, Record)]
+    labels = [json.loads(record.output) for record in read_jsonl(run.records, Record)]
     dates = [date for label in labels for date in label.get("Date", ())]
     assert len(dates) > 5 and all(re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?|--\d\d-\d\d", date) for date in dates)
 

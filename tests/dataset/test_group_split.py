@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from etlch.cli.data import main
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.records import Article, Topic
 from etlch.core.run_folder import Run
 from etlch.dataset.build_record import Candidate
@@ -55,7 +55,7 @@ def test_a_run_whose_domains_are_kept_apart_and_grown(tmp_path: Path) -> None:
             main, ["generate", *options, "--settings", str(settings), "--out", str(run.folder)]
         )
         assert ended.exit_code == 0, ended.output
-        articles = read_nouns(run.articles, Article)
+        articles = read_jsonl(run.articles, Article)
         held.append([article.id for article in articles])
         assert {one.domain for one in articles[:6]}.isdisjoint(one.domain for one in articles[6:])
         assert check_run(run).problems == ()

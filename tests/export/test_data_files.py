@@ -10,7 +10,7 @@ import pytest
 
 from etlch.core.config import changed, make_settings
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_nouns, write_nouns
+from etlch.core.files import read_jsonl, write_jsonl
 from etlch.core.records import Key, Record
 from etlch.core.run_folder import Run
 from etlch.export.write import export
@@ -50,7 +50,7 @@ def test_names_and_counts(run: Run) -> None:
 
 def test_rows_are_strings_and_keys_are_the_same_rows(run: Run) -> None:
     for path in sorted(run.llamafactory.glob("*_test.json")):
-        keys = read_nouns(run.keys(path.stem), Key)
+        keys = read_jsonl(run.keys(path.stem), Key)
         assert [(key.instruction, key.input, key.gold) for key in keys] == [
             (row["instruction"], row["input"], row["output"]) for row in rows(path)
         ]
@@ -98,7 +98,7 @@ def test_another_export_removes_what_it_does_not_write(run: Run) -> None:
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SETTINGS)
     held = [record for record in records(23) if record.id != "a000004-kge"]
-    write_nouns(run.records, held)
+    write_jsonl(run.records, held)
     with pytest.raises(EtlchError, match="article a000004 has no record for the task 'kge'"):
         export(run, SETTINGS)
     assert not run.llamafactory.exists()
@@ -107,7 +107,7 @@ def test_a_missing_record_is_named(tmp_path: Path) -> None:
 
 def test_no_records(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SETTINGS)
-    write_nouns(run.records, [])
+    write_jsonl(run.records, [])
     with pytest.raises(EtlchError, match="holds no records"):
         export(run, SETTINGS)
 

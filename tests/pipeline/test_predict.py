@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from etlch.cli.data import main
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_lines, read_nouns
+from etlch.core.files import read_jsonl, read_lines
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
 from etlch.metrics.predictions import read_aligned
@@ -33,7 +33,7 @@ def right(run: Run) -> Any:
     """A model that knows the gold of each row of the test set."""
     golds = {}
     for task in ("json", "kge", "ner"):
-        for key in read_nouns(run.keys(run.stem(task, "test")), Key):
+        for key in read_jsonl(run.keys(run.stem(task, "test")), Key):
             golds[predict.prompt(key)] = key.gold
     return lambda body: golds[body["messages"][0]["content"]]
 
@@ -49,7 +49,7 @@ def test_a_models_answers_stand_beside_the_gold_in_the_order_of_the_keys(tmp_pat
     ]
     for task in ("json", "kge", "ner"):
         lines = [line.value for line in read_lines(run.prediction_file("gpt-4o-mini", task))]
-        keys = read_nouns(run.keys(run.stem(task, "test")), Key)
+        keys = read_jsonl(run.keys(run.stem(task, "test")), Key)
         assert [list(line) for line in lines] == [["prompt", "predict", "label"]] * 12
         assert [line["label"] for line in lines] == [key.gold for key in keys]
         assert all(line["predict"] == line["label"] for line in lines)
@@ -99,7 +99,7 @@ def test_predictions_do_not_sample_and_send_no_schema_unless_told(tmp_path: Path
     schemas = [body["response_format"]["json_schema"] for body in bound if "response_format" in body]
     # kge labels are no JSON, so their rows are asked for freely: equal requests, not sent again.
     assert len(bound) == len(schemas) == 6
-    keys = read_nouns(run.keys(run.stem("json", "test")), Key)
+    keys = read_jsonl(run.keys(run.stem("json", "test")), Key)
     assert keys[0].schema in [schema["schema"] for schema in schemas]
     # A json label has all its fields, as OpenAI's strict mode wants; an ner label need not have all types.
     assert {schema["strict"] for schema in schemas} == {True, False}
@@ -114,7 +114,7 @@ def test_a_model_that_takes_no_temperature_is_asked_without(tmp_path: Path) -> N
 
 def test_a_row_that_the_endpoint_refuses_is_an_empty_prediction(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    poison = read_nouns(run.keys(run.stem("kge", "test")), Key)[1].input
+    poison = read_jsonl(run.keys(run.stem("kge", "test")), Key)[1].input
     with serve(Fault("400", match=poison[:30]), Fault("length", every=1)) as server:
         done = go(run, server)
     assert [(item.refused, item.cut) for item in done] == [(1, 2), (1, 2), (1, 2)]

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from etlch.cli.data import main
 from etlch.core.errors import EtlchError
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.prompts import Prompts
 from etlch.core.records import LANGUAGES, Article, Json
 from etlch.core.run_folder import Run
@@ -244,5 +244,5 @@ def test_the_command_grows_what_generate_then_draws_from(tmp_path: Path) -> None
         sizes = ["--sizes", "2", "--test", "1", "--out", str(out)]
         second = CliRunner().invoke(main, ["generate", "--prompts", folder, *sizes, *base])
         assert second.exit_code == 0, second.output
-    articles = read_nouns(Run(out).articles, Article)
+    articles = read_jsonl(Run(out).articles, Article)
     assert {article.domain for article in articles} == {"wind power"}

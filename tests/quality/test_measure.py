@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.files import write_nouns
+from etlch.core.files import write_jsonl
 from etlch.core.records import Article, Fact, Record, Rejected
 from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
@@ -117,7 +117,7 @@ def test_the_command_writes_numbers_page_and_card(run: Run, tmp_path: Path) -> N
 def test_the_page_says_why_records_were_rejected_and_writes_lists_by_comma(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     lost = [Rejected(f"b{n}", "ner", "label", (f"'x{n}' is <b>not</b> there",), "") for n in range(3)]
-    write_nouns(run.rejected, [*lost, Rejected("c", "", "article", ("the article is empty",), "")])
+    write_jsonl(run.rejected, [*lost, Rejected("c", "", "article", ("the article is empty",), "")])
     shown = CliRunner().invoke(main, ["quality", str(run.folder)])
     assert "rejected        4 " in shown.stdout
     page = (run.folder / "quality.html").read_text(encoding="utf-8")

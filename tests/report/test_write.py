@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.score import main
-from etlch.core.files import write_nouns, write_text
+from etlch.core.files import write_jsonl, write_text
 from etlch.core.run_folder import Run
 from etlch.report import charts, ranking
 from etlch.report.headline import headline
@@ -65,7 +65,7 @@ def test_the_command_renders_again_what_scoring_left(folder: Path, tmp_path: Pat
     left = tmp_path / "scores"
     write_summary(report_case.summary(20), left / "summary.json")
     write_text(left / "scores.jsonl", "".join(sample_line(s) + "\n" for s in report_case.samples(20)))
-    write_nouns(left / "keys.jsonl", report_case.keys(20))
+    write_jsonl(left / "keys.jsonl", report_case.keys(20))
     done = CliRunner().invoke(main, ["report", str(left / "summary.json"), "--out", str(tmp_path / "again")])
     assert done.exit_code == 0, done.output
     again = tmp_path / "again"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
-from etlch.core.files import read_nouns
+from etlch.core.files import read_jsonl
 from etlch.core.prompts import Prompts
 from etlch.core.records import LANGUAGES, Record, Rejected
 from etlch.core.run_folder import Run
@@ -62,7 +62,7 @@ def test_labels_are_the_drawn_facts(language: str, tmp_path: Path, monkeypatch: 
         f"a{topic.position:05d}": teacher.draw(topic)
         for topic, _ in zip(teacher.topics(), range(60), strict=False)
     }
-    records = [record for record in read_nouns(run.records, Record) if record.task == "kge"]
+    records = [record for record in read_jsonl(run.records, Record) if record.task == "kge"]
     assert len(records) == 12
     for record in records:
         drawn = {item.fact for item in documents[record.article_id].triples}
@@ -80,7 +80,7 @@ def test_a_fact_left_out_and_a_year_made_up_are_asked_for_again(
     assert len(again) == 12, "once for each article"
     assert all("'1789' is not among the facts" in messages[-1]["content"] for messages in again)
     assert any("does not stand in the article" in messages[-1]["content"] for messages in again)
-    assert not [item for item in read_nouns(run.rejected, Rejected) if item.stage == "grounding"]
+    assert not [item for item in read_jsonl(run.rejected, Rejected) if item.stage == "grounding"]
     assert "1789" not in run.articles.read_text(encoding="utf-8")
 
 
