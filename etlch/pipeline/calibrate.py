@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
 from etlch.core.errors import EtlchError
+from etlch.core.prompts import Prompts
 from etlch.core.records import TASKS, Fact, Json, Topic
 from etlch.core.run_folder import Run
-from etlch.core.settings import Settings
+from etlch.core.settings import CheckSettings, PlanSettings, Settings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.grounding import Policy, ground
 from etlch.metrics.facts import FactPair, Row, comparable, strict
@@ -68,15 +69,19 @@ class Calibration:
     cost: dict[str, Json]
 
 
+Truth = Callable[[Task, CandidateResult], Awaitable[list[Fact]]]
+"""Returns the true facts of one article for a task."""
+
+
 @dataclass
 class _Examinee:
-    """The teacher under examination: its labels, on the known teacher's articles and instructions.
+    """The teacher under examination: its labels, on the known teacher's articles and instructions, if there is one.
 
     `stated` keeps what it answered, by plan position and task.
     """
 
     name: str
-    known: OfflineTeacher
+    known: Teacher
     teacher: Teacher
     stated: dict[tuple[int, str], list[Fact]] = field(default_factory=dict)
 
@@ -107,44 +112,100 @@ async def calibrate(settings: Settings, run: Run, articles: int, say: Callable[[
     Raises:
         EtlchError: a task whose truth is not known, or transport trouble.
     """
-    unknown = [task for task in settings.plan.tasks if task not in TASKS]
-    if unknown:
-        raise EtlchError(
-            f"no articles with known truth for the task '{unknown[0]}'", f"Known are {', '.join(TASKS)}."
-        )
     plan, check = settings.plan, settings.check
+    _refuse_unknown(plan)
     check = dataclasses.replace(check, max_attempts=1, ungrounded="drop", min_chars=0, max_chars=0)
     prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
-    known = OfflineTeacher(plan.seed, prompts, plan.language)
+    shipped = {name: task for name, task in tasks.items() if name in TASKS}
     async with open_teacher(settings, prompts, run) as (teacher, bill):
         if settings.teacher.name != "offline":
             say(f"{articles} articles of known truth, {articles * len(tasks)} labels of {teacher.name}")
-        examinee = _Examinee(teacher.name, known, teacher)
-        builder = RecordBuilder(
-            examinee,
-            prompts,
-            tasks,
-            check,
-            plan.ner_types,
-            lambda stage, event: None,
-            lambda key, ok, why: None,
-        )
-        candidates = [
-            Candidate(f"k{topic.position:05d}", topic, "known", known.draw(topic).text)
-            for topic in islice(known.topics(), articles)
-        ]
-        outcomes = await asyncio.gather(*(builder.build(candidate) for candidate in candidates))
-        results = [
-            await _results(task, outcomes, examinee, check.policies, plan.seed) for task in tasks.values()
-        ]
+        results: list[Result] = []
+        if shipped:
+            known = OfflineTeacher(plan.seed, prompts, plan.language)
+            candidates = [
+                Candidate(f"k{topic.position:05d}", topic, "known", known.draw(topic).text)
+                for topic in islice(known.topics(), articles)
+            ]
+            examinee = _Examinee(teacher.name, known, teacher)
+
+            async def drawn(task: Task, outcome: CandidateResult) -> list[Fact]:
+                return await _truth(task, outcome, known, check.policies)
+
+            results += await _examine(examinee, shipped, candidates, prompts, plan, check, drawn)
+        for task in (task for name, task in tasks.items() if name not in TASKS):
+            candidates = list(_examples(task, plan.language, articles))
+            examinee = _Examinee(teacher.name, teacher, teacher)
+
+            async def given(task: Task, outcome: CandidateResult) -> list[Fact]:
+                return _given(task, outcome, check.policies)
+
+            results += await _examine(examinee, {task.name: task}, candidates, prompts, plan, check, given)
         cost = bill.cost()
-    return Calibration(tuple(result for found in results for result in found), articles, cost)
+    return Calibration(tuple(results), articles, cost)
+
+
+def _refuse_unknown(plan: PlanSettings) -> None:
+    """Stop where a task has no article in the language whose truth is known.
+
+    Raises:
+        EtlchError: names the task.
+    """
+    for name, task in chosen_tasks(plan).items():
+        if name not in TASKS and not any(language == plan.language for language, _, _ in task.examples):
+            raise EtlchError(
+                f"no articles with known truth for the task '{name}' in {plan.language}",
+                f"Known are {', '.join(TASKS)}, and tasks of your own that have `examples` (docs/own-task.md).",
+            )
+
+
+def _examples(task: Task, language: str, most: int) -> Iterator[Candidate]:
+    """Yield the examples of a task of the user's own as candidates."""
+    texts = [text for of, text, _ in task.examples if of == language]
+    for place, text in enumerate(texts[:most]):
+        yield Candidate(f"{task.name}{place:05d}", Topic(place, "", "", language), "known", text)
+
+
+def _given(task: Task, outcome: CandidateResult, policies: Mapping[str, Policy]) -> list[Fact]:
+    """Return the facts of an example's label, grounded as the record's are."""
+    text, language = outcome.candidate.text or "", outcome.candidate.topic.language
+    label = next(label for of, article, label in task.examples if (of, article) == (language, text))
+    return [
+        item.fact for item in ground(task.parse(label, language, True).facts, task, text, policies).located
+    ]
+
+
+async def _examine(
+    examinee: _Examinee,
+    tasks: Mapping[str, Task],
+    candidates: Sequence[Candidate],
+    prompts: Prompts,
+    plan: PlanSettings,
+    check: CheckSettings,
+    truth: Truth,
+) -> list[Result]:
+    """Have the examinee label the candidates and compare its facts with the truth, task by task."""
+    builder = RecordBuilder(
+        examinee,
+        prompts,
+        tasks,
+        check,
+        plan.ner_types,
+        lambda stage, event: None,
+        lambda key, ok, why: None,
+    )
+    outcomes = await asyncio.gather(*(builder.build(candidate) for candidate in candidates))
+    results: list[Result] = []
+    for task in tasks.values():
+        results += await _results(task, outcomes, examinee, truth, check.policies, plan.seed)
+    return results
 
 
 async def _results(
     task: Task,
     outcomes: list[CandidateResult],
     examinee: _Examinee,
+    truth: Truth,
     policies: Mapping[str, Policy],
     seed: int,
 ) -> list[Result]:
@@ -155,7 +216,7 @@ async def _results(
         topic, text = outcome.candidate.topic, outcome.candidate.text or ""
         record = next((held for held in outcome.records if held.task == task.name), None)
         predicted = [] if record is None else [item.fact for item in record.facts]
-        gold = await _truth(task, outcome, examinee.known, policies)
+        gold = await truth(task, outcome)
         rows.append(strict(FactPair(comparable(gold), comparable(predicted), 0)))
         ends.append(strict(FactPair(comparable(_loose(gold, task)), comparable(_loose(predicted, task)), 0)))
         facts = examinee.stated.get((topic.position, task.name), [])

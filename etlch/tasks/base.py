@@ -73,6 +73,8 @@ class Task:
         open_types: whether the setting `ner_types: open` leaves its types to the teacher.
         loose_parts: the parts that `calibrate` compares alone too, where a teacher words the rest freely.
         asks_fields: whether a record's keys come with the instruction that a teacher writes.
+        examples: articles whose labels are known, as (language, article, label). `calibrate` has a teacher label
+            them; the tasks that ship need none, as the offline teacher writes theirs.
         hub_category: the task category of the Hugging Face hub.
         read_value: (JSON value, article) → facts in any notation of other people, or None where it is none of
             them; None for tasks that know no other notation. Used by the best-effort reading of scores.
@@ -98,6 +100,7 @@ class Task:
     open_types: bool = False
     loose_parts: tuple[int, ...] = ()
     asks_fields: bool = False
+    examples: tuple[tuple[str, str, str], ...] = ()
     hub_category: str = "text-generation"
     read_value: Callable[[Json, str], Noted | None] | None = None
     read_lines: Callable[[str, str], Noted | None] | None = None
