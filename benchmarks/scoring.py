@@ -2,6 +2,7 @@
 
     python benchmarks/scoring.py rouge      1,000 pairs of 1,500 Chinese characters, and rivals
     python benchmarks/scoring.py grid       2,500 records × 4 models of 500 characters, all metrics and tests
+    python benchmarks/scoring.py report     the same 10,000 predictions: scoring beside the report, one process
     python benchmarks/scoring.py table      900 predictions, from the command to its table
     python benchmarks/scoring.py million    1,000,000 predictions of 200 characters, time and memory
     python benchmarks/scoring.py cosine     each distinct text once, beside a naive encode
@@ -151,6 +152,23 @@ def grid(folder: Path) -> None:
     print(f"  processor time {used:.1f} s with the report")
 
 
+def report(folder: Path) -> None:
+    from etlch.core.settings import ScoreSettings
+    from etlch.report.write import write_report
+    from etlch.scoring.sample_lines import read_samples
+    from etlch.scoring.score import score
+
+    run = make_run(folder / "grid", 2500, 4, 500)
+    settings = ScoreSettings(cosine="off", workers=1)
+    start = time.process_time()
+    summary = score([run], settings, out=folder / "scores").summary
+    scored = time.process_time()
+    page = write_report(summary, read_samples(folder / "scores"), folder / "scores", settings)
+    written = time.process_time()
+    print(f"10,000 predictions of 500 characters: scoring {scored - start:.1f} s of processor time,")
+    print(f"  report {written - scored:.1f} s, page {page.stat().st_size / 1e6:.1f} MB")
+
+
 def table(folder: Path) -> None:
     run = make_run(folder / "table", 300, 3, 300)
     shown = [command(str(run), "--settings", settings_file(folder))[0] for _ in range(3)]
@@ -263,7 +281,12 @@ def main() -> None:
     """Run the benchmark that the command line names."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     alone: dict[str, Callable[[], None]] = {"rouge": rouge, "cosine": cosine}
-    on_disk: dict[str, Callable[[Path], None]] = {"grid": grid, "table": table, "million": million}
+    on_disk: dict[str, Callable[[Path], None]] = {
+        "grid": grid,
+        "report": report,
+        "table": table,
+        "million": million,
+    }
     if wanted in alone:
         alone[wanted]()
     elif wanted in on_disk:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -116,6 +117,7 @@ def find_mistakes(
     compare: Mapping[str, str] = MappingProxyType({}),
     *,
     nested: bool = False,
+    written: bool = True,
 ) -> Finding:
     """Compare a prediction with its label, fact by fact, read as the scores read them.
 
@@ -127,13 +129,16 @@ def find_mistakes(
         markers: removed from the end of both texts.
         compare: how the values of a field are compared, as in the settings.
         nested: whether the file's labels are nested, as scoring found and stored it.
+        written: whether facts are wanted as the texts write them; in the form of comparison they cost
+            half the time, and pairs and kinds are the same.
     """
     gold, text = without_markers(key.gold, markers), without_markers(predicted, markers)
     config = ParseConfig(task, nested=nested, label_map=label_map, compare=parse_rules(compare))
     read = read_pair(gold, text, key.language, config, key.input)
-    given = _as_written(read.best.predicted, read.raw, config)
-    written = () if nested else read_gold(gold, key.language, task, key.input).facts
-    wanted = _as_written(read.best.gold, written, config)
+    wanted, given = read.best.gold, read.best.predicted
+    if written:
+        own = () if nested else read_gold(gold, key.language, task, key.input).facts
+        wanted, given = _as_written(wanted, own, config), _as_written(given, read.raw, config)
     schema = key.schema if task.json_label and not nested and isinstance(key.schema, dict) else {}
     asked = frozenset(label_map.get(name, name) for name in schema.get("properties", ()))
     grounded = (1,) if nested else task.grounded
@@ -213,7 +218,7 @@ def pair_facts(
     open_gold: Open = dict(enumerate(gold))
     open_predicted: Open = dict(enumerate(predicted))
     steps = [
-        _equal("", _whole, _whole),
+        _the_same,
         _extra_keys(keys),
         *_slips(tuple(grounded)),
         _boundaries(grounded),
@@ -238,6 +243,14 @@ Step = Callable[[Open, Open], Iterator[Pair]]
 
 def _whole(fact: Fact) -> Fact:
     return fact
+
+
+def _the_same(gold: Open, predicted: Open) -> Iterator[Pair]:
+    """Pair equal facts; each stands once on either side."""
+    places = {fact: place for place, fact in gold.items()}
+    for place, fact in predicted.items():
+        if fact in places:
+            yield Pair(places[fact], place, "")
 
 
 def _equal(kind: str, of_gold: Callable[[Fact], Fact], of_predicted: Callable[[Fact], Fact]) -> Step:
@@ -270,8 +283,13 @@ def _slips(grounded: tuple[int, ...]) -> list[Step]:
     return [_equal("wrong type", words, words)]
 
 
+@lru_cache(maxsize=256)
+def _compared_keys(keys: frozenset[str]) -> frozenset[str]:
+    return frozenset(_form((key,))[0] for key in keys)
+
+
 def _extra_keys(keys: frozenset[str]) -> Step:
-    known = {_form((key,))[0] for key in keys}
+    known = _compared_keys(keys)
 
     def step(gold: Open, predicted: Open) -> Iterator[Pair]:
         for place, fact in predicted.items():
@@ -289,14 +307,18 @@ def _boundaries(grounded: Sequence[int]) -> Step:
             for part, (one, two) in enumerate(zip(gold, predicted, strict=True))
         )
 
+    def names(fact: Fact) -> tuple[int, Fact]:
+        return len(fact), tuple(part for at, part in enumerate(fact) if at not in grounded)
+
     def step(gold: Open, predicted: Open) -> Iterator[Pair]:
-        taken: set[int | None] = set()
+        waiting: dict[tuple[int, Fact], list[int | None]] = {}
+        for place, fact in predicted.items():
+            waiting.setdefault(names(fact), []).append(place)
         for place, fact in gold.items():
-            near = next(
-                (p for p, other in predicted.items() if p not in taken and overlap(fact, other)), None
-            )
+            alike = waiting.get(names(fact), [])
+            near = next((other for other in alike if overlap(fact, predicted[other])), None)
             if near is not None:
-                taken.add(near)
+                alike.remove(near)
                 yield Pair(place, near, "boundary")
 
     return step

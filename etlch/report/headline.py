@@ -138,7 +138,7 @@ def _disagreement(comparison: Comparison) -> str:
 
 def _scope(comparison: Comparison) -> str:
     if comparison.scope == "weights":
-        return " One training each: this holds for these weights, not for these recipes."
+        return " Fewer than three trainings of a side: this holds for these weights, not for these recipes."
     if max(comparison.seeds, comparison.baseline_seeds) > 1:
         return f" Means of {comparison.seeds} and {comparison.baseline_seeds} trainings."
     return ""

@@ -1,7 +1,7 @@
 """Read all samples once, return counts of errors and the samples that the page shows.
 
-Counts cover every sample. The page shows all of them, or, above MOST_SHOWN, those of records that
-a hash of their ids picks, the same records for every model.
+Counts cover every sample. The page shows all of them, or, above MOST_SHOWN or MOST_BYTES, those of
+articles that a hash of their ids picks, the same records for every model.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from etlch.text.locate import locate
 
 MOST_SHOWN = 10_000
 """Predictions. A page with more is slow to open and too large to send on."""
+
+MOST_BYTES = 20_000_000
+"""Of what the browser holds, roughly: keeps the page under 25 MB, however long its texts."""
 
 DEFAULT = ScoreSettings()
 
@@ -69,6 +72,42 @@ class Analysis:
     shown: int
 
 
+class _Shelf:
+    """The samples that the page will hold: of articles whose hash is below a share that falls as weight grows.
+
+    Which articles stay depends on their ids and on what was seen alone, so they are the same for all models.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.keys: dict[tuple[str, str], Key] = {}
+        self.answers: dict[tuple[str, str], list[tuple[Sample, Finding]]] = defaultdict(list)
+        self._share = share
+        self._weight = 0
+
+    def takes(self, key: Key) -> bool:
+        return self._share >= 1 or _hashed(key) < self._share
+
+    def add(self, sample: Sample, finding: Finding) -> None:
+        place = (sample.key.task, sample.key.id)
+        self.keys[place] = sample.key
+        self.answers[place].append((sample, finding))
+        self._weight += _bytes_of(sample)
+        while self._weight > MOST_BYTES and len(self.keys) > 1:
+            self._share /= 2
+            for place in [place for place, key in self.keys.items() if not self.takes(key)]:
+                self._weight -= sum(_bytes_of(sample) for sample, _ in self.answers.pop(place))
+                del self.keys[place]
+
+
+def _hashed(key: Key) -> float:
+    return int(digest(key.article_id or key.id)[:8], 16) / 16**8
+
+
+def _bytes_of(sample: Sample) -> int:
+    """About what an answer adds to the page: its text, and its facts with their places and notes."""
+    return 12 * len(sample.predicted) + len(sample.key.input)
+
+
 def analyse(
     samples: Iterable[Sample],
     total: int,
@@ -89,8 +128,7 @@ def analyse(
     errors: dict[System, Counter[str]] = defaultdict(Counter)
     affected: dict[System, Counter[str]] = defaultdict(Counter)
     mixed: dict[System, Counter[tuple[str, str]]] = defaultdict(Counter)
-    keys: dict[tuple[str, str], Key] = {}
-    answers: dict[tuple[str, str], list[tuple[Sample, Finding]]] = defaultdict(list)
+    shelf = _Shelf(1.0 if total <= most else most / total)
     count = 0
     for sample in samples:
         count += 1
@@ -99,22 +137,18 @@ def analyse(
         task = tasks.get(system.task)
         if task is None:
             continue
+        typed, shown_too = task.parts[0] == "type", shelf.takes(key)
         finding = find_mistakes(
-            task,
-            key,
-            sample.predicted,
-            settings.label_map,
-            settings.end_markers,
-            settings.compare,
-            nested=sample.nested,
-        )
+            task, key, sample.predicted, settings.label_map, settings.end_markers, settings.compare,
+            nested=sample.nested, written=typed or shown_too,
+        )  # fmt: skip
         errors[system].update(finding.kinds)
         affected[system].update(finding.kinds.keys())
-        if task.parts[0] == "type":
+        if typed:
             mixed[system].update(confusions(finding))
-        if _is_shown(key, total, most):
-            keys[key.task, key.id] = key
-            answers[key.task, key.id].append((sample, finding))
+        if shown_too:
+            shelf.add(sample, finding)
+    keys, answers = shelf.keys, shelf.answers
     ids = _page_ids(keys.values())
     shown = tuple(
         _shown(ids[place], tasks[place[0]], key, answers[place]) for place, key in sorted_by_task(keys)
@@ -127,10 +161,6 @@ def sorted_by_task(keys: Mapping[tuple[str, str], Key]) -> list[tuple[tuple[str,
     """Return keys task by task, in their order within the task."""
     tasks = list(dict.fromkeys(task for task, _ in keys))
     return sorted(keys.items(), key=lambda item: tasks.index(item[0][0]))
-
-
-def _is_shown(key: Key, total: int, most: int) -> bool:
-    return total <= most or int(digest(key.article_id or key.id)[:8], 16) / 16**8 < most / total
 
 
 def _page_ids(keys: Iterable[Key]) -> dict[tuple[str, str], str]:
@@ -171,7 +201,11 @@ def _answer(
             gold[pair.gold] = html.ShownFact(fact.parts, fact.spans, kind, _note(pair.kind, "predicted", two))
         if pair.predicted is not None and two is not None:
             kind = html.SPURIOUS if pair.kind else html.MATCHED
-            spans = _spans(task, two, key.input)
+            spans = (
+                facts[pair.gold].spans
+                if not pair.kind and pair.gold is not None
+                else _spans(task, two, key.input)
+            )
             predicted[pair.predicted] = html.ShownFact(two, spans, kind, _note(pair.kind, "label", one))
     return html.Answer(
         model=sample.system.label,

@@ -111,7 +111,7 @@ class Comparison:
         detectable: the smallest true difference that this n finds in four of five tries, in one test
             alone, before correction.
         seeds: trainings of the model's recipe that were averaged; `baseline_seeds` of the baseline's.
-        scope: "recipes" where the trained sides have several seeds, "weights" where one was trained once:
+        scope: "recipes" where the trained sides have three seeds or more, "weights" where one has fewer:
             the difference then holds for these weights; empty in summaries of earlier releases.
         agree: whether every seed points the way their mean does.
         floor: the smallest p that the test can give on so many articles and resamples.

@@ -104,7 +104,9 @@ def test_single_trainings_speak_of_weights_and_several_of_recipes() -> None:
     summary = duel(0.1, 0.0004)
     once = dataclasses.replace(summary.comparisons[0], scope="weights")
     text = headline(dataclasses.replace(summary, comparisons=(once,)))[0].text
-    assert text.endswith("One training each: this holds for these weights, not for these recipes.")
+    assert text.endswith(
+        "Fewer than three trainings of a side: this holds for these weights, not for these recipes."
+    )
     thrice = dataclasses.replace(once, scope="recipes", seeds=3)
     text = headline(dataclasses.replace(summary, comparisons=(thrice,)))[0].text
     assert text.endswith("Means of 3 and 1 trainings.")

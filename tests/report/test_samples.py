@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
+from etlch.report import samples
 from etlch.report.samples import analyse
 from etlch.scoring.summary import System
 from tests.report import report_case
@@ -80,3 +83,14 @@ def test_an_unknown_task_is_counted_and_not_taken_apart() -> None:
     held = analyse(odd, len(odd))
     assert held.samples == () and held.total == 30
     assert sum(counts.total() for counts in held.readings.values()) == 30
+
+
+def test_long_texts_leave_fewer_samples_on_the_page_the_same_for_all_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = analyse(report_case.samples(60), 900)
+    monkeypatch.setattr(samples, "MOST_BYTES", 300_000)
+    part = analyse(report_case.samples(60), 900)
+    assert 0 < part.shown < whole.shown == part.total == 900
+    assert part.errors == whole.errors and part.readings == whole.readings
+    assert {len(sample.answers) for sample in part.samples} == {5}

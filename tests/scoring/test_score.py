@@ -46,7 +46,7 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
     held = {(item.model, item.size, item.seed, item.baseline) for item in summary.comparisons}
     assert held == {("etlch", 100, None, "base"), ("etlch", 300, None, "base")}
     assert {(item.size, item.seeds, item.scope) for item in summary.comparisons} == {
-        (100, 2, "recipes"), (300, 1, "weights"),
+        (100, 2, "weights"), (300, 1, "weights"),
     }  # fmt: skip
     assert {(item.model, item.size, item.seeds) for item in summary.seeds} == {("etlch", 100, 2)}
 

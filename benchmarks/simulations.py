@@ -1,11 +1,11 @@
 """How often the statistics are wrong, by simulation. The tables stand in docs/statistics.md.
 
-    python benchmarks/statistics.py            all tables
-    python benchmarks/statistics.py coverage   how often the interval of a score holds the true score
-    python benchmarks/statistics.py equal      how often one of two equal models is called better
-    python benchmarks/statistics.py retrained  two groups of trainings of one recipe, called different
-    python benchmarks/statistics.py drop       builds that --max-drop 0 breaks after a mere retraining
-    python benchmarks/statistics.py failing    a model that loops on 5 % of articles, called better
+    python benchmarks/simulations.py            all tables
+    python benchmarks/simulations.py coverage   how often the interval of a score holds the true score
+    python benchmarks/simulations.py equal      how often one of two equal models is called better
+    python benchmarks/simulations.py retrained  two groups of trainings of one recipe, called different
+    python benchmarks/simulations.py drop       builds that --max-drop 0 breaks after a mere retraining
+    python benchmarks/simulations.py failing    a model that loops on 5 % of articles, called better
 
 A simulated article has 1 + Poisson(4) gold facts and a difficulty that all models share; a model finds each
 fact with a chance that differs between articles as a Beta variable does. All numbers come from the
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from etlch.metrics.registry import f1
+from etlch.scoring.recipes import ENOUGH_SEEDS
 from etlch.scoring.regression import ALPHA, PRIOR_FREEDOM, SEED_SD
 from etlch.stats.analysis import Comparison, Measured, analyse, measured
 from etlch.stats.few import is_few
@@ -87,13 +88,12 @@ def equal(draws: int = 1_000) -> None:
         print(f"| {n} | " + " | ".join(f"{100 * cell:.1f} %" for cell in cells) + " |", flush=True)
 
 
-def retrained(draws: int = 1_000) -> None:
+def retrained(draws: int = 3_000) -> None:
     print("| trainings a side | called different, as weights | as recipes |\n|---|---|---|")
     for seeds in (1, 2, 3, 5):
         share = f"{100 * _called_different(300, seeds, SD, draws):.1f} %"
-        print(
-            f"| {seeds} | {share if seeds == 1 else '–'} | {'never' if seeds == 1 else share} |", flush=True
-        )
+        weights, recipes = (share, "never") if seeds < ENOUGH_SEEDS else ("–", share)
+        print(f"| {seeds} | {weights} | {recipes} |", flush=True)
 
 
 def _called_different(n: int, seeds: int, sd: float, draws: int) -> float:
@@ -135,7 +135,7 @@ def _breaks(n: int, seeds: int, draw: np.random.Generator, watched: int = 12) ->
     return worst
 
 
-def failing(draws: int = 1_000) -> None:
+def failing(draws: int = 2_000) -> None:
     print("| articles | p < .05 and interval above 0 | called significantly better |\n|---|---|---|")
     for n in (10, 20, 40, 72, 100, 300):
         draw = np.random.default_rng(n)
