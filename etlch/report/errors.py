@@ -250,7 +250,7 @@ def _the_same(gold: Open, predicted: Open) -> Iterator[Pair]:
     places = {fact: place for place, fact in gold.items()}
     for place, fact in predicted.items():
         if fact in places:
-            yield Pair(places[fact], place, "")
+            yield Pair(places.pop(fact), place, "")
 
 
 def _equal(kind: str, of_gold: Callable[[Fact], Fact], of_predicted: Callable[[Fact], Fact]) -> Step:
