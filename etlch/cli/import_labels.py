@@ -79,7 +79,7 @@ def import_(
         test=told["test"],
         test_size=told["test_size"],
         sizes=told["sizes"] or (),
-        options=RowOptions(columns=_columns(columns)),
+        options=RowOptions(columns=named_columns(columns)),
     )
     run = Run(out or Path("outputs") / f"human-{task}-{language}")
     done = import_labels(request, settings, run, lambda line: click.echo(line, err=True))
@@ -90,7 +90,7 @@ def import_(
         click.echo(f"Next: etlch-data run {run.folder}")
 
 
-def _columns(said: tuple[str, ...]) -> dict[str, str]:
+def named_columns(said: tuple[str, ...]) -> dict[str, str]:
     """Return `name=column` options as a mapping.
 
     Raises:

@@ -16,7 +16,7 @@ from io import StringIO
 from itertools import islice
 from pathlib import Path
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import digest, read_lines, read_text
 from etlch.core.records import Json, Topic
 from etlch.core.settings import PlanSettings
@@ -25,6 +25,9 @@ from etlch.dataset.chunking import chunk
 
 COLUMNS = ("text", "content", "article", "body", "context", "document", "passage", "input")
 """Where the text of a row is looked for unless `text_column` names it."""
+
+_LABELS = ("label", "labels", "entities", "spans", "triples", "relations", "annotations", "output")
+"""Columns that hold labels more often than not; a run of `--articles` asks the teacher for them."""
 
 _TITLES = ("title", "topic", "subject", "headline")
 _DOMAINS = ("domain", "category", "section")
@@ -199,6 +202,11 @@ def _read_rows(
             raise EtlchError(
                 f"--articles {name}: no column '{text_column or 'text'}' among {', '.join(map(str, row))}",
                 "Name the column of the text with the setting text_column.",
+            )
+        if number == 1 and (unused := [column for column in _LABELS if column in row]):
+            warn_user(
+                f"--articles {name}: the column '{unused[0]}' is not used, and a teacher is asked for labels; "
+                "labels that people made come in with `etlch-data import`"
             )
         text = row[column]
         if isinstance(text, str):

@@ -32,6 +32,7 @@ class LabelledText:
         dropped: labels that could not be read or were left out, each with its reason.
         instruction: what the source asks with this text, where it says so; empty otherwise.
         fields: names of the label's fields where the source lists them, present or not.
+        target: the label word for word, where the source is a file to train on (alpaca, sharegpt, messages).
     """
 
     name: str
@@ -41,6 +42,7 @@ class LabelledText:
     dropped: tuple[str, ...] = ()
     instruction: str = ""
     fields: tuple[str, ...] = ()
+    target: str | None = None
 
 
 def entity(kind: str, start: int, end: int, text: str) -> LabelledFact:

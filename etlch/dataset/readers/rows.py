@@ -130,19 +130,38 @@ def _row(row: Mapping[str, Json], place: str, task: Task, options: RowOptions) -
         f"'{fact.fact[task.type_part]}'" for fact in facts if fact.fact[task.type_part] in options.drop
     ]
     fields = tuple(label) if task.name == "json" and isinstance(label, dict) else ()
-    return LabelledText(identity, document, text, kept, tuple(dropped), instruction, fields)
+    return LabelledText(identity, document, text, kept, tuple(dropped), instruction, fields, _target(row))
+
+
+def _target(row: Mapping[str, Json]) -> str | None:
+    """Return what a model is trained to answer, as the row holds it; None for rows of other kinds."""
+    kind = kind_of(row)
+    if kind == "chat messages":
+        return _answer(_turns(row))
+    return row["output"] if kind == "alpaca" and isinstance(row["output"], str) else None
+
+
+def _turns(row: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    """Return (who, text) of each turn of a conversation; empty for rows without turns."""
+    turns: list[Json] = next((row[name] for name in _TURNS if isinstance(row.get(name), list)), [])
+    return [
+        (str(turn.get("from") or turn.get("role")), turn.get("value", turn.get("content")))
+        for turn in turns
+        if isinstance(turn, dict)
+    ]
+
+
+def _answer(turns: list[tuple[str, Json]]) -> str | None:
+    said = (text for who, text in reversed(turns) if who in ("gpt", "assistant", "model"))
+    return next((text for text in said if isinstance(text, str)), None)
 
 
 def _asked(row: Mapping[str, Json], options: RowOptions) -> tuple[str, str, Json]:
     """Return (text, instruction, label) of a row: its turns, an IEPile instruction, or its columns."""
-    turns = next((row[name] for name in _TURNS if isinstance(row.get(name), list)), None)
+    turns = _turns(row)
     if turns:
-        said = [
-            (turn.get("from") or turn.get("role"), turn.get("value", turn.get("content"))) for turn in turns
-        ]
-        answer = next((text for who, text in reversed(said) if who in ("gpt", "assistant", "model")), None)
-        asked = next((text for who, text in said if who in ("human", "user")), "")
-        return str(asked or ""), "", _parsed(answer)
+        asked = next((text for who, text in turns if who in ("human", "user")), "")
+        return str(asked or ""), "", _parsed(_answer(turns))
     told = row.get("instruction")
     if isinstance(told, str) and '"input"' in told:
         value, problem = loads(told)
