@@ -129,12 +129,12 @@ def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> dict[str, 
     `spurious` ones stand in the article and not in the gold, `hallucinated` ones in neither. Both are judged by the
     facts as they are compared, so that a value which a rule of `compare` lets pass is neither.
     """
-    counts = {"grounded": 0, "spurious": 0, "hallucinated": 0}
+    counts = {"attribution": 0, "spurious": 0, "hallucinated": 0}
     raw = dict.fromkeys(pair.raw)
     wrong = set(pair.best.spurious)
     for fact in raw:
         here = _stands(fact, article, config)
-        counts["grounded"] += here
+        counts["attribution"] += here
         if facts.comparable([fact] if config.nested else mapped([fact], config))[0] in wrong:
             counts["spurious" if here else "hallucinated"] += 1
     return {name: Row(count, len(raw), 0) for name, count in counts.items()}

@@ -89,7 +89,7 @@ def _nested(name: str, title: str, family: str, about: str, score: Ratio) -> Met
 
 
 def _grounding(name: str, title: str, about: str) -> Metric:
-    return Metric(name, title, _row(name), about, "grounding", share, compared=name == "grounded")
+    return Metric(name, title, _row(name), about, "grounding", share, compared=name == "attribution")
 
 
 def _floor(family: str, title: str) -> Metric:
@@ -179,7 +179,7 @@ METRICS = (
         share,
         family="empty_fields",
     ),
-    _grounding("grounded", "grounded", "share of predicted facts in the article"),
+    _grounding("attribution", "attribution", "share of predicted facts in the article"),
     _grounding("spurious", "spurious", "share of predicted facts in the article and not in the label"),
     _grounding("hallucinated", "hallucinated", "share of predicted facts in neither"),
     Metric(
@@ -199,7 +199,7 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS))
 """What is computed together."""
 
-RENAMED = {"untyped_f1": "span_f1", "types_f1": "type_counts_f1"}
+RENAMED = {"untyped_f1": "span_f1", "types_f1": "type_counts_f1", "grounded": "attribution"}
 """Metrics of earlier releases → what they are called now; the old names go with the next release."""
 
 EXTRA = {

@@ -131,10 +131,10 @@ def test_a_gold_that_cannot_be_read_has_no_facts_metrics_and_says_why() -> None:
 def test_grounded_is_the_share_of_predicted_facts_that_stand_in_the_article() -> None:
     text = '{"組織": ["臺積電", "聯發科"], "年": ["１９８７年"], "人": ["張忠某"]}'
     found = of("ner", "{}", text, "zh-TW", ARTICLE)
-    assert found.rows["grounded"] == Row(2, 4, 0)
+    assert found.rows["attribution"] == Row(2, 4, 0)
     triple = of("kge", HEADER + "a－b－c", "台積電－由他創辦－張忠謀\n台積電－在－高雄", "zh-TW", ARTICLE)
-    assert triple.rows["grounded"] == Row(1, 2, 0)
-    assert "grounded" not in of("ner", "{}", text, "zh-TW").rows
+    assert triple.rows["attribution"] == Row(1, 2, 0)
+    assert "attribution" not in of("ner", "{}", text, "zh-TW").rows
 
 
 def test_inventions_are_told_apart_by_what_the_article_says() -> None:
@@ -148,10 +148,10 @@ def test_grounding_respects_derived_and_one_of_fields() -> None:
     """A perfect answer is grounded in full, whatever its policies let it say."""
     gold = '{"founder": ["張忠謀"], "mood": ["positive"], "age": ["37"]}'
     policies = {"mood": ["positive", "negative"], "age": "derived"}
-    assert of("json", gold, gold, "zh-TW", ARTICLE).rows["grounded"] == Row(1, 3, 0)
-    assert of("json", gold, gold, "zh-TW", ARTICLE, policies=policies).rows["grounded"] == Row(3, 3, 0)
+    assert of("json", gold, gold, "zh-TW", ARTICLE).rows["attribution"] == Row(1, 3, 0)
+    assert of("json", gold, gold, "zh-TW", ARTICLE, policies=policies).rows["attribution"] == Row(3, 3, 0)
     other = gold.replace("positive", "mixed")
-    assert of("json", gold, other, "zh-TW", ARTICLE, policies=policies).rows["grounded"] == Row(2, 3, 0)
+    assert of("json", gold, other, "zh-TW", ARTICLE, policies=policies).rows["attribution"] == Row(2, 3, 0)
 
 
 def test_fields_that_the_gold_leaves_empty_are_counted_where_they_stay_empty() -> None:

@@ -484,5 +484,5 @@ def test_a_run_s_policies_decide_what_is_grounded(tmp_path: Path) -> None:
     for policies in ("{}", "{Person: derived}"):
         (folder / "run.yaml").write_text(f"format: 1\nsettings: {{policies: {policies}}}\n", encoding="utf-8")
         summary = run_of(folder)
-        told.append({item.value for item in summary.scores if item.metric == "grounded"})
+        told.append({item.value for item in summary.scores if item.metric == "attribution"})
     assert told == [{0.0}, {1.0}]
