@@ -101,7 +101,9 @@ def score(
 
 
 def _policies(run: Run) -> dict[str, str | list[str]]:
-    """Return the policies that a run was made with; none where its run.yaml does not say."""
+    """Return the policies that a run was made with; none where its run.yaml is missing or does not say."""
+    if not run.settings.is_file():
+        return {}
     content = load_yaml(run.settings)
     settings = content.get("settings") if isinstance(content, dict) else None
     return dict((settings or {}).get("policies") or {})

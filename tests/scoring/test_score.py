@@ -486,3 +486,9 @@ def test_a_run_s_policies_decide_what_is_grounded(tmp_path: Path) -> None:
         summary = run_of(folder)
         told.append({item.value for item in summary.scores if item.metric == "attribution"})
     assert told == [{0.0}, {1.0}]
+
+
+def test_a_run_folder_without_run_yaml_is_scored(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", 6, ["ner"])
+    (folder / "run.yaml").unlink()
+    assert run_of(folder).counts.scored == 6 * 4
