@@ -68,8 +68,8 @@ def _check_run(folder: Path, limit: int, as_json: bool) -> None:
     from etlch.core.run_folder import Run
     from etlch.quality.check import check_run
 
-    read_finished(Run(folder))
-    report = check_run(Run(folder))
+    run = Run(folder)
+    report = check_run(run, read_finished(run))
     if as_json:
         problems = [dataclasses.asdict(problem) for problem in report.problems]
         click.echo(dumps({"files": report.files, "rows": report.rows, "problems": problems}))

@@ -14,6 +14,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, read_text
+from etlch.core.manifest import Manifest
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
@@ -76,13 +77,17 @@ class _State:
     clean: set[int] = field(default_factory=set)
 
 
-def check_run(run: Run) -> CheckReport:
+def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
     """Return the problems of every file of a run.
+
+    Args:
+        run: the folder.
+        stored: what run.yaml says; read where it is not handed on.
 
     Raises:
         EtlchError: the folder is no run or was renamed, or a task of the user's own cannot be loaded.
     """
-    stored = manifest.read(run)
+    stored = stored or manifest.read(run)
     settings = stored.settings
     _refuse_renamed(run, settings.plan)
     task_file = Path(settings.plan.task_file) if settings.plan.task_file else None
