@@ -4,6 +4,7 @@ What this module exports is the public interface; everything else may move betwe
 Each name is imported from its module when it is first used, so `import etlch` costs next to nothing.
 
 - `score`: score prediction rows or a DataFrame; returns `Scores` with tables as DataFrames (docs/python.md).
+- `Extractor`, `ExtractSettings`: the tuned model on new texts (docs/extract.md).
 - `read_summary`: the summary.json of an earlier scoring, as a `Summary`.
 - `read_run`: settings, articles, records and rejected of a run folder.
 - `Task`, `Parsed`, `read_json`, `scalar_text`, `flat_facts`, `flat_label`, `flat_parse`, `flat_schema`:
@@ -22,6 +23,7 @@ from etlch.core.version import __version__
 if TYPE_CHECKING:
     from etlch.core.errors import EtlchError
     from etlch.core.run_data import read_run
+    from etlch.extract.extractor import Extractor, ExtractSettings
     from etlch.scoring.frames import Scores, score
     from etlch.scoring.summary import Summary, read_summary
     from etlch.tasks.base import Parsed, Task, flat_facts, flat_label, flat_parse, flat_schema, scalar_text
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EtlchError",
+    "ExtractSettings",
+    "Extractor",
     "Parsed",
     "Scores",
     "Summary",
@@ -47,6 +51,8 @@ __all__ = [
 
 _MODULES = {
     "EtlchError": "etlch.core.errors",
+    "ExtractSettings": "etlch.extract.extractor",
+    "Extractor": "etlch.extract.extractor",
     "read_json": "etlch.text.json_text",
     "read_run": "etlch.core.run_data",
     "read_summary": "etlch.scoring.summary",

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from etlch.cli.data import main as data
+from etlch.cli.extract import main as extract
 from etlch.cli.score import main as score
 from etlch.core.prompts import Prompts, eject
 from etlch.core.records import LANGUAGES
@@ -31,6 +32,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
     yield from below("etlch-data", data)
     yield from below("etlch-score", score)
+    yield from below("etlch-extract", extract)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -71,7 +73,7 @@ def test_every_command_has_help_and_few_options(path: str, command: click.Comman
         assert "Example" in command.help, "a runnable example belongs in the help"
 
 
-@pytest.mark.parametrize("module", ["etlch", "etlch.cli.data", "etlch.cli.score"])
+@pytest.mark.parametrize("module", ["etlch", "etlch.cli.data", "etlch.cli.score", "etlch.cli.extract"])
 def test_importing_is_light(module: str) -> None:
     heavy = (
         "torch",

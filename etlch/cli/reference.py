@@ -59,9 +59,10 @@ def groups() -> str:
 
 def _walk() -> Iterator[tuple[str, click.Command]]:
     from etlch.cli.data import main as data
+    from etlch.cli.extract import main as extract
     from etlch.cli.score import main as score
 
-    for name, root in (("etlch-data", data), ("etlch-score", score)):
+    for name, root in (("etlch-data", data), ("etlch-score", score), ("etlch-extract", extract)):
         yield from _below(name, root)
 
 

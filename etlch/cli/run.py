@@ -89,6 +89,7 @@ def run(
         click.echo("Going on anyway.", err=True)
     outcomes = _work(folder, chosen, here, best)
     _mend_chat_templates(folder, outcomes)
+    _write_extractor_cards(folder, outcomes)
     click.echo(_json(outcomes) if as_json else _table(outcomes))
     _report_failures(folder, outcomes)
 
@@ -150,6 +151,15 @@ def _mend_chat_templates(run: Run, outcomes: list[Outcome]) -> None:
 
     whole = [o.job for o in outcomes if o.job.kind == "export" and o.state in ("done", "there")]
     for line in chat_templates.write(run, whole):
+        click.echo(line, err=True)
+
+
+def _write_extractor_cards(run: Run, outcomes: list[Outcome]) -> None:
+    from etlch.extract.card import write_cards
+
+    for line in write_cards(
+        run, [outcome.job for outcome in outcomes if outcome.state not in ("failed", "waiting")]
+    ):
         click.echo(line, err=True)
 
 

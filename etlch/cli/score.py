@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class WithDefault(Group):
     """A group whose command `score` need not be named: `etlch-score PATH…`."""
 
+    default = "score"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command's name before arguments that name none."""
         known = {*self.commands, "--help", "-h", "--version"}
         if args and args[0] not in known:
             self._refuse_misspelt(ctx, args[0])
-            args = ["score", *args]
-        return super().parse_args(ctx, args or ["score"])
+            args = [self.default, *args]
+        return super().parse_args(ctx, args or [self.default])
 
     def _refuse_misspelt(self, ctx: click.Context, word: str) -> None:
         """Stop at a word that is nearly a command, and no path."""
@@ -36,7 +38,7 @@ class WithDefault(Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the default command's help, then the other commands."""
-        score = self.commands["score"]
+        score = self.commands[self.default]
         own = click.Context(score, info_name=ctx.info_name)
         score.format_usage(own, formatter)
         score.format_help_text(own, formatter)

@@ -140,7 +140,7 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
     for job in jobs:
         if job.kind == "export":
             continue
-        setup = _setup(job)
+        setup = setup_of(job)
         counter, problem = counter_of(setup)
         if counter is None:
             found.append((setup.model, problem))
@@ -160,7 +160,8 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
     return Look(tuple(gathered(found)), sample)
 
 
-def _setup(job: Job) -> Setup:
+def setup_of(job: Job) -> Setup:
+    """Return what decides how a job's texts become tokens."""
     values = job.values
     return Setup(
         str(values.get("model_name_or_path")),
