@@ -234,20 +234,16 @@ def _not_significant(summary: Summary) -> list[Verdict]:
 
 
 def _choice(summary: Summary) -> list[Verdict]:
-    """Say that a best of several was chosen by looking at the very records that tell how good it is."""
-    said = []
-    for task in ranking.tasks_of(summary):
-        metric = ranking.headline_metric(summary, task)
-        scores = [summary.mean_score(system, metric or "") for system in ranking.contenders_of(summary, task)]
-        known = [score for score in scores if score is not None and score.value is not None]
-        if len(known) > 1:
-            said.append(f"{task} {len(known)}")
+    """Say what the best of several is worth, corrected for having been chosen on these very records."""
+    said = [
+        f"{item.task}, best of {item.among}: {item.model} {item.value:.3f}, corrected {item.corrected:.3f}"
+        for item in summary.choices
+        if item.metric == ranking.headline_metric(summary, item.task)
+    ]
     if not said:
         return []
     lead = "The best of several models was chosen on these same test records."
-    return [
-        Verdict("", lead, f"So its value is a little flattered. Models to choose from: {', '.join(said)}.")
-    ]
+    return [Verdict("", lead, f"Corrected for that choice: {'; '.join(said)}.")]
 
 
 def _training_chance(summary: Summary) -> list[Verdict]:

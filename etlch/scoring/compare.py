@@ -13,16 +13,17 @@ from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import METRICS, RENAMED, Metric, metrics_of
 from etlch.scoring.inputs import is_baseline, names_of
 from etlch.scoring.recipes import Recipe, recipes_of
-from etlch.scoring.summary import Comparison, Score, SeedScore, System, TypeScore, WinRate
+from etlch.scoring.summary import Choice, Comparison, Score, SeedScore, System, TypeScore
 from etlch.scoring.tables import Table
 from etlch.stats import analysis, seeds
+from etlch.stats.choice import corrected_best
 from etlch.stats.corrections import correct
 from etlch.stats.effects import over_seeds
 from etlch.stats.paper import unpaired
 from etlch.tasks import Task
 
-TIE = 1e-12
-"""Differences up to this are a tie: sums in another order differ in the last digits."""
+CHOSEN_BY = ("facts_f1", "leaf_f1", "rouge_l", "json_parse_ok")
+"""Metrics by which a reader may choose the best model: those that headlines speak of."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Compared:
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
     seeds: tuple[SeedScore, ...]
+    choices: tuple[Choice, ...]
     resamples: int
 
 
@@ -73,6 +75,7 @@ def compare(
     scores: list[Score] = []
     comparisons: list[Comparison] = []
     means: list[SeedScore] = []
+    choices: list[Choice] = []
     resamples = 0
     for task in dict.fromkeys(table.system.task for table in tables):
         rows = [table for table in tables if table.system.task == task]
@@ -80,8 +83,9 @@ def compare(
         scores += found.scores
         comparisons += found.comparisons
         means += found.seeds
+        choices += found.choices
         resamples = max(resamples, found.resamples)
-    return Compared(tuple(scores), tuple(_corrected(comparisons)), tuple(means), resamples)
+    return Compared(tuple(scores), tuple(_corrected(comparisons)), tuple(means), tuple(choices), resamples)
 
 
 def _compare_task(tables: list[Table], metrics: list[Metric], settings: ScoreSettings) -> Compared:
@@ -108,6 +112,7 @@ def _compare_task(tables: list[Table], metrics: list[Metric], settings: ScoreSet
         tuple(_score(cell, found.estimates[index]) for index, cell in enumerate(cells)),
         tuple(_comparison(pair, answers[id(pair)]) for pair in pairs),
         tuple(_seed_scores(recipes, metrics, grid, clusters)),
+        tuple(_choices(recipes, pairs, grid, clusters, settings.seed)),
         found.resamples,
     )
 
@@ -158,6 +163,29 @@ def _seed_scores(
                 who = (recipe.system.model, recipe.system.task, recipe.system.size, metric.name)
                 low, high = found.interval.low, found.interval.high
                 yield SeedScore(*who, found.value, spread.sd, len(runs), low, high, found.n)
+
+
+def _choices(
+    recipes: Sequence[Recipe],
+    pairs: Sequence[_Pair],
+    grid: Mapping[tuple[System, str], _Cell],
+    clusters: int,
+    seed: int,
+) -> Iterator[Choice]:
+    """Yield the best of the compared recipes by each metric that headlines speak of."""
+    contenders = [recipe for recipe in recipes if any(pair.recipe is recipe for pair in pairs)]
+    for name in CHOSEN_BY:
+        cells = [[grid[run, name] for run in recipe.runs if (run, name) in grid] for recipe in contenders]
+        known = [(recipe, runs) for recipe, runs in zip(contenders, cells, strict=True) if runs]
+        rows = (
+            iter(_of_common_records([cell for _, runs in known for cell in runs], clusters))
+            if known
+            else iter(())
+        )
+        found = corrected_best([[next(rows) for _ in runs] for _, runs in known], seed)
+        if found is not None:
+            system = known[found[0]][0].system
+            yield Choice(system.task, name, system.label, len(known), found[1], found[2])
 
 
 def _cells(table: Table, metrics: list[Metric], clusters: int) -> list[_Cell]:
@@ -286,41 +314,6 @@ def _corrected(comparisons: list[Comparison]) -> list[Comparison]:
         replace(item, p_adjusted=found.holm, family=found.family_size, q=found.benjamini_hochberg)
         for item, found in zip(comparisons, corrected, strict=True)
     ]
-
-
-def win_rates(
-    comparisons: Sequence[Comparison], counted: Callable[[str], Collection[str]]
-) -> tuple[WinRate, ...]:
-    """Count the paper's wins of every model over every baseline on every task.
-
-    Only the metrics that are `counted` for a task's name enter; one that was not computed, or is undefined,
-    is not applicable.
-    """
-    cells: dict[tuple[str, str, int | None, int | None, str], list[Comparison]] = {}
-    for item in comparisons:
-        if item.metric in counted(item.task) and item.difference is not None:
-            cells.setdefault((item.model, item.baseline, item.size, item.seed, item.task), []).append(item)
-    return tuple(
-        WinRate(
-            model=model,
-            baseline=baseline,
-            size=size,
-            task=task,
-            won=sum(_won(item) for item in held),
-            applicable=len(held),
-            significant=sum(_won(item) == 1 and item.significant for item in held),
-            seed=seed,
-            metrics=tuple(item.metric for item in held),
-        )
-        for (model, baseline, size, seed, task), held in cells.items()
-    )
-
-
-def _won(item: Comparison) -> float:
-    assert item.difference is not None
-    if abs(item.difference) <= TIE:
-        return 0.5
-    return float(item.difference > 0)
 
 
 def type_scores(tables: Sequence[Table], support: int) -> tuple[TypeScore, ...]:

@@ -15,11 +15,12 @@ from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
 from etlch.metrics.comparators import parse_rules
 from etlch.metrics.registry import metrics_of
-from etlch.scoring.compare import Compared, compare, known_metrics, type_scores, win_rates
+from etlch.scoring.compare import Compared, compare, known_metrics, type_scores
 from etlch.scoring.cosine import Similarity, add_cosine, with_cosines
 from etlch.scoring.inputs import check_baseline, find_inputs
 from etlch.scoring.summary import KEYS, SCORES, SUMMARY, Counts, Summary, System, write_summary
 from etlch.scoring.tables import Collected, Table, collect
+from etlch.scoring.win_rates import win_rates
 from etlch.stats import resampling
 from etlch.tasks import Task, all_tasks
 
@@ -140,6 +141,7 @@ def _finish(
         comparisons=compared.comparisons,
         win_rates=win_rates(compared.comparisons, lambda name: tasks[name].win_rate_metrics),
         seeds=compared.seeds,
+        choices=compared.choices,
         types=type_scores(tables, settings.type_support),
         sources=found.sources,
         notes=tuple(dict.fromkeys([*notes, *found.notes, *similarity.notes, *hints(compared, settings)])),

@@ -199,6 +199,21 @@ class SeedScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The best of several models of a task by a metric, and its score corrected for having been chosen.
+
+    `model` is its label, `among` how many there were to choose from.
+    """
+
+    task: str
+    metric: str
+    model: str
+    among: int
+    value: float
+    corrected: float
+
+
+@dataclass(frozen=True, slots=True)
 class TypeScore:
     """Facts of one type (ner), field (json) or relation (kge) of one system, pooled over records.
 
@@ -270,6 +285,7 @@ class Summary:
     win_rates: tuple[WinRate, ...]
     seeds: tuple[SeedScore, ...] = ()
     types: tuple[TypeScore, ...] = ()
+    choices: tuple[Choice, ...] = ()
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -335,6 +351,7 @@ def read_summary(path: Path | str) -> Summary:
         "win_rates": WinRate,
         "seeds": SeedScore,
         "types": TypeScore,
+        "choices": Choice,
     }
     try:
         return Summary(

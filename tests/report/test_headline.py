@@ -7,7 +7,7 @@ import dataclasses
 from etlch.report.headline import BETTER, NOT_SIGNIFICANT, WORSE, headline, smallest_better
 from etlch.report.tables import markdown, score_tables
 from etlch.report.terminal import render
-from etlch.scoring.summary import Comparison, Counts, Score, SeedScore, Source, Summary
+from etlch.scoring.summary import Choice, Comparison, Counts, Score, SeedScore, Source, Summary
 from tests.report import report_case
 
 
@@ -126,11 +126,14 @@ def test_a_p_at_the_floor_of_the_resampling_is_a_bound() -> None:
     assert "p ≤ 0.0001 after" in headline(dataclasses.replace(summary, comparisons=(bound,)))[0].text
 
 
-def test_the_best_of_several_was_chosen_on_the_test_set() -> None:
-    """report_case trains three sizes a task; duel has one model to choose from."""
-    said = [v for v in headline(report_case.summary(300)) if v.lead.startswith("The best of several")]
-    assert [v.kind for v in said] == [""] and "json 3, kge 3, ner 3" in said[0].text
-    assert not any(v.lead.startswith("The best of") for v in headline(duel(0.1, 0.0004)))
+def test_the_best_of_several_is_corrected_for_having_been_chosen() -> None:
+    summary = duel(0.1, 0.0004)
+    chosen = Choice("ner", "facts_f1", "etlch-100", 3, 0.8, 0.785)
+    other = Choice("ner", "rouge_l", "etlch-100", 3, 0.9, 0.8)
+    found = headline(dataclasses.replace(summary, choices=(chosen, other)))
+    (said,) = [v for v in found if v.lead.startswith("The best of several")]
+    assert said.text == "Corrected for that choice: ner, best of 3: etlch-100 0.800, corrected 0.785."
+    assert not any(v.lead.startswith("The best of") for v in headline(summary))
 
 
 def test_no_test_no_claim() -> None:
