@@ -72,11 +72,22 @@ def _check_run(folder: Path, limit: int, as_json: bool) -> None:
     report = check_run(run, read_finished(run))
     if as_json:
         problems = [dataclasses.asdict(problem) for problem in report.problems]
-        click.echo(dumps({"files": report.files, "rows": report.rows, "problems": problems}))
+        click.echo(
+            dumps(
+                {
+                    "files": report.files,
+                    "rows": report.rows,
+                    "problems": problems,
+                    "notes": list(report.notes),
+                }
+            )
+        )
     else:
         _show(report.problems, limit)
         if not report.problems:
             click.echo(f"{report.files} data files, {report.rows:,} rows: nothing is wrong")
+        for note in report.notes:
+            click.echo(f"note: {note}")
     if report.problems:
         hint = "`etlch-data export RUN` writes the LlamaFactory files again from records.jsonl."
         if any(problem.file in ("articles.jsonl", "records.jsonl") for problem in report.problems):

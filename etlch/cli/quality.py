@@ -9,18 +9,31 @@ import click
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="A run to compare labels with, such as imported human ones.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print quality.json.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write Parquet files to this folder too.")
 @click.option("--push-to-hub", help="Push to the Hugging Face hub as OWNER/NAME; private unless --public.")
 @click.option("--public", is_flag=True, help="Make the pushed data set public.")
-def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | None, public: bool) -> None:
+def quality(
+    run: Path,
+    reference: Path | None,
+    as_json: bool,
+    parquet: Path | None,
+    push_to_hub: str | None,
+    public: bool,
+) -> None:
     """Measure RUN; write its quality.json, quality.html and data set card (README.md).
 
-    Attrition, grounding, diversity, agreement across tasks, leakage; with samples to page through.
+    Attrition, grounding, diversity, label mix, agreement across tasks, leakage; with samples to page through.
 
     \b
     Examples:
       etlch-data quality outputs/offline-en
+      etlch-data quality outputs/gpt-4o-mini-en --reference outputs/human-ner-en
       etlch-data quality outputs/offline-en --parquet share/offline-en
     """
     from etlch.core.files import dumps
@@ -28,16 +41,18 @@ def quality(run: Path, as_json: bool, parquet: Path | None, push_to_hub: str | N
     from etlch.core.run_folder import Run
     from etlch.quality import card
     from etlch.quality import page as quality_page
-    from etlch.quality.measure import plain
+    from etlch.quality.numbers import plain
 
     found, held = Run(run), read_run(run)
-    numbers = quality_page.write(found, held)
+    numbers = quality_page.write(found, held, read_run(reference) if reference else None)
     card.write(found, held.manifest, numbers)
     if as_json:
         click.echo(dumps(plain(numbers), indent=2))
     else:
         for what, number, meaning in quality_page.summary(numbers):
             click.echo(f"{what:<15} {number:<28} {meaning}")
+        for difference in numbers.reference:
+            click.echo(difference.sentence)
         click.echo(f"Page: {found.folder / 'quality.html'}")
     if parquet or push_to_hub:
         from etlch.quality import publish

@@ -25,7 +25,7 @@ from etlch.metrics.facts import FactPair, Row, comparable, strict
 from etlch.metrics.registry import f1, precision, recall
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks
-from etlch.quality.measure import Proportion
+from etlch.quality.numbers import Proportion
 from etlch.stats.analysis import Estimate, analyse, measured
 from etlch.stats.intervals import Interval, wilson
 from etlch.tasks import Task

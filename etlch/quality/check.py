@@ -44,11 +44,13 @@ class CheckReport:
         problems: in the order of the files.
         files: data files read.
         rows: rows read; a row that stands in two files counts twice.
+        notes: what may be right and often is not, such as records that all have one type.
     """
 
     problems: tuple[DataProblem, ...]
     files: int
     rows: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -107,7 +109,7 @@ def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
         *(problem for task in tasks for problem in _sizes(state, task)),
         *_recipes(run, wanted),
     )
-    return CheckReport(problems, state.files, state.rows)
+    return CheckReport(problems, state.files, state.rows, state.sources.notes())
 
 
 def _refuse_renamed(run: Run, plan: PlanSettings) -> None:

@@ -5,6 +5,7 @@ The index holds fingerprints and byte offsets, some 300 bytes per record, whatev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,7 @@ class RunSources:
         marks: article id → fingerprint of its text.
         groups: fingerprint of a text → its topic or domain, if `split_by` names it.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
+        types: task → type, field or relation → records that have it.
         repeated: the same → offsets of further records with the same instruction and input.
     """
 
@@ -57,6 +59,7 @@ class RunSources:
     groups: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
     repeated: dict[int, list[int]] = field(default_factory=dict)
+    types: dict[str, Counter[str]] = field(default_factory=dict)
 
     def read(self, manifest: Manifest) -> Iterator[DataProblem]:
         """Read articles, records and rejected; yield what is wrong in them."""
@@ -80,6 +83,14 @@ class RunSources:
                 yield DataProblem(
                     path.name, None, f"{found} different lines where run.yaml counts {promised}"
                 )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a note for each task all of whose records have one and the same type."""
+        return tuple(
+            f"{task}: all records have the one type '{next(iter(counts))}': nothing tells types apart"
+            for task, counts in self.types.items()
+            if len(counts) == 1 and counts.total() > 1
+        )
 
     def _repeats(self) -> int:
         """Return how many records repeat an earlier one's text, where that is allowed."""
@@ -129,6 +140,8 @@ class RunSources:
             if record.id in ids:
                 yield DataProblem(name, number, f"a second record with the id {record.id}")
             ids.add(record.id)
+            kinds = {item.fact[self.tasks[record.task].type_part] for item in record.facts}
+            self.types.setdefault(record.task, Counter()).update(kinds)
             place = fingerprint(record.task, record.instruction, record.input)
             if self.places.setdefault(place, offset) != offset:
                 self.repeated.setdefault(place, []).append(offset)

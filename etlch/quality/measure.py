@@ -5,21 +5,21 @@ Every number is a count, a share or a similarity that can be computed again; no 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from etlch.core.records import Article, Json, Record, Rejected
+from etlch.core.records import Article, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.settings import PlanSettings
 from etlch.dataset.collect import reasons
 from etlch.dataset.dedup import nearest
 from etlch.dataset.splits import Splits, split
+from etlch.quality.label_mix import Difference, TaskLabels, differences, label_mix
+from etlch.quality.numbers import FiveNumbers, Proportion, five_numbers
 from etlch.tasks import Task, find_task
 from etlch.text.normalize import fact_form
 
@@ -27,28 +27,6 @@ SAMPLE = 500
 """Articles compared with each other for self-similarity, drawn with the run's seed."""
 
 _OUTLIERS = 10
-
-
-class FiveNumbers(NamedTuple):
-    """Five-number summary: minimum, quartiles, maximum (Tukey 1977)."""
-
-    low: float
-    q1: float
-    median: float
-    q3: float
-    high: float
-
-
-class Proportion(NamedTuple):
-    """A proportion, as its numerator `hits` and denominator `total`."""
-
-    hits: int
-    total: int
-
-    @property
-    def rate(self) -> float:
-        """From 0 to 1; 0 of 0 is 0."""
-        return self.hits / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +112,14 @@ class Leakage:
 
 @dataclass(frozen=True)
 class Quality:
-    """Everything that quality.json holds."""
+    """Everything that quality.json holds.
+
+    Attributes:
+        articles, records: articles, and records by task.
+        attrition, grounding, diversity, agreement, leakage: see there.
+        labels: task → what its labels are like.
+        reference: how they differ from those of a reference, where one was named.
+    """
 
     articles: int
     records: dict[str, int]
@@ -143,12 +128,20 @@ class Quality:
     diversity: Diversity
     agreement: Agreement
     leakage: Leakage
+    labels: dict[str, TaskLabels]
+    reference: tuple[Difference, ...] = ()
 
 
-def measure(run: RunData) -> Quality:
-    """Return the quality of a finished run."""
+def measure(run: RunData, reference: RunData | None = None) -> Quality:
+    """Return the quality of a finished run.
+
+    Args:
+        run: what it holds.
+        reference: a run whose labels are taken for right, such as imported human ones.
+    """
     plan, articles, records = run.manifest.settings.plan, run.articles, run.records
     facts = run.manifest.counts.get("facts", {})
+    tasks = _tasks(plan)
     parts = split([article.id for article in articles], plan.test, plan.sizes)
     return Quality(
         articles=len(articles),
@@ -156,22 +149,11 @@ def measure(run: RunData) -> Quality:
         attrition=attrition(articles, run.rejected),
         grounding=Proportion(facts.get("grounded", 0), facts.get("stated", 0)),
         diversity=diversity(articles, records, plan.seed),
-        agreement=agreement(records, _tasks(plan)),
+        agreement=agreement(records, tasks),
         leakage=leakage(articles, records, parts),
+        labels=label_mix(records, tasks),
+        reference=differences(records, reference.records, tasks, plan.seed) if reference else (),
     )
-
-
-def plain(value: Any) -> Json:
-    """Return a measure as JSON values for quality.json: every number has a name, every proportion its rate."""
-    if isinstance(value, Proportion):
-        return {"hits": value.hits, "total": value.total, "rate": round(value.rate, 6)}
-    if isinstance(value, FiveNumbers):
-        return value._asdict()
-    if dataclasses.is_dataclass(value):
-        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def attrition(articles: Sequence[Article], rejected: Sequence[Rejected]) -> Attrition:
@@ -256,21 +238,6 @@ def leakage(articles: Sequence[Article], records: Sequence[Record], parts: Split
         domains=Proportion(sum(one.domain in domains for one in test), len(test)),
         seen=_seen(records, test_ids, train_ids),
     )
-
-
-def five_numbers(values: Iterable[float]) -> FiveNumbers:
-    """Return the five-number summary, quartiles by linear interpolation (NumPy's default); zeros for no values."""
-    ordered = sorted(values)
-    if not ordered:
-        return FiveNumbers(0, 0, 0, 0, 0)
-
-    def at(share: float) -> float:
-        place = share * (len(ordered) - 1)
-        low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        return round(ordered[low] + (ordered[high] - ordered[low]) * (place - low), 4)
-
-    return FiveNumbers(at(0), at(0.25), at(0.5), at(0.75), at(1))
 
 
 def _within(value: str, known: set[str]) -> bool:

@@ -11,7 +11,8 @@ from etlch.core.manifest import Manifest
 from etlch.core.records import Json, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
-from etlch.quality.measure import FiveNumbers, Leakage, Proportion, Quality, measure, plain
+from etlch.quality.measure import Leakage, Quality, measure
+from etlch.quality.numbers import FiveNumbers, Proportion, plain
 from etlch.render import html, plots
 from etlch.render.html import Cell, Html, Sample, ShownFact
 
@@ -22,14 +23,15 @@ _REJECTED = 40
 _MOST_BARS = 25
 
 
-def write(run: Run, data: RunData) -> Quality:
+def write(run: Run, data: RunData, reference: RunData | None = None) -> Quality:
     """Measure a finished run, write quality.json and quality.html beside its data, and return the numbers.
 
     Args:
         run: where the files go.
         data: what the run holds.
+        reference: a run to compare its labels with.
     """
-    quality = measure(data)
+    quality = measure(data, reference)
     lengths = [len(article.text) for article in data.articles]
     write_text(run.folder / "quality.json", dumps(plain(quality), indent=2) + "\n")
     write_text(
@@ -62,6 +64,7 @@ def render(
         ("summary", "Summary", _table("In numbers", ["what", "number", "meaning"], summary(quality))),
         ("attrition", "Attrition", _attrition(quality, rejected)),
         ("diversity", "Diversity", _diversity(quality, lengths)),
+        ("labels", "Labels", _labels(quality)),
         ("agreement", "Across tasks", _agreement(quality)),
         ("leakage", "Leakage", _leakage(quality.leakage)),
         ("samples", "Samples", html.browser(samples(records, settings.plan.seed), note=_SAMPLES_NOTE)),
@@ -94,6 +97,10 @@ def summary(quality: Quality) -> list[tuple[str, str, str]]:
         ),
         ("keys", _counts(spread.keys), "different fields, types and subjects by task"),
         ("relations", f"{spread.relations:,}", "different relations of triples"),
+    ]
+    rows += [
+        (f"{task} density", f"{item.facts_per_100:.2f}", "facts per 100 characters")
+        for task, item in quality.labels.items()
     ]
     if spread.unanswered.total:
         rows.append(("unanswered", percent(spread.unanswered), "fields of json that hold []"))
@@ -201,6 +208,66 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
     ]
     header = ["task", "facts per record", "instructions", "keys"]
     return html.join([*parts, _table("By task: least · median · greatest, and different ones", header, rows)])
+
+
+def _labels(quality: Quality) -> Html:
+    """Return the tables of the labels: density, empty records, types, classes, spans in two types, reference."""
+    labels = quality.labels
+    rows = [
+        (
+            task,
+            _number(f"{item.facts_per_100:.2f}"),
+            _number(in_spread(item.density)),
+            _number(percent(item.empty)),
+            _number(percent(item.two_types)) if item.two_types.total else "",
+        )
+        for task, item in labels.items()
+    ]
+    pairs = [
+        (task, first, other, _number(percent(share)))
+        for task, item in labels.items()
+        for first, other, share in item.pairs
+    ]
+    classes = [
+        (task, field, value, _number(percent(Proportion(count, sum(counts.values())))))
+        for task, item in labels.items()
+        for field, counts in item.classes.items()
+        for value, count in list(counts.items())[:_MOST_BARS]
+    ]
+    types = [
+        (task, name, _number(percent(Proportion(count, sum(item.types.values())))))
+        for task, item in labels.items()
+        for name, count in list(item.types.items())[:_MOST_BARS]
+    ]
+    compared = [
+        (
+            item.task,
+            item.what,
+            _number(f"{item.own:.4g}"),
+            _number(f"{item.reference:.4g}"),
+            _number(f"{item.p:.3f}"),
+            item.test,
+        )
+        for item in quality.reference
+    ]
+    density = [
+        "task",
+        "facts per 100 characters",
+        "per record",
+        "records without a fact",
+        "spans of two types",
+    ]
+    return html.join(
+        [
+            _table(
+                "Against the reference", ["task", "what", "run", "reference", "p (Holm)", "test"], compared
+            ),
+            _table("Density: all facts by all characters; least · median · greatest", density, rows),
+            _table("Classes that stand nowhere in the text", ["task", "field", "value", "share"], classes),
+            _table("Label mix", ["task", "type", "share"], types),
+            _table("One span under two types", ["task", "type", "other", "records"], pairs),
+        ]
+    )
 
 
 def _agreement(quality: Quality) -> Html:

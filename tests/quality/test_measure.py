@@ -17,7 +17,8 @@ from etlch.core.records import Article, Fact, Record, Rejected
 from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
-from etlch.quality.measure import Proportion, agreement, attrition, five_numbers, measure, plain
+from etlch.quality.measure import agreement, attrition, measure
+from etlch.quality.numbers import Proportion, five_numbers, plain
 from etlch.quality.page import summary
 from etlch.tasks import find_task
 from tests.small_run import write_run
