@@ -81,6 +81,26 @@ def _of_task(summary: Summary, task: str) -> Verdict | None:
     return _duel(summary, task, metric, lead, rival)
 
 
+def _kind(comparison: Comparison) -> str:
+    if not comparison.significant:
+        return NOT_SIGNIFICANT
+    return BETTER if (comparison.difference or 0) > 0 else WORSE
+
+
+def _read_strictly(summary: Summary, model: System, baseline: System, found: Comparison) -> str:
+    """Say where the same answers, read strictly as labels are written, would give another verdict."""
+    strict = ranking.compared(summary, model, baseline, f"{found.metric}_strict")
+    if strict is None or strict.difference is None or _kind(strict) == _kind(found):
+        return ""
+    words = {BETTER: "significantly better", WORSE: "significantly worse", NOT_SIGNIFICANT: "not significant"}
+    bounds = ranking.interval(strict.low, strict.high, sign=True)
+    return (
+        f" Read strictly, form counting too, the verdict is another: {words[_kind(strict)]}, "
+        f"{ranking.signed(strict.difference)} {bounds}".rstrip()
+        + "."
+    )
+
+
 def _duel(
     summary: Summary, task: str, metric: str, lead: tuple[System, Score], rival: tuple[System, Score]
 ) -> Verdict:
@@ -90,7 +110,7 @@ def _duel(
     comparison = ranking.compared(summary, model, baseline, metric)
     if comparison is None or comparison.difference is None:
         return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
-    text = f"{values}. {_chance(comparison)}"
+    text = f"{values}. {_chance(comparison)}{_read_strictly(summary, model, baseline, comparison)}"
     by = f"{abs(comparison.difference):.2f}"
     if comparison.few:
         told = f"{task}: {comparison.articles:,} articles are too few to call {model.label} or {baseline.label} better."

@@ -112,6 +112,18 @@ def test_single_trainings_speak_of_weights_and_several_of_recipes() -> None:
     assert text.endswith("Means of 3 and 1 trainings.")
 
 
+def test_a_strict_reading_that_would_say_otherwise_is_told() -> None:
+    summary = duel(0.0, 0.9)
+    strict = dataclasses.replace(
+        summary.comparisons[0], metric="facts_f1_strict", difference=0.5, low=0.4, high=0.6, p_adjusted=0.001
+    )
+    told = headline(dataclasses.replace(summary, comparisons=(*summary.comparisons, strict)))[0].text
+    assert "the verdict is another: significantly better, +0.50 [+0.40, +0.60]." in told
+    same = dataclasses.replace(summary.comparisons[0], metric="facts_f1_strict")
+    told = headline(dataclasses.replace(summary, comparisons=(*summary.comparisons, same)))[0].text
+    assert "Read strictly" not in told
+
+
 def test_where_nothing_can_be_significant_that_is_said() -> None:
     """Eight articles: the smallest sign-flip p is 2/2^8, times 7 comparisons 0.055."""
     summary = duel(0.1, 0.0078)
