@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from etlch.core.prompts import Prompts
 from etlch.core.records import LANGUAGES
 from etlch.tasks import all_tasks
-from etlch.teachers.base import Ask, Brief
+from etlch.teachers.base import Attempt, Instruction
 from etlch.teachers.offline.teacher import OfflineTeacher
 from etlch.text.normalize import fact_form
 
@@ -55,12 +55,12 @@ async def label(teacher: OfflineTeacher, count: int) -> tuple[float, float, int]
     empty = asked = 0
     start = time.process_time()
     for topic in islice(teacher.topics(), count):
-        text = await teacher.article(topic, Ask())
-        brief = await teacher.brief(topic, text, tasks["json"], Ask())
+        text = await teacher.article(topic, Attempt())
+        brief = await teacher.write_instruction(topic, text, tasks["json"], Attempt())
         keys = tuple(brief["fields"])
         for name in ("kge", "ner"):
-            await teacher.label(topic, text, tasks[name], Brief("", ()), Ask())
-        values = await teacher.label(topic, text, tasks["json"], Brief("", keys), Ask())
+            await teacher.label(topic, text, tasks[name], Instruction("", ()), Attempt())
+        values = await teacher.label(topic, text, tasks["json"], Instruction("", keys), Attempt())
         names.update(keys)
         empty += sum(not held for held in values.values())
         asked += len(keys)

@@ -37,7 +37,7 @@ def export(run: Path, file: Path | None, sizes: tuple[int, ...] | None, **option
     from etlch.export import write as room
     from etlch.export.preflight.tokens import at_export
 
-    done = room.again(Run(run), file, sizes, dict(options))
+    done = room.reexport(Run(run), file, sizes, dict(options))
     click.echo(f"{len(done.data_sets)} data sets in {run / 'llamafactory'}")
     click.echo(f"{len(done.recipes)} recipes for {len(done.models)} models in {run / 'recipes'}")
     for line in (*done.doubts, *at_export(Run(run))):

@@ -19,7 +19,7 @@ from etlch.core.settings import CheckSettings
 from etlch.dataset.grounding import Grounded, ground
 from etlch.llm.errors import BadContent
 from etlch.tasks import Task
-from etlch.teachers.base import Ask, Brief, Teacher
+from etlch.teachers.base import Attempt, Instruction, Teacher
 from etlch.text.normalize import fact_form, special_tokens
 
 Answer = TypeVar("Answer")
@@ -135,26 +135,26 @@ class RecordBuilder:
             return check(candidate.text, last=True)
         first = candidate.topic.edition * self.check.max_attempts
         return await self._until_good(
-            "articles", lambda ask: self.teacher.article(candidate.topic, ask), check, first
+            "articles", lambda attempt: self.teacher.article(candidate.topic, attempt), check, first
         )
 
     async def _record(self, topic: Topic, article: Article, task: Task) -> _TaskResult:
         stage = "instruction"
         try:
-            brief = await self._brief(topic, article, task)
+            instruction = await self._instruction(topic, article, task)
             stage = "label"
-            return await self._label(topic, article, task, brief)
+            return await self._label(topic, article, task, instruction)
         except BadContent as bad:
             return _TaskResult(None, (Rejected(article.id, task.name, stage, bad.reasons, bad.text),))
 
-    async def _brief(self, topic: Topic, article: Article, task: Task) -> Brief:
+    async def _instruction(self, topic: Topic, article: Article, task: Task) -> Instruction:
         language = topic.language
         if not self.prompts.has(f"{task.name}/ask", language):
             keys = fixed_keys(self.prompts, task, language, self.ner_types)
-            return Brief(self.prompts.render(f"{task.name}/instruction", language), keys)
+            return Instruction(self.prompts.render(f"{task.name}/instruction", language), keys)
 
-        def check(answer: Json, last: bool) -> Brief:
-            problems = brief_problems(answer)
+        def check(answer: Json, last: bool) -> Instruction:
+            problems = instruction_problems(answer)
             if problems:
                 raise BadContent(tuple(problems), json.dumps(answer, ensure_ascii=False))
             fields = tuple(str(field).strip() for field in answer["fields"])
@@ -164,24 +164,28 @@ class RecordBuilder:
                 instruction=answer["instruction"].strip(),
                 fields=list(fields),
             )
-            return Brief(told, fields)
+            return Instruction(told, fields)
 
         return await self._until_good(
-            f"{task.name} instructions", lambda ask: self.teacher.brief(topic, article.text, task, ask), check
+            f"{task.name} instructions",
+            lambda attempt: self.teacher.write_instruction(topic, article.text, task, attempt),
+            check,
         )
 
-    async def _label(self, topic: Topic, article: Article, task: Task, brief: Brief) -> _TaskResult:
+    async def _label(
+        self, topic: Topic, article: Article, task: Task, instruction: Instruction
+    ) -> _TaskResult:
         def check(answer: Json, last: bool) -> _TaskResult:
-            return self._check_label(article, task, brief, answer, last=last)
+            return self._check_label(article, task, instruction, answer, last=last)
 
         return await self._until_good(
             f"{task.name} labels",
-            lambda ask: self.teacher.label(topic, article.text, task, brief, ask),
+            lambda attempt: self.teacher.label(topic, article.text, task, instruction, attempt),
             check,
         )
 
     def _check_label(
-        self, article: Article, task: Task, brief: Brief, answer: Json, *, last: bool
+        self, article: Article, task: Task, instruction: Instruction, answer: Json, *, last: bool
     ) -> _TaskResult:
         """Return the record of a reply that passes every check.
 
@@ -204,7 +208,7 @@ class RecordBuilder:
             drop_allowed = False
         if problems or (lost and not drop_allowed):
             raise BadContent((*problems, *lost), raw)
-        record = _render(article, task, brief, grounded, raw)
+        record = _render(article, task, instruction, grounded, raw)
         dropped = (Rejected(article.id, task.name, "grounding", tuple(lost), raw),) if lost else ()
         return _TaskResult(
             record, dropped, len(grounded.located), len(grounded.located) + len(grounded.ungrounded)
@@ -213,7 +217,7 @@ class RecordBuilder:
     async def _until_good(
         self,
         stage: str,
-        call: Callable[[Ask], Awaitable[Answer]],
+        call: Callable[[Attempt], Awaitable[Answer]],
         check: Callable[[Answer, bool], Result],
         first: int = 0,
     ) -> Result:
@@ -222,17 +226,17 @@ class RecordBuilder:
         Raises:
             BadContent: the last attempt failed too.
         """
-        ask = Ask(first)
+        attempt = Attempt(first)
         for number in range(self.check.max_attempts):
             last = number == self.check.max_attempts - 1
             self.note(stage, "asked" if number == 0 else "again")
             try:
-                result = check(await call(ask), last)
+                result = check(await call(attempt), last)
             except BadContent as bad:
                 if last:
                     self.note(stage, "rejected")
                     raise
-                ask = Ask(first + number + 1, bad.text, bad.reasons)
+                attempt = Attempt(first + number + 1, bad.text, bad.reasons)
             else:
                 self.note(stage, "done")
                 return result
@@ -265,7 +269,7 @@ def article_problems(text: str, check: CheckSettings) -> list[str]:
     return problems
 
 
-def brief_problems(answer: Json) -> list[str]:
+def instruction_problems(answer: Json) -> list[str]:
     """Return why {"instruction", "fields"} cannot be used; empty if it can."""
     problems = []
     if not answer["instruction"].strip():
@@ -296,13 +300,13 @@ def _ungrounded_reason(fact: Fact, task: Task) -> str:
     return f"not word for word in the article: {values}"
 
 
-def _render(article: Article, task: Task, brief: Brief, grounded: Grounded, raw: str) -> Record:
+def _render(article: Article, task: Task, instruction: Instruction, grounded: Grounded, raw: str) -> Record:
     """Write the label, parse it, and reject it if the parsed facts differ from those written.
 
     A label that its own parser reads differently would be scored against itself as an error.
     """
     facts = [item.fact for item in grounded.located]
-    label = task.render(facts, brief.keys, article.language)
+    label = task.render(facts, instruction.keys, article.language)
     parsed = task.parse(label, article.language, True)
     if parsed.how != "strict" or parsed.wrong or set(parsed.facts) != set(facts):
         raise BadContent(("the label does not read back as the facts it was written from",), raw)
@@ -311,9 +315,9 @@ def _render(article: Article, task: Task, brief: Brief, grounded: Grounded, raw:
         article_id=article.id,
         task=task.name,
         language=article.language,
-        instruction=brief.instruction,
+        instruction=instruction.text,
         input=article.text,
         output=label,
-        schema=task.label_schema(brief.keys) if task.json_label else None,
+        schema=task.label_schema(instruction.keys) if task.json_label else None,
         facts=grounded.located,
     )

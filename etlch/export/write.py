@@ -94,7 +94,7 @@ def doubts(export: ExportSettings, language: str) -> tuple[str, ...]:
     )
 
 
-def again(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dict[str, Json]) -> Exported:
+def reexport(run: Run, file: Path | None, sizes: Sequence[int] | None, options: dict[str, Json]) -> Exported:
     """Export a finished run once more with changed settings, and keep them in run.yaml.
 
     Args:

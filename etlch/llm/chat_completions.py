@@ -1,6 +1,6 @@
-"""Chat Completions on the wire: a Request walks in as a body, a raw answer walks out as a Reply's parts.
+"""Build the body of a Chat Completions request, and read the parts of a response.
 
-What an endpoint takes (its manners) is learned from its refusals: the structured-output ladder
+What an endpoint accepts (its profile) is learned from its refusals: the structured-output ladder
 json_schema → json_object → prompt only, `seed`, a temperature of 0, and the name of the token limit.
 """
 
@@ -24,8 +24,8 @@ _SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True)
-class Manners:
-    """What an endpoint takes from us.
+class EndpointProfile:
+    """The parameters an endpoint accepts.
 
     Attributes:
         format: the rung of LADDER in use.
@@ -63,22 +63,22 @@ class Broken(Exception):
     """A body that is no chat completion: cut off or garbled on its way."""
 
 
-def body(request: Request, manners: Manners) -> dict[str, Json]:
+def body(request: Request, profile: EndpointProfile) -> dict[str, Json]:
     """Return the JSON body of a request as this endpoint takes it."""
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    sent: dict[str, Json] = {"model": request.model, "messages": messages, manners.limit: request.max_tokens}
-    if manners.seed:
+    sent: dict[str, Json] = {"model": request.model, "messages": messages, profile.limit: request.max_tokens}
+    if profile.seed:
         sent["seed"] = request.sample
-    if request.temperature is not None and (request.temperature or manners.greedy):
+    if request.temperature is not None and (request.temperature or profile.greedy):
         sent["temperature"] = request.temperature
     if request.schema is None:
         return sent
-    if manners.format == "json_schema":
+    if profile.format == "json_schema":
         schema = {"name": "answer", "strict": is_strict(request.schema), "schema": request.schema}
         sent["response_format"] = {"type": "json_schema", "json_schema": schema}
         return sent
     messages[-1]["content"] += _NOTE + json.dumps(request.schema, ensure_ascii=False)
-    if manners.format == "json_object":
+    if profile.format == "json_object":
         sent["response_format"] = {"type": "json_object"}
     return sent
 
@@ -97,36 +97,36 @@ def is_strict(schema: Json) -> bool:
     return all(is_strict(item) for item in schema.values())
 
 
-class Gentler(NamedTuple):
-    """Manners to send a refused request with, and whether the refusal named what it minds."""
+class Fallback(NamedTuple):
+    """EndpointProfile to send a refused request with, and whether the refusal named what it minds."""
 
-    manners: Manners
+    profile: EndpointProfile
     named: bool
 
 
-def relaxed(manners: Manners, request: Request, fault: Fault, proven: bool) -> Gentler | None:
-    """Return gentler manners after an HTTP 400 or 422, or None where nothing is left to give up.
+def downgrade(profile: EndpointProfile, request: Request, fault: Fault, proven: bool) -> Fallback | None:
+    """Return a reduced profile after an HTTP 400 or 422, or None where no parameter is left to leave out.
 
     Args:
-        manners: what the refused request was sent with.
+        profile: what the refused request was sent with.
         request: the refused request.
         fault: what the endpoint said.
         proven: this rung of the ladder was accepted before, so a refusal that does not name
             the response format concerns the record and not the endpoint.
     """
-    if re.search(r"max_completion_tokens\W* instead", fault.message) and manners.limit == "max_tokens":
-        return Gentler(replace(manners, limit="max_completion_tokens"), True)
-    if manners.seed and (fault.param == "seed" or _names(fault, r"\bseed\b")):
-        return Gentler(replace(manners, seed=False), True)
-    if manners.greedy and request.temperature == 0.0 and fault.param == "temperature":
-        return Gentler(replace(manners, greedy=False), True)
-    rung = LADDER.index(manners.format)
+    if re.search(r"max_completion_tokens\W* instead", fault.message) and profile.limit == "max_tokens":
+        return Fallback(replace(profile, limit="max_completion_tokens"), True)
+    if profile.seed and (fault.param == "seed" or _names(fault, r"\bseed\b")):
+        return Fallback(replace(profile, seed=False), True)
+    if profile.greedy and request.temperature == 0.0 and fault.param == "temperature":
+        return Fallback(replace(profile, greedy=False), True)
+    rung = LADDER.index(profile.format)
     if request.schema is None or rung + 1 == len(LADDER):
         return None
     named = fault.param.startswith("response_format") or _names(
         fault, r"response_format|json_schema|json_object|structured output|guided"
     )
-    return None if proven and not named else Gentler(replace(manners, format=LADDER[rung + 1]), named)
+    return None if proven and not named else Fallback(replace(profile, format=LADDER[rung + 1]), named)
 
 
 def _names(fault: Fault, pattern: str) -> bool:
@@ -134,16 +134,16 @@ def _names(fault: Fault, pattern: str) -> bool:
 
 
 def is_quota(status: int, fault: Fault) -> bool:
-    """Tell whether a refusal means that money or quota is used up, which no waiting mends."""
+    """Tell whether a refusal means that money or quota is used up, which waiting does not change."""
     codes = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
     return status == 402 or (
         status == 429 and (fault.code in codes or "exceeded your current quota" in fault.message)
     )
 
 
-def manners_value(manners: Manners) -> Json:
-    """Return manners as the store remembers them."""
-    return asdict(manners)
+def profile_value(profile: EndpointProfile) -> Json:
+    """Return a profile as the store keeps it."""
+    return asdict(profile)
 
 
 def read_body(content: bytes) -> dict[str, Json]:

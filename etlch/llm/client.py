@@ -1,8 +1,7 @@
-"""The engine: requests walk in, paid replies walk out, each committed before anyone sees it.
+"""Send requests to an OpenAI-compatible endpoint; return paid replies, each committed to the store first.
 
-Every send is admitted by the pace (limits) and the account (money). What fails on the way is
-sent again; what is refused for good ends the run, or this one record. Nothing here looks at
-what a reply says.
+The rate limiter and the account (budget) admit each send. Transport failures are retried; a final refusal ends
+the run, or rejects this one record. The content of a reply is not judged here.
 """
 
 from __future__ import annotations
@@ -21,31 +20,31 @@ from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
 from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.errors import BadContent
-from etlch.llm.rate_limit import Pace
+from etlch.llm.rate_limit import RateLimiter
 from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
 from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending
 
-__all__ = ["Engine", "Tally", "is_locked", "open_engine"]
+__all__ = ["ClientStats", "LLMClient", "is_locked", "open_client"]
 
 GRACE = 1.0
-"""Seconds that requests in flight get to land when a run is stopped."""
+"""Seconds that requests in flight have to complete when a run is stopped."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second send, and the most between two sends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What an engine did so far, for progress lines.
+class ClientStats:
+    """What a client did so far, for progress lines.
 
     Attributes:
-        asked: answers wanted; of them, replayed came from the store and replied were paid for.
+        requested: answers wanted; of them, replayed came from the store and replied were paid for.
         in_flight: admitted and not answered.
         resent: sends that failed on the way and were repeated.
         input_tokens, output_tokens: of all paid replies of the run, earlier sessions included.
         spent: the run's account in US dollars, earlier sessions included; 0 without a price.
     """
 
-    asked: int
+    requested: int
     replayed: int
     replied: int
     in_flight: int
@@ -55,19 +54,19 @@ class Tally:
     spent: float
 
 
-class _Ticket(NamedTuple):
-    """One admitted send: what is held for it, its booking in the store, and the tokens foreseen."""
+class _Reservation(NamedTuple):
+    """One admitted send: the amount reserved, its row in the store (None without a price), and the tokens expected."""
 
-    held: float
-    booking: int | None
-    foreseen: int
+    amount: float
+    row: int | None
+    expected_tokens: int
 
 
 @asynccontextmanager
-async def open_engine(teacher: TeacherSettings, run: Run) -> AsyncIterator[Engine]:
+async def open_client(teacher: TeacherSettings, run: Run) -> AsyncIterator[LLMClient]:
     """Open a run's store and the connection to its teacher.
 
-    On leaving, requests in flight get GRACE seconds to land; the store keeps what came.
+    On leaving, requests in flight have GRACE seconds to complete; the store keeps what came.
 
     Raises:
         EtlchError: no key; a budget without a price; another process works on this run; a
@@ -78,16 +77,16 @@ async def open_engine(teacher: TeacherSettings, run: Run) -> AsyncIterator[Engin
     with locked(run):
         store = Store(run.replies)
         try:
-            engine = Engine(teacher, store, Transport(endpoint, teacher.timeout), endpoint, price)
+            client = LLMClient(teacher, store, Transport(endpoint, teacher.timeout), endpoint, price)
             try:
-                yield engine
+                yield client
             finally:
-                await engine.close()
+                await client.close()
         finally:
             store.close()
 
 
-class Engine:
+class LLMClient:
     """Asks an endpoint, through a store.
 
     Args:
@@ -112,28 +111,32 @@ class Engine:
         self._endpoint = endpoint
         self._price = price
         self._account = pricing.Account(store.spent(), teacher.budget)
-        self._pace = Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
-        self._flights: dict[str, asyncio.Task[Reply]] = {}
+        self._limiter = RateLimiter(
+            teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute
+        )
+        self._in_flight: dict[str, asyncio.Task[Reply]] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._settled = asyncio.Event()
         self._uncommitted: list[asyncio.Future[None]] = []
         self._stopped: EtlchError | None = None
         self._jitter = random.Random()
         self._name = f"{teacher.name} at {endpoint.url}"
-        self._manners = self._remembered = chat_completions.Manners(**(store.manners(self._name) or {}))
+        self._profile = self._remembered = chat_completions.EndpointProfile(
+            **(store.profile(self._name) or {})
+        )
         usage = store.usage().values()
         self._count: Counter[str] = Counter(
             input=sum(used.input for used in usage), output=sum(used.output for used in usage)
         )
 
-    def tally(self) -> Tally:
+    def stats(self) -> ClientStats:
         """Return what was done so far."""
         count = self._count
-        return Tally(
-            asked=count["asked"],
+        return ClientStats(
+            requested=count["requested"],
             replayed=count["replayed"],
             replied=count["replied"],
-            in_flight=self._pace.in_flight,
+            in_flight=self._limiter.in_flight,
             resent=count["resent"],
             input_tokens=count["input"],
             output_tokens=count["output"],
@@ -151,67 +154,67 @@ class Engine:
             BadContent: the endpoint refuses this one request (HTTP 400, 413, 422).
             EtlchError: the run cannot go on: wrong key, spent quota or budget, endpoint out of reach.
         """
-        self._count["asked"] += 1
+        self._count["requested"] += 1
         reply = self.store.get(request.key)
         if reply is not None:
             self._count["replayed"] += 1
             return reply
-        flight = self._flights.get(request.key)
-        if flight is None:
+        task = self._in_flight.get(request.key)
+        if task is None:
             # A task of its own: when the asker is cancelled, what was paid for is still kept.
-            flight = asyncio.create_task(self._fly(request, purpose))
-            self._flights[request.key] = flight
-            flight.add_done_callback(lambda task: self._land(request.key, task))
-        return await asyncio.shield(flight)
+            task = asyncio.create_task(self._request_with_retries(request, purpose))
+            self._in_flight[request.key] = task
+            task.add_done_callback(lambda done: self._on_done(request.key, done))
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Let requests in flight land for GRACE seconds, cancel the rest, close the connection."""
+        """Wait GRACE seconds for requests in flight, cancel the rest, close the connection."""
         if self._stopped is None:
             self._stopped = EtlchError("the run was stopped", GO_ON)
-        flights = set(self._flights.values())
-        for flight in flights - self._sending:
-            flight.cancel()
-        if flights & self._sending:
-            await asyncio.wait(flights & self._sending, timeout=GRACE)
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        tasks = set(self._in_flight.values())
+        for task in tasks - self._sending:
+            task.cancel()
+        if tasks & self._sending:
+            await asyncio.wait(tasks & self._sending, timeout=GRACE)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.store.commit()
         await self._transport.close()
 
-    def _land(self, key: str, flight: asyncio.Task[Reply]) -> None:
-        del self._flights[key]
-        if not flight.cancelled():
-            flight.exception()  # looked at, so that an abandoned flight does not log it
+    def _on_done(self, key: str, task: asyncio.Task[Reply]) -> None:
+        del self._in_flight[key]
+        if not task.cancelled():
+            task.exception()  # looked at, so that an abandoned task does not log it
 
-    async def _fly(self, request: Request, purpose: str) -> Reply:
+    async def _request_with_retries(self, request: Request, purpose: str) -> Reply:
         """Send a request until it is answered, refused for good, or out of tries."""
-        gentler: chat_completions.Manners | None = None
+        fallback: chat_completions.EndpointProfile | None = None
         failures = 0
         while True:
-            ticket = await self._admit(request, again=failures > 0)
-            manners = gentler or self._manners
+            reservation = await self._admit(request, retry=failures > 0)
+            profile = fallback or self._profile
             try:
-                answer = await self._send(request, manners)
+                answer = await self._send(request, profile)
             except Refused as refusal:
                 self._slow_down(refusal)
-                self._settle(ticket, 0.0)
+                self._settle(reservation, 0.0)
                 problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
                 if refusal.status in (400, 413, 422):
-                    gentler = self._gentler(request, manners, refusal, own=gentler is not None)
+                    fallback = self._downgrade(request, profile, refusal, own=fallback is not None)
                     continue
                 final = ending(refusal, self._endpoint.url, self._teacher.name)
                 if final is not None:
                     self._stop(final.what, final.hint)
             except (NoAnswer, NotSent, chat_completions.Broken) as trouble:
-                self._pace.slow_down()
-                self._give_up(ticket, trouble)
+                self._limiter.slow_down()
+                self._give_up(reservation, trouble)
                 problem, wait = str(trouble), None
             except BaseException:
-                self._settle(ticket, ticket.held, strike=False)
+                self._settle(reservation, reservation.amount, release=False)
                 raise
             else:
-                return await self._keep(request, purpose, manners, ticket, answer)
+                return await self._keep(request, purpose, profile, reservation, answer)
             failures += 1
             if failures >= self._teacher.tries:
                 self._stop(
@@ -219,33 +222,33 @@ class Engine:
                     GO_ON + " More patience: the settings tries and timeout.",
                 )
             self._count["resent"] += 1
-            if not wait:  # else the pace pauses everyone
+            if not wait:  # else the limiter pauses everyone
                 await asyncio.sleep(self._backoff(failures))
 
-    async def _admit(self, request: Request, *, again: bool) -> _Ticket:
-        """Wait until pace and account let a request leave; book its reserve, committed.
+    async def _admit(self, request: Request, *, retry: bool) -> _Reservation:
+        """Wait until the limiter and the account admit a request; commit its reserve to the store.
 
         Raises:
             EtlchError: the run was stopped meanwhile, or the budget is used up.
         """
         size = pricing.size(request)
-        foreseen = size // 3 + request.max_tokens
-        await self._pace.enter(foreseen, again=again)
+        expected_tokens = size // 3 + request.max_tokens
+        await self._limiter.enter(expected_tokens, retry=retry)
         try:
-            held = pricing.cost(self._price, size, request.max_tokens) or 0.0
-            await self._hold(held)
+            reserve = pricing.cost(self._price, size, request.max_tokens) or 0.0
+            await self._hold(reserve)
         except BaseException:
-            self._pace.leave(foreseen, 0)
+            self._limiter.leave(expected_tokens, 0)
             raise
-        booking = None
+        row = None
         try:
             if self._price is not None:
-                booking = self.store.book(request.key, held)
+                row = self.store.reserve(request.key, reserve)
                 await self._committed()
         except BaseException:
-            self._settle(_Ticket(held, booking, foreseen), 0.0)
+            self._settle(_Reservation(reserve, row, expected_tokens), 0.0)
             raise
-        return _Ticket(held, booking, foreseen)
+        return _Reservation(reserve, row, expected_tokens)
 
     async def _hold(self, amount: float) -> None:
         while self._stopped is None and not self._account.take(amount):
@@ -261,106 +264,110 @@ class Engine:
         if self._stopped is not None:
             raise self._stopped
 
-    def _give_up(self, ticket: _Ticket, trouble: Exception) -> None:
+    def _give_up(self, reservation: _Reservation, trouble: Exception) -> None:
         """Book all that a request may have cost, or nothing where it never left."""
         if isinstance(trouble, NotSent):
-            self._settle(ticket, 0.0)
+            self._settle(reservation, 0.0)
         else:
-            self._settle(ticket, ticket.held, strike=False)
+            self._settle(reservation, reservation.amount, release=False)
 
-    def _settle(self, ticket: _Ticket, paid: float, *, strike: bool = True, taken: int = 0) -> None:
-        """Close a ticket: give back its place, turn what was held into what was paid."""
-        self._pace.leave(ticket.foreseen, taken)
-        self._account.settle(ticket.held, paid)
+    def _settle(
+        self, reservation: _Reservation, paid: float, *, release: bool = True, taken: int = 0
+    ) -> None:
+        """Close a reservation: give back its place, turn what was held into what was paid."""
+        self._limiter.leave(reservation.expected_tokens, taken)
+        self._account.settle(reservation.amount, paid)
         self._settled.set()
-        if strike and ticket.booking is not None:
-            self.store.unbook(ticket.booking)
+        if release and reservation.row is not None:
+            self.store.release(reservation.row)
 
-    async def _send(self, request: Request, manners: chat_completions.Manners) -> chat_completions.Answer:
+    async def _send(
+        self, request: Request, profile: chat_completions.EndpointProfile
+    ) -> chat_completions.Answer:
         """Send once and return the answer.
 
         Raises:
-            NotSent, NoAnswer, Refused, wire.Broken: there is none.
+            NotSent, NoAnswer, Refused, chat_completions.Broken: there is none.
         """
-        flight = asyncio.current_task()
-        self._sending.add(flight)
+        task = asyncio.current_task()
+        self._sending.add(task)
         try:
-            sent = await self._transport.send(chat_completions.body(request, manners))
+            sent = await self._transport.send(chat_completions.body(request, profile))
         finally:
-            self._sending.discard(flight)
-        self._pace.learn(sent.headers)
+            self._sending.discard(task)
+        self._limiter.learn(sent.headers)
         return self._transport.read(sent)
 
     async def _keep(
         self,
         request: Request,
         purpose: str,
-        manners: chat_completions.Manners,
-        ticket: _Ticket,
+        profile: chat_completions.EndpointProfile,
+        reservation: _Reservation,
         answer: chat_completions.Answer,
     ) -> Reply:
         """Store an answer; return it once it is committed."""
         used = (answer.input_tokens or 0, answer.output_tokens or 0)
         counted = answer.input_tokens is not None and answer.output_tokens is not None
         # An endpoint that counts no tokens is booked at the reserve.
-        paid = pricing.cost(self._price, *used) if counted or self._price is None else ticket.held
+        paid = pricing.cost(self._price, *used) if counted or self._price is None else reservation.amount
         reply = as_kept(Reply(request.key, answer.text, answer.finish, *used, paid))
         self.store.put(reply, purpose, request.model)
-        self._settle(ticket, paid or 0.0, taken=sum(used))
-        self._pace.succeed()
-        self._learn(request, manners)
+        self._settle(reservation, paid or 0.0, taken=sum(used))
+        self._limiter.succeed()
+        self._learn(request, profile)
         self._count.update(replied=1, input=used[0], output=used[1])
         await self._committed()
         return reply
 
-    def _learn(self, request: Request, manners: chat_completions.Manners) -> None:
+    def _learn(self, request: Request, profile: chat_completions.EndpointProfile) -> None:
         """Remember what the endpoint took. The first accepted rung of the ladder stays."""
-        learned = replace(self._manners, seed=manners.seed, limit=manners.limit, greedy=manners.greedy)
+        learned = replace(self._profile, seed=profile.seed, limit=profile.limit, greedy=profile.greedy)
         if request.schema is not None and not learned.proven:
-            learned = replace(learned, format=manners.format, proven=True)
-        self._manners = learned
+            learned = replace(learned, format=profile.format, proven=True)
+        self._profile = learned
         if learned != self._remembered:
             self._remembered = learned
-            self.store.remember(self._name, chat_completions.manners_value(learned))
+            self.store.remember(self._name, chat_completions.profile_value(learned))
 
-    def _gentler(
-        self, request: Request, manners: chat_completions.Manners, refusal: Refused, *, own: bool
-    ) -> chat_completions.Manners | None:
+    def _downgrade(
+        self, request: Request, profile: chat_completions.EndpointProfile, refusal: Refused, *, own: bool
+    ) -> chat_completions.EndpointProfile | None:
         """Return what to send a refused request with; None is with what all are sent with by now.
 
         What a refusal names holds for all that follow, what it may mean for this request only.
 
         Args:
             request: the refused request.
-            manners: what it was sent with.
+            profile: what it was sent with.
             refusal: the answer.
-            own: the manners were this request's own and not everyone's.
+            own: the profile were this request's own and not everyone's.
 
         Raises:
             BadContent: the record itself is refused.
         """
-        proven = self._manners.proven
+        proven = self._profile.proven
         too_long = refusal.status == 413
-        gentler = None if too_long else chat_completions.relaxed(manners, request, refusal.fault, proven)
-        if gentler is None:
+        fallback = None if too_long else chat_completions.downgrade(profile, request, refusal.fault, proven)
+        if fallback is None:
             if refusal.fault.param == "temperature":
                 self._stop(
                     f"{request.model} refuses temperature {request.temperature}: {refusal}",
                     "Remove the setting temperature.",
                 )
             raise BadContent((f"the endpoint refuses this request (HTTP {refusal.status}): {refusal}",), "")
-        if own or proven or not gentler.named:
-            return gentler.manners
-        if manners == self._manners:  # else others were refused meanwhile, and have changed them
-            self._manners = gentler.manners
+        if own or proven or not fallback.named:
+            return fallback.profile
+        if profile == self._profile:  # else others were refused meanwhile, and have changed them
+            self._profile = fallback.profile
         return None
 
     def _slow_down(self, refusal: Refused) -> None:
-        """Fly fewer, and pause where the endpoint asks for it, before the next one is let go."""
+        """Lower the in-flight limit, and pause where the endpoint asks for it."""
         if refusal.status in (429, 503):
-            self._pace.slow_down()
+            self._limiter.slow_down()
         if refusal.wait is not None:
-            self._pace.pause(refusal.wait)
+            self._limiter.pause(refusal.wait)
 
     def _stop(self, what: str, hint: str) -> NoReturn:
         """End the run: nothing new is sent, everyone who asks gets the same error."""

@@ -1,4 +1,4 @@
-"""Who is asked and with which key: settings and the environment walk in, an Endpoint walks out.
+"""Read the settings and the environment, return the endpoint with its key.
 
 The only place that reads the key. It is in no repr, and `redact` takes it out of what servers say.
 """

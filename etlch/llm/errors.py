@@ -1,4 +1,4 @@
-"""The one error of content: an answer arrived and cannot be used."""
+"""Define the one error of content: an answer arrived and cannot be used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Money: prices, the account that keeps a run below its budget, and estimates. All in US dollars.
-
-Settings and token counts walk in; prices, reserves and estimates walk out.
-"""
+"""Prices of tokens, the account that keeps a run below its budget, and cost estimates, all in US dollars."""
 
 from __future__ import annotations
 
@@ -74,34 +71,34 @@ def size(request: Request) -> int:
 
 
 class Account:
-    """What is spent, what is held for requests in flight, and what may still be held.
+    """What is spent, what is reserved for requests in flight, and what may still be reserved.
 
     Args:
-        spent: what earlier sessions of this run spent, bookings without an answer included.
-        budget: the cap on spent + held; None is no cap.
+        spent: what earlier sessions of this run spent, reserves without an answer included.
+        budget: the cap on spent + reserved; None is no cap.
 
     Attributes:
-        open: the number of requests for which something is held.
+        open: the number of requests for which something is reserved.
     """
 
     def __init__(self, spent: float, budget: float | None) -> None:
         self.spent = spent
-        self.held = 0.0
+        self.reserved = 0.0
         self.open = 0
         self.budget = budget
 
     def take(self, amount: float) -> bool:
-        """Hold an amount for a request if the cap allows it."""
-        if self.budget is not None and self.spent + self.held + amount > self.budget:
+        """Reserve an amount for a request if the cap allows it."""
+        if self.budget is not None and self.spent + self.reserved + amount > self.budget:
             return False
-        self.held += amount
+        self.reserved += amount
         self.open += 1
         return True
 
-    def settle(self, held: float, paid: float) -> None:
-        """Turn what was held into what was paid: an answer's cost, all of it, or nothing."""
+    def settle(self, reserve: float, paid: float) -> None:
+        """Replace a reserve by what was paid: an answer's cost, all of it, or nothing."""
         self.open -= 1
-        self.held = self.held - held if self.open else 0.0
+        self.reserved = self.reserved - reserve if self.open else 0.0
         self.spent += paid
 
 

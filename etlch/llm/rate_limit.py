@@ -1,6 +1,6 @@
-"""When the next request may leave: in-flight limit, pauses, and per-minute limits.
+"""Decide when the next request may be sent: in-flight limit, pauses, and per-minute limits.
 
-Answers' status and headers walk in; permission to send walks out, first come first served.
+Reads the status and headers of responses; admits waiting requests first come, first served.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Bucket:
     Attributes:
         capacity: the most it holds.
         rate: refill per second.
-        level: what is left now; may fall below 0 when an answer took more than was foreseen.
+        level: what is left now; may fall below 0 when an answer took more than was expected.
         at: the time of `level`.
     """
 
@@ -45,7 +45,7 @@ class Bucket:
         return max(0.0, missing / self.rate)
 
 
-class Pace:
+class RateLimiter:
     """Admission of requests: what may be in flight grows by one a round, and falls by what is refused.
 
     Args:
@@ -73,19 +73,19 @@ class Pace:
         self._fixed = {"requests": requests, "tokens": tokens}
         self._buckets = {name: _full(limit) for name, limit in self._fixed.items() if limit is not None}
 
-    async def enter(self, tokens: int, *, again: bool = False) -> None:
+    async def enter(self, tokens: int, *, retry: bool = False) -> None:
         """Wait until a request may leave; it then counts as in flight.
 
         Args:
             tokens: about how many it will take.
-            again: it was sent before, so it goes to the head of the queue: nothing is refused
+            retry: it was sent before, so it goes to the head of the queue: nothing is refused
                 time after time while others pass.
         """
         if not self._waiting and self._delay(tokens) == 0.0:
             self._admit(tokens)
             return
         turn = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if again else self._waiting.append)((turn, tokens))
+        (self._waiting.appendleft if retry else self._waiting.append)((turn, tokens))
         self._pump()
         try:
             await turn
@@ -94,19 +94,19 @@ class Pace:
                 self.leave()
             raise
 
-    def leave(self, foreseen: int = 0, taken: int | None = None) -> None:
-        """Count a request as landed; give back the tokens that were foreseen and not taken."""
+    def leave(self, expected: int = 0, taken: int | None = None) -> None:
+        """Count a request as completed; give back the tokens that were expected and not taken."""
         self.in_flight -= 1
         if taken is not None and "tokens" in self._buckets:
-            self._buckets["tokens"].level += foreseen - taken
+            self._buckets["tokens"].level += expected - taken
         self._pump()
 
     def succeed(self) -> None:
-        """Let one more fly per round of answers, up to the most."""
+        """Admit one more per round of answers, up to the most."""
         self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
 
     def slow_down(self) -> None:
-        """Take half a place away for a refused request.
+        """Lower the limit by half a place for a refused request.
 
         A volley of which a share s is refused so leaves 1 - s/2 of the limit, as in DCTCP
         (RFC 8257): halved when all are refused, hardly touched by a single refusal.
@@ -135,7 +135,7 @@ class Pace:
             bucket.level = min(bucket.level, left)
 
     def _delay(self, tokens: int) -> float:
-        """Return seconds until the next may go; infinity while only a landing can make room."""
+        """Return seconds until the next may go; infinity while only a completed request can make room."""
         if self.in_flight >= int(self.limit):
             return float("inf")
         now = _now()

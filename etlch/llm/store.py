@@ -1,8 +1,7 @@
-"""Every answer ever paid for, in one SQLite file: requests walk in as keys, replies walk out.
+"""Keep every paid reply of a run in one SQLite file: read a request's key, return its reply.
 
-Beside the replies stand what was sent and not yet answered (bookings), what the checks said
-(verdicts), and what an endpoint takes (manners). Nothing is ever deleted but a booking that
-was answered.
+Beside the replies stand the reserves of requests that were sent and not yet answered, the verdicts of the checks,
+and what parameters an endpoint accepts. Only the reserve of an answered request is ever deleted.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ APPLICATION = 0x65746C63
 """SQLite's application_id of these files ("etlc"); what has another is not ours."""
 VERSION = 1
 
+# The tables `bookings` (reserves) and `manners` (endpoint profiles) keep their first names: existing stores must open.
 _TABLES = """
 CREATE TABLE replies (key TEXT PRIMARY KEY, purpose TEXT NOT NULL, model TEXT NOT NULL, text TEXT NOT NULL,
   finish TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cost REAL);
@@ -220,21 +220,21 @@ class Store:
                 ),
             )
 
-    def book(self, key: str, cost: float) -> int:
-        """Write down the most that a request can cost, before it is sent; return the booking's number."""
+    def reserve(self, key: str, cost: float) -> int:
+        """Write down the most that a request can cost, before it is sent; return its row."""
         with self._guarded():
             return int(
                 self._link.execute("INSERT INTO bookings (key, cost) VALUES (?, ?)", (key, cost)).lastrowid
                 or 0
             )
 
-    def unbook(self, booking: int) -> None:
-        """Strike out a booking: its request was answered, or refused unpaid."""
+    def release(self, row: int) -> None:
+        """Delete a reserve: its request was answered, or refused unpaid."""
         with self._guarded():
-            self._link.execute("DELETE FROM bookings WHERE id = ?", (booking,))
+            self._link.execute("DELETE FROM bookings WHERE id = ?", (row,))
 
     def spent(self) -> float:
-        """Return the account in US dollars: all replies, and all bookings that got no answer.
+        """Return the account in US dollars: all replies, and all reserves that got no answer.
 
         Rounded far below any price, so that the order in which answers came does not show.
         """
@@ -285,7 +285,7 @@ class Store:
             ).fetchone()
         return int(row[0]), int(row[1])
 
-    def manners(self, model: str) -> Json:
+    def profile(self, model: str) -> Json:
         """Return what is remembered about a model at an endpoint, or None."""
         with self._guarded():
             row = self._link.execute("SELECT value FROM manners WHERE model = ?", (model,)).fetchone()

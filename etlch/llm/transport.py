@@ -1,4 +1,4 @@
-"""One HTTP exchange with an endpoint: a body walks in; status, headers and content walk out.
+"""Post one request body to an endpoint, return the status, headers and content of its response.
 
 The official SDK on its aiohttp transport, with its own retries off. It is asked for the raw
 response: building its models would cost more than everything else on the way.
@@ -21,7 +21,7 @@ LONGEST_PAUSE = 900.0
 GO_ON = "Run the same command again to go on; what is answered is not paid again."
 
 
-class Sent(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back: an HTTP status, headers (found by lower-case names), and the body."""
 
     status: int
@@ -75,7 +75,7 @@ class Transport:
             http_client=openai.DefaultAioHttpClient(timeout=timeout),
         )
 
-    async def send(self, body: Json) -> Sent:
+    async def send(self, body: Json) -> HttpResponse:
         """Post a chat completion's body once.
 
         Raises:
@@ -102,28 +102,28 @@ class Transport:
             if refused := _connector(error):
                 raise NotSent(self._endpoint.redact(f"cannot connect: {refused}")) from error
             raise NoAnswer(self._endpoint.redact(_words(error))) from error
-        return Sent(response.status_code, response.headers, response.content)
+        return HttpResponse(response.status_code, response.headers, response.content)
 
-    def read(self, sent: Sent) -> chat_completions.Answer:
+    def read(self, response: HttpResponse) -> chat_completions.Answer:
         """Return a completion's parts.
 
         Raises:
             Refused: an HTTP error, or an error inside a 200.
-            wire.Broken: neither.
+            Broken: neither.
         """
-        if sent.status < 400:
-            value = chat_completions.read_body(sent.content)
+        if response.status < 400:
+            value = chat_completions.read_body(response.content)
             if "choices" in value or not value.get("error"):
                 return chat_completions.read_answer(value)
-        fault = chat_completions.read_fault(sent.content)
+        fault = chat_completions.read_fault(response.content)
         # Some servers repeat the key that they refuse.
         fault = fault._replace(message=self._endpoint.redact(fault.message) or "no reason given")
-        status = sent.status
+        status = response.status
         if status < 400:
             status = int(fault.code) if fault.code.isdigit() and len(fault.code) == 3 else 500
         if status == 500 and "validation error" in fault.message:
-            status = 422  # llama-cpp-python's server: it says 500 where it minds the request
-        raise Refused(status, fault, retry_after(sent.headers))
+            status = 422  # llama-cpp-python's server: it says 500 where it refuses the request
+        raise Refused(status, fault, retry_after(response.headers))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -143,7 +143,7 @@ def _connector(error: BaseException) -> BaseException | None:
 
 
 def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:
-    """Return the error that ends a run on what no waiting mends, or None where waiting may."""
+    """Return the error that ends a run on what waiting does not change, or None where waiting may."""
     status = refusal.status
     if chat_completions.is_quota(status, refusal.fault):
         return EtlchError(f"the quota at {url} is used up: {refusal}", f"Add credit there. {GO_ON}")

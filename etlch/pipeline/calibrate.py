@@ -29,7 +29,7 @@ from etlch.quality.numbers import Proportion
 from etlch.stats.analysis import Estimate, analyse, measured
 from etlch.stats.intervals import Interval, wilson
 from etlch.tasks import Task
-from etlch.teachers.base import Ask, Brief, Teacher
+from etlch.teachers.base import Attempt, Instruction, Teacher
 from etlch.teachers.offline.teacher import OfflineTeacher
 
 
@@ -88,14 +88,16 @@ class _Examinee:
     def topics(self) -> Iterator[Topic]:
         return self.known.topics()
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
-        return await self.known.article(topic, ask)
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
+        return await self.known.article(topic, attempt)
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
-        return await self.known.brief(topic, article, task, ask)
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
+        return await self.known.write_instruction(topic, article, task, attempt)
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        answer = await self.teacher.label(topic, article, task, brief, ask)
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        answer = await self.teacher.label(topic, article, task, instruction, attempt)
         self.stated[topic.position, task.name] = task.facts(answer)
         return answer
 
@@ -236,8 +238,8 @@ async def _truth(
     topic, text = outcome.candidate.topic, outcome.candidate.text or ""
     keys: tuple[str, ...] = ()
     if task.asks_fields:
-        keys = tuple((await known.brief(topic, text, task, Ask()))["fields"])
-    answer = await known.label(topic, text, task, Brief("", keys), Ask())
+        keys = tuple((await known.write_instruction(topic, text, task, Attempt()))["fields"])
+    answer = await known.label(topic, text, task, Instruction("", keys), Attempt())
     return [item.fact for item in ground(task.facts(answer), task, text, policies).located]
 
 

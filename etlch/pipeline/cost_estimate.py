@@ -15,7 +15,7 @@ from etlch.dataset.build_record import CHECKS, fixed_keys
 from etlch.llm.pricing import PILOT, Estimate, Work, cents, cost, estimate, find_price, price_table
 from etlch.llm.store import Store, Usage
 from etlch.tasks import Task
-from etlch.teachers.base import again
+from etlch.teachers.base import retry_purpose
 
 UNASKED_LIMIT = 5.0
 """US dollars. A dearer estimate needs `--budget`."""
@@ -106,9 +106,9 @@ def works(
         done = 0 if _anew(purpose, prompts, language, changed) else held.calls(purpose)
         left = max(0, held.asked(purpose, needed) - done)
         found.append(Work(purpose, left, bulk, length))
-        if left and (repeats := held.calls(again(purpose))):
+        if left and (repeats := held.calls(retry_purpose(purpose))):
             often = math.ceil(left * repeats / held.calls(purpose))
-            found.append(Work(again(purpose), often, bulk + int(length * _BYTES_A_TOKEN), length))
+            found.append(Work(retry_purpose(purpose), often, bulk + int(length * _BYTES_A_TOKEN), length))
     return found
 
 

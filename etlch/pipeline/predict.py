@@ -1,6 +1,6 @@
 """A run's test set walks in; another model's answers to it walk out, as LlamaFactory writes them.
 
-Any OpenAI-compatible endpoint is asked through the engine, so predictions resume, are paid
+Any OpenAI-compatible endpoint is asked through the client, so predictions resume, are paid
 once, and cost what they cost: a 7B baseline behind vLLM, or the teacher itself as a row of
 the table.
 """
@@ -20,7 +20,7 @@ from etlch.core.records import Json, Key, Model, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import TeacherSettings
 from etlch.export.data_files import turn
-from etlch.llm.client import Engine, open_engine
+from etlch.llm.client import LLMClient, open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Request
 
@@ -73,9 +73,9 @@ async def predict(
     tests = {task: read_test(run, task) for task in tasks}
     for task, keys in tests.items():
         _refuse_foreign(run.prediction_file(folder, task), keys)
-    async with open_engine(teacher, run) as engine:
+    async with open_client(teacher, run) as client:
         done = await asyncio.gather(
-            *(_task(run, teacher, folder, task, keys, engine, note) for task, keys in tests.items())
+            *(_task(run, teacher, folder, task, keys, client, note) for task, keys in tests.items())
         )
     write_card(run, Model(folder, None, None, "baseline", None, None))
     return list(done)
@@ -125,7 +125,7 @@ def prompt(key: Key) -> str:
 
 
 async def _task(
-    run: Run, teacher: TeacherSettings, folder: str, task: str, keys: list[Key], engine: Engine, note: Note
+    run: Run, teacher: TeacherSettings, folder: str, task: str, keys: list[Key], client: LLMClient, note: Note
 ) -> Predicted:
     answered = cut = refused = stored = 0
     costs: list[float | None] = []
@@ -134,7 +134,7 @@ async def _task(
         nonlocal answered, cut, refused, stored
         text = ""
         try:
-            reply = await engine.ask(request(key, teacher), f"predict/{task}")
+            reply = await client.ask(request(key, teacher), f"predict/{task}")
         except BadContent:
             refused += 1
         else:
@@ -143,7 +143,7 @@ async def _task(
             cut += reply.finish == "length"
             stored += reply.stored
         answered += 1
-        note(task, answered, len(keys), engine.tally().spent)
+        note(task, answered, len(keys), client.stats().spent)
         return text
 
     texts = await asyncio.gather(*(one(key) for key in keys))

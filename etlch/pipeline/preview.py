@@ -10,17 +10,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import cast
 
 from etlch.core.errors import EtlchError
 from etlch.core.settings import CheckSettings, PlanSettings, Settings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.documents import candidates
-from etlch.llm.client import Engine
 from etlch.llm.store import Reply, Request
 from etlch.pipeline.session import offline_teacher
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned
-from etlch.tasks.json_extraction import BRIEF_SCHEMA
+from etlch.tasks.json_extraction import INSTRUCTION_SCHEMA
 from etlch.teachers.base import Teacher
 from etlch.teachers.llm import ModelTeacher
 
@@ -30,7 +28,7 @@ FIELDS = ("⟨field 1⟩", "⟨field 2⟩", "⟨field 3⟩")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PreviewedRequest:
     """One request: which prompt it comes from, and what it says."""
 
     purpose: str
@@ -38,20 +36,20 @@ class Sent:
 
 
 @dataclass
-class _Notebook:
-    """Stands where the engine stands: writes requests down and answers with ⟨…⟩."""
+class _RecordingClient:
+    """A ChatClient that keeps the requests and answers with ⟨…⟩."""
 
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[PreviewedRequest] = field(default_factory=list)
 
-    async def ask(self, request: Request, purpose: str) -> Reply:
-        self.sent.append(Sent(purpose, request))
+    async def ask(self, request: Request, purpose: str = "") -> Reply:
+        self.sent.append(PreviewedRequest(purpose, request))
         text = ARTICLE
-        if request.schema == BRIEF_SCHEMA:
+        if request.schema == INSTRUCTION_SCHEMA:
             text = json.dumps({"instruction": INSTRUCTION, "fields": FIELDS}, ensure_ascii=False)
         return Reply("", text, "stop", 0, 0, None)
 
 
-async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Sent]]:
+async def requests(settings: Settings, place: int) -> tuple[Candidate, list[PreviewedRequest]]:
     """Return one place of the plan and the requests for it, as the first ask would send them.
 
     Args:
@@ -61,14 +59,13 @@ async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Sent
     Raises:
         EtlchError: wrong prompts, or there is no such place.
     """
-    prompts, notebook = chosen_prompts(settings.plan), _Notebook()
+    prompts, recording = chosen_prompts(settings.plan), _RecordingClient()
     once = dataclasses.replace(settings.check, max_attempts=1, min_chars=0)
-    # A notebook is all of an engine that a teacher uses.
-    teacher = ModelTeacher(settings.teacher, settings.plan, prompts, cast(Engine, notebook))
+    teacher = ModelTeacher(settings.teacher, settings.plan, prompts, recording)
     builder = _builder(settings.plan, once, teacher)
     candidate = _take(candidates(settings.plan) if settings.plan.articles else planned(teacher), place)
     await builder.build(candidate)
-    return candidate, notebook.sent
+    return candidate, recording.sent
 
 
 async def written(settings: Settings, place: int) -> CandidateResult:

@@ -11,7 +11,7 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.build_record import CHECKS
-from etlch.llm.client import Engine, open_engine
+from etlch.llm.client import LLMClient, open_client
 from etlch.llm.pricing import find_price
 from etlch.llm.store import locked
 from etlch.pipeline import cost_estimate as estimates
@@ -120,44 +120,46 @@ def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
 
 @asynccontextmanager
 async def open_model_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncIterator[Opened]:
-    """Open a run's engine and put a teacher and its bill on top of it.
+    """Open a run's client and put a teacher and its bill on top of it.
 
     Raises:
-        EtlchError: as open_engine says.
+        EtlchError: as open_client says.
     """
-    async with open_engine(settings.teacher, run) as engine:
-        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, engine)
-        yield Opened(teacher, ModelBill(teacher, settings, prompts, engine))
+    async with open_client(settings.teacher, run) as client:
+        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, client)
+        yield Opened(teacher, ModelBill(teacher, settings, prompts, client))
 
 
 class ModelBill:
-    """What an engine's teacher costs.
+    """What a client's teacher costs.
 
     Args:
         teacher: its plan shows how long articles will be.
         settings: price and budget.
         prompts: their length is what a request takes besides its article.
-        engine: holds the account and the store.
+        client: holds the account and the store.
     """
 
-    def __init__(self, teacher: ModelTeacher, settings: Settings, prompts: Prompts, engine: Engine) -> None:
+    def __init__(
+        self, teacher: ModelTeacher, settings: Settings, prompts: Prompts, client: LLMClient
+    ) -> None:
         self._teacher = teacher
         self._settings = settings
         self._prompts = prompts
-        self._engine = engine
+        self._client = client
         self._priced = find_price(settings.teacher) is not None
 
     def forecast(
         self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
     ) -> list[str]:
         """Return the estimate of what is still to be paid, as `Bill` says."""
-        held = estimates.known(self._engine.store)
+        held = estimates.known(self._client.store)
         topics = self._teacher.topics()
         found = estimates.forecast(
             self._settings, self._prompts, tasks, topics, needed, held, changed, article_bytes
         )
         estimates.refuse_if_dear(found, self._settings.teacher.budget)
-        spent = self._engine.store.spent()
+        spent = self._client.store.spent()
         return [
             *estimates.in_words(found, self._settings.teacher),
             *estimates.budget_in_words(found, self._settings.teacher, spent),
@@ -165,20 +167,20 @@ class ModelBill:
 
     def in_words(self) -> str:
         """Return what the run has cost so far, for the progress line."""
-        tally = self._engine.tally()
-        tokens = f"{tally.input_tokens + tally.output_tokens:,} tokens"
-        return f"{tokens}, ${tally.spent:.4f}" if self._priced else tokens
+        stats = self._client.stats()
+        tokens = f"{stats.input_tokens + stats.output_tokens:,} tokens"
+        return f"{tokens}, ${stats.spent:.4f}" if self._priced else tokens
 
     def cost(self) -> dict[str, Json]:
         """Return {"requests", "input_tokens", "output_tokens", "usd"} of the whole run; usd may be None."""
-        usage = self._engine.store.usage().values()
+        usage = self._client.store.usage().values()
         return {
             "requests": sum(item.calls for item in usage),
             "input_tokens": sum(item.input for item in usage),
             "output_tokens": sum(item.output for item in usage),
-            "usd": round(self._engine.store.spent(), 6) if self._priced else None,
+            "usd": round(self._client.store.spent(), 6) if self._priced else None,
         }
 
     def judge(self, key: str, ok: bool, reasons: tuple[str, ...]) -> None:
         """Keep the checks' verdict on a candidate beside the replies."""
-        self._engine.store.judge(key, CHECKS, ok, reasons)
+        self._client.store.judge(key, CHECKS, ok, reasons)

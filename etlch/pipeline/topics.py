@@ -21,13 +21,13 @@ from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings, TeacherSettings
-from etlch.llm.client import Engine, open_engine
+from etlch.llm.client import LLMClient, open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.pricing import Work, estimate, find_price
 from etlch.pipeline import cost_estimate as estimates
 from etlch.pipeline.session import ModelBill
 from etlch.pipeline.setup import chosen_prompts, money_in_words
-from etlch.teachers.base import Ask
+from etlch.teachers.base import Attempt
 from etlch.teachers.llm import ModelTeacher
 from etlch.teachers.topic_plan import read_tree
 from etlch.text.normalize import fact_form, is_cjk, special_tokens
@@ -107,17 +107,17 @@ async def grow(
     new = [domain for domain in wanted if domain not in here]
     if not new:
         return Grown(path, {}, kept)
-    async with open_engine(settings.teacher, Run(folder)) as engine:
+    async with open_client(settings.teacher, Run(folder)) as client:
         for line in _forecast(
-            settings.teacher, settings.plan.language, prompts, engine, len(new), parts, subjects
+            settings.teacher, settings.plan.language, prompts, client, len(new), parts, subjects
         ):
             say(line)
-        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, engine)
+        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, client)
         taken = {_form(name) for name in [*_names(here), *new]}
         added = await _Asker(
             teacher, prompts, settings.plan.language, settings.check.max_attempts, taken, say
         ).branches(new, parts, subjects)
-        say(money_in_words(ModelBill(teacher, settings, prompts, engine).cost()))
+        say(money_in_words(ModelBill(teacher, settings, prompts, client).cost()))
     write_text(
         path,
         _extended(path, here, added)
@@ -205,7 +205,7 @@ class _Asker:
         )
         topic = Topic(0, place.domain, place.part, language)
         try:
-            answer = await self.teacher.answer(PURPOSE, topic, prompt, NAMES_SCHEMA, Ask(sample))
+            answer = await self.teacher.answer(PURPOSE, topic, prompt, NAMES_SCHEMA, Attempt(sample))
         except BadContent as bad:
             return bad
         return [" ".join(name.split()) for name in answer["names"]]
@@ -253,7 +253,7 @@ def _forecast(
     teacher: TeacherSettings,
     language: str,
     prompts: Prompts,
-    engine: Engine,
+    client: LLMClient,
     domains: int,
     parts: int,
     subjects: int,
@@ -270,7 +270,7 @@ def _forecast(
         Work(PURPOSE, domains, size, parts * _TOKENS_A_NAME),
         Work(PURPOSE, domains * parts, size, subjects * _TOKENS_A_NAME),
     ]
-    found = estimate(works, engine.store.usage(), find_price(teacher))
+    found = estimate(works, client.store.usage(), find_price(teacher))
     estimates.refuse_if_dear(found, teacher.budget)
     return estimates.in_words(found, teacher)
 

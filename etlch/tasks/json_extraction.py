@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from etlch.core.records import Fact, Json
 from etlch.tasks.base import Task, flat_facts, flat_label, flat_parse, flat_schema
 
-BRIEF_SCHEMA: Json = {
+INSTRUCTION_SCHEMA: Json = {
     "type": "object",
     "properties": {
         "instruction": {"type": "string"},

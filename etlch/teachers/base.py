@@ -1,7 +1,7 @@
-"""What a teacher is: it writes articles, instructions and labels. Answers are checked elsewhere.
+"""Define what a teacher does: it writes articles, instructions and labels. Answers are checked elsewhere.
 
-The language model behind an endpoint (`model_teacher.py`) and the offline teacher
-(`offline.py`) are two of a kind; the pipeline cannot tell them apart.
+The language model behind an endpoint (`llm.py`) and the offline teacher (`offline/`) implement one
+protocol; the pipeline cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from etlch.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """What one record asks for: the instruction as the model will read it, and the label's keys.
+class Instruction:
+    """The instruction of one record as the model will read it, and the keys of its label.
 
-    `keys` are the fields (json), the entity types (ner), or empty (kge, open types).
+    Attributes:
+        text: the words.
+        keys: the fields (json), the entity types (ner), or empty (kge, open types, a schema).
     """
 
-    instruction: str
+    text: str
     keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Which time something is asked for, and why again.
+class Attempt:
+    """The number of an attempt at one answer, and why the attempt before it failed.
 
     Attributes:
-        sample: 0 for the first ask; the only source of variety between equal requests.
+        sample: 0 for the first attempt; the only source of variety between equal requests.
         previous: the refused answer's text.
         reasons: why it was refused, in words that a teacher can act on.
     """
@@ -41,7 +43,7 @@ class Ask:
 
 
 class Teacher(Protocol):
-    """Whoever writes. Every method may be called concurrently.
+    """Writes the texts of a run. Every method may be called concurrently.
 
     Methods raise EtlchError for transport trouble that ends the run, and BadContent for an
     answer that cannot be used.
@@ -53,19 +55,21 @@ class Teacher(Protocol):
         """Yield the plan: endless, seeded, prefix-stable, positions counted from 0."""
         ...
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
         """Return the text of an article about the topic."""
         ...
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
         """Return {"instruction": str, "fields": [str]} for a task whose instruction varies."""
         ...
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        """Return the answer under `task.answer_schema(brief.keys)`."""
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        """Return the answer under `task.answer_schema(instruction.keys)`."""
         ...
 
 
-def again(purpose: str) -> str:
+def retry_purpose(purpose: str) -> str:
     """Return the purpose under which what was refused is asked again."""
     return f"{purpose} again"

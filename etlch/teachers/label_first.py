@@ -1,4 +1,4 @@
-"""Facts are drawn first, a model writes the article around them; its labels are the drawn facts.
+"""Draw facts, ask a model for an article around them, return the drawn facts as its labels.
 
 This is the idea of SynthIE (arXiv 2303.04132): a text for given facts is easier to write truly
 than facts are to find in a given text. Code verifies that every drawn value stands in the
@@ -14,7 +14,7 @@ from etlch.core.prompts import Prompts
 from etlch.core.records import Fact, Json, Topic
 from etlch.llm.errors import BadContent
 from etlch.tasks import Task
-from etlch.teachers.base import Ask, Brief
+from etlch.teachers.base import Attempt, Instruction
 from etlch.teachers.llm import ModelTeacher
 from etlch.teachers.offline.teacher import OfflineTeacher
 from etlch.teachers.offline.writer import Document
@@ -42,7 +42,7 @@ class LabelFirst:
         """Yield the plan of the teacher that draws the facts."""
         return self.known.topics()
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
         """Return an article that states the topic's facts.
 
         Raises:
@@ -62,27 +62,29 @@ class LabelFirst:
             facts=triples,
             names=[item.fact for item in document.entities if item.fact[1] not in ends],
         )
-        text = str(await self.model.answer("article/around", topic, prompt, None, ask))
+        text = str(await self.model.answer("article/around", topic, prompt, None, attempt))
         problems = article_problems(text, values(document))
         if problems:
             raise BadContent(tuple(problems), text)
         return text
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
         """Return an instruction whose fields the drawn facts answer, or leave open."""
-        return await self.known.brief(topic, self.known.draw(topic).text, task, ask)
+        return await self.known.write_instruction(topic, self.known.draw(topic).text, task, attempt)
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        """Return the drawn facts under `task.answer_schema(brief.keys)`."""
-        return await self.known.label(topic, self.known.draw(topic).text, task, brief, ask)
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        """Return the drawn facts under `task.answer_schema(instruction.keys)`."""
+        return await self.known.label(topic, self.known.draw(topic).text, task, instruction, attempt)
 
 
 def values(document: Document) -> list[str]:
     """Return every value that the article must hold, each once."""
     facts: list[Fact] = [item.fact for item in document.triples]
-    held = [part for fact in facts for part in (fact[0], fact[2])]
-    held += [item.fact[1] for item in (*document.entities, *document.values)]
-    return list(dict.fromkeys(held))
+    found = [part for fact in facts for part in (fact[0], fact[2])]
+    found += [item.fact[1] for item in (*document.entities, *document.values)]
+    return list(dict.fromkeys(found))
 
 
 def article_problems(article: str, wanted: Sequence[str]) -> list[str]:

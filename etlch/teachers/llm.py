@@ -1,4 +1,4 @@
-"""A language model as teacher: topics and articles walk in as prompts, checked JSON walks out.
+"""Ask a language model for articles, instructions and labels; return its checked text or JSON.
 
 Articles are asked for as plain text, everything else under a response schema. Each prompt is
 in the article's language, and the article stands alone between <article> and </article>.
@@ -13,11 +13,11 @@ from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.core.settings import PlanSettings, TeacherSettings
 from etlch.llm import chat_completions
-from etlch.llm.client import Engine
+from etlch.llm.chat_client import ChatClient
 from etlch.llm.store import Message, Request
 from etlch.tasks import Task
-from etlch.tasks.json_extraction import BRIEF_SCHEMA
-from etlch.teachers.base import Ask, Brief, again
+from etlch.tasks.json_extraction import INSTRUCTION_SCHEMA
+from etlch.teachers.base import Attempt, Instruction, retry_purpose
 from etlch.teachers.topic_plan import read_tree, tree_topics
 
 
@@ -28,17 +28,17 @@ class ModelTeacher:
         teacher: its name, temperature and max_tokens.
         plan: language, seed, and what restricts the topics.
         prompts: the prompt folders in effect.
-        engine: where requests go.
+        client: where requests go.
     """
 
     def __init__(
-        self, teacher: TeacherSettings, plan: PlanSettings, prompts: Prompts, engine: Engine
+        self, teacher: TeacherSettings, plan: PlanSettings, prompts: Prompts, client: ChatClient
     ) -> None:
         self.name = teacher.name
         self._teacher = teacher
         self._plan = plan
         self._prompts = prompts
-        self._engine = engine
+        self._client = client
         self._data: dict[str, Json] = {}
 
     def topics(self) -> Iterator[Topic]:
@@ -47,7 +47,7 @@ class ModelTeacher:
         tree = read_tree(self._prompts, plan.language, plan.domains, plan.genres, plan.lengths)
         return tree_topics(tree, plan.language, plan.seed)
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
         """Return the text of an article about the topic.
 
         Raises:
@@ -62,9 +62,9 @@ class ModelTeacher:
             genre=topic.genre,
             length=topic.length,
         )
-        return str(await self.answer("article/write", topic, prompt, None, ask))
+        return str(await self.answer("article/write", topic, prompt, None, attempt))
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
         """Return {"instruction": str, "fields": [str]} for an article.
 
         How many fields, how they are named, and how many the article leaves open, are drawn
@@ -85,10 +85,12 @@ class ModelTeacher:
             absent=draw.randint(*styles["absent"]),
             style=draw.choice(styles["names"][topic.language]),
         )
-        return await self.answer(name, topic, prompt, BRIEF_SCHEMA, ask)
+        return await self.answer(name, topic, prompt, INSTRUCTION_SCHEMA, attempt)
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        """Return the answer under `task.answer_schema(brief.keys)`.
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        """Return the answer under `task.answer_schema(instruction.keys)`.
 
         Raises:
             BadContent: cut off, refused, empty, not JSON, or against the schema.
@@ -96,31 +98,31 @@ class ModelTeacher:
         """
         name = f"{task.name}/label"
         types = f"{task.name}/types.yaml"
-        meanings = self._read(types)[topic.language] if brief.keys and self._prompts.has(types) else {}
+        meanings = self._read(types)[topic.language] if instruction.keys and self._prompts.has(types) else {}
         prompt = self._prompts.render(
             name,
             topic.language,
             article=article,
-            instruction=brief.instruction,
-            fields=list(brief.keys),
-            types={key: meanings.get(key, "") for key in brief.keys} if meanings else {},
+            instruction=instruction.text,
+            fields=list(instruction.keys),
+            types={key: meanings.get(key, "") for key in instruction.keys} if meanings else {},
         )
-        return await self.answer(name, topic, prompt, task.answer_schema(brief.keys), ask)
+        return await self.answer(name, topic, prompt, task.answer_schema(instruction.keys), attempt)
 
-    async def answer(self, purpose: str, topic: Topic, prompt: str, schema: Json, ask: Ask) -> Json:
+    async def answer(self, purpose: str, topic: Topic, prompt: str, schema: Json, attempt: Attempt) -> Json:
         """Return the answer to a prompt: its text, or its JSON value where a schema is given.
 
-        What was refused before (ask.previous) and why is sent along.
+        What was refused before (attempt.previous) and why is sent along.
 
         Raises:
             BadContent: cut off, refused, empty, not JSON, or against the schema.
             EtlchError: the run cannot go on.
         """
         messages = [Message("user", prompt)]
-        if ask.reasons:
-            told = self._prompts.render("common/again", topic.language, reasons=list(ask.reasons))
-            if ask.previous:
-                messages.append(Message("assistant", ask.previous))
+        if attempt.reasons:
+            told = self._prompts.render("common/again", topic.language, reasons=list(attempt.reasons))
+            if attempt.previous:
+                messages.append(Message("assistant", attempt.previous))
             messages.append(Message("user", told))
         teacher = self._teacher
         request = Request(
@@ -129,10 +131,10 @@ class ModelTeacher:
             max_tokens=teacher.max_tokens,
             temperature=teacher.temperature,
             schema=schema,
-            sample=ask.sample,
+            sample=attempt.sample,
         )
         # Told apart, so that an estimate knows how often things are asked again.
-        reply = await self._engine.ask(request, again(purpose) if ask.reasons else purpose)
+        reply = await self._client.ask(request, retry_purpose(purpose) if attempt.reasons else purpose)
         return chat_completions.answer(reply, schema, teacher.max_tokens)
 
     def _read(self, name: str) -> Json:

@@ -1,4 +1,4 @@
-"""The plan: a topic tree and a seed walk in; an endless, prefix-stable list of topics walks out."""
+"""Read a topic tree and a seed, return an endless, prefix-stable list of topics."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_tree(
         EtlchError: the file is not a tree, or a domain or genre is not in it.
     """
     name = f"topics/{language}.yaml"
-    held = prompts.data(name)
+    content = prompts.data(name)
     try:
         tree = Tree(
             {
@@ -50,10 +50,10 @@ def read_tree(
                         f"{part}: {subject}" for part, subjects in parts.items() for subject in subjects
                     )
                 )
-                for domain, parts in held["domains"].items()
+                for domain, parts in content["domains"].items()
             },
-            tuple(str(genre) for genre in held.get("genres") or [""]),
-            tuple(int(length) for length in held.get("lengths") or [0]),
+            tuple(str(genre) for genre in content.get("genres") or [""]),
+            tuple(int(length) for length in content.get("lengths") or [0]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EtlchError(

@@ -17,7 +17,7 @@ from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, collect
 from etlch.pipeline.setup import chosen_tasks, planned
 from etlch.tasks import Task
-from etlch.teachers.base import Ask, Brief, Teacher
+from etlch.teachers.base import Attempt, Instruction, Teacher
 from etlch.teachers.offline.teacher import OfflineTeacher
 
 
@@ -36,20 +36,22 @@ class Spoiling:
     def topics(self) -> Iterator[Topic]:
         return self.inner.topics()
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
-        self.asked.append(("article", topic.position, ask.sample))
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
+        self.asked.append(("article", topic.position, attempt.sample))
         await asyncio.sleep(Random(topic.position).random() / 100)
         if topic.position in self.empty:
             return " "
-        return await self.inner.article(topic, ask)
+        return await self.inner.article(topic, attempt)
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
-        return await self.inner.brief(topic, article, task, ask)
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
+        return await self.inner.write_instruction(topic, article, task, attempt)
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        self.asked.append((task.name, topic.position, ask.sample))
-        answer = await self.inner.label(topic, article, task, brief, ask)
-        if task.name == "ner" and topic.position in self.invented and (self.stubborn or ask.sample == 0):
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        self.asked.append((task.name, topic.position, attempt.sample))
+        answer = await self.inner.label(topic, article, task, instruction, attempt)
+        if task.name == "ner" and topic.position in self.invented and (self.stubborn or attempt.sample == 0):
             return {"entities": [{"type": "Person", "mention": "Zaphod Beeblebrox"}]}
         return answer
 

@@ -20,7 +20,7 @@ from etlch.core.files import shipped
 from etlch.core.run_folder import Run
 from etlch.export.models import PAPER_BASELINES, variants
 from etlch.export.recipes import load_preset
-from etlch.export.write import again, export
+from etlch.export.write import export, reexport
 from tests.runs import make_run
 
 PRESETS = sorted(path.stem for path in shipped("llamafactory_configs").glob("*.yaml"))
@@ -164,7 +164,7 @@ def test_the_base_model_with_examples_is_a_baseline(tmp_path: Path) -> None:
         "output_dir": "predictions/base-3shot/kge",
         "cutoff_len": 4096,
     }
-    again(run, None, None, {"shots": 0})
+    reexport(run, None, None, {"shots": 0})
     assert not [path for path in run.folder.rglob("*3shot*")]
 
 
@@ -224,7 +224,7 @@ def test_another_preset_replaces_recipes_and_keeps_predictions(tmp_path: Path) -
     predictions = run.prediction_file("smoke-20-s42", "ner")
     predictions.parent.mkdir(parents=True)
     predictions.write_text("{}\n", encoding="utf-8")
-    again(run, None, None, {"preset": "efficient"})
+    reexport(run, None, None, {"preset": "efficient"})
     assert not [name for name in recipes(run) if "smoke" in name]
     assert {path.name for path in run.predictions.iterdir()} == {
         "base",
@@ -238,24 +238,24 @@ def test_another_preset_replaces_recipes_and_keeps_predictions(tmp_path: Path) -
 def test_sizes_add_up_and_the_same_export_writes_the_same_bytes(tmp_path: Path) -> None:
     run = made(tmp_path / "demo")
     before = contents(run)
-    again(run, None, (5,), {})
+    reexport(run, None, (5,), {})
     assert contents(run) == before
-    again(run, None, (12,), {})
+    reexport(run, None, (12,), {})
     assert manifest.read(run).settings.plan.sizes == (5, 12, 20)
     with pytest.raises(EtlchError, match="23 articles are too few"):
-        again(run, None, (21,), {})
+        reexport(run, None, (21,), {})
 
 
 def test_an_export_does_not_change_what_made_the_records(tmp_path: Path) -> None:
     run = made(tmp_path / "demo")
     own = tmp_path / "own.yaml"
     own.write_text("test: 3\nseeds: [1, 2]\n", encoding="utf-8")
-    again(run, own, None, {})
+    reexport(run, own, None, {})
     assert manifest.read(run).settings.export.seeds == (1, 2)
     own.write_text("test: 5\n", encoding="utf-8")
     before = contents(run)
     with pytest.raises(EtlchError, match="the setting 'test' made this run's records"):
-        again(run, own, None, {})
+        reexport(run, own, None, {})
     assert contents(run) == before
 
 

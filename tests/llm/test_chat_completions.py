@@ -12,9 +12,9 @@ from etlch.llm import chat_completions
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Reply, Request
 from etlch.tasks import find_task
-from etlch.tasks.json_extraction import BRIEF_SCHEMA
+from etlch.tasks.json_extraction import INSTRUCTION_SCHEMA
 from tests.fake_server import Fault, serve
-from tests.llm.engines import ask, settings, typed
+from tests.llm.clients import ask, settings, typed
 
 REQUEST = Request("m", (Message("user", "hi"),), 10, schema={"type": "object"})
 
@@ -68,26 +68,29 @@ def test_a_refusal_is_read_whatever_its_shape(content: str, message: str, code: 
 def test_a_rung_is_left_when_it_is_named_or_was_never_proven(
     message: str, param: str, proven: bool, expected: tuple[str, bool] | None
 ) -> None:
-    found = chat_completions.relaxed(
-        chat_completions.Manners(), REQUEST, chat_completions.Fault(message, "", param), proven
+    found = chat_completions.downgrade(
+        chat_completions.EndpointProfile(), REQUEST, chat_completions.Fault(message, "", param), proven
     )
-    assert (found and (found.manners.format, found.named)) == expected
+    assert (found and (found.profile.format, found.named)) == expected
 
 
 def test_a_record_that_talks_of_seeds_does_not_cost_the_seed() -> None:
     fault = chat_completions.Fault("The messages are about poppy seed farming", "content_policy", "messages")
-    assert chat_completions.relaxed(chat_completions.Manners(), REQUEST, fault, True) is None
+    assert chat_completions.downgrade(chat_completions.EndpointProfile(), REQUEST, fault, True) is None
 
 
 def test_below_the_last_rung_nothing_is_left() -> None:
     fault = chat_completions.Fault("response_format is not supported", "", "")
-    assert chat_completions.relaxed(chat_completions.Manners(format="prompt"), REQUEST, fault, False) is None
+    assert (
+        chat_completions.downgrade(chat_completions.EndpointProfile(format="prompt"), REQUEST, fault, False)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     ("schema", "strict"),
     [
-        (BRIEF_SCHEMA, True),
+        (INSTRUCTION_SCHEMA, True),
         (find_task("kge").answer_schema(()), True),
         (find_task("ner").answer_schema(("Person",)), True),
         (find_task("json").answer_schema(("a", "b")), True),
@@ -166,4 +169,4 @@ def test_a_refusal_that_gives_no_reason_costs_a_rung_only_if_the_next_one_helps(
 def test_an_error_inside_a_200_is_an_error(tmp_path: Path) -> None:
     with serve(Fault("error_200", at=(0,))) as server:
         done = ask(settings(server), tmp_path, [typed(0)])
-        assert done.results == [{"birthplace": ["Lisbon"]}] and done.tally.resent == 1
+        assert done.results == [{"birthplace": ["Lisbon"]}] and done.stats.resent == 1

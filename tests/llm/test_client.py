@@ -1,4 +1,4 @@
-"""The engine against real HTTP on loopback: each fault of docs/faults.md, what happens, and what it costs."""
+"""The client over real HTTP on loopback: each fault of docs/faults.md, what happens, and what it costs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
-from etlch.llm.client import open_engine
+from etlch.llm.client import open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Store
 from tests.fake_server import KEY, Fault, serve
-from tests.llm.engines import ask, plain, settings, typed
+from tests.llm.clients import ask, plain, settings, typed
 
 
 def spent(folder: Path) -> float:
@@ -31,7 +31,7 @@ def test_an_answer_is_paid_once_and_then_comes_from_the_store(tmp_path: Path) ->
         first = ask(settings(server), tmp_path, [plain(n) for n in range(20)])
         again = ask(settings(server), tmp_path, [plain(n) for n in range(25)])
         assert again.results[:20] == first.results
-        assert (again.tally.replayed, again.tally.replied) == (20, 5)
+        assert (again.stats.replayed, again.stats.replied) == (20, 5)
         assert server.stats()["posts"] == 25
 
 
@@ -47,7 +47,7 @@ def test_trouble_on_the_way_is_sent_again_and_is_no_content(kind: str, tmp_path:
     with serve(Fault(kind, at=(0,))) as server:
         done = ask(settings(server), tmp_path, [typed(0)])
         assert done.results == [{"birthplace": ["Lisbon"]}]
-        assert done.tally.resent == 1
+        assert done.stats.resent == 1
         assert server.stats()["posts"] == 2
 
 
@@ -91,7 +91,7 @@ def test_an_endpoint_that_is_not_there_stops_the_run(tmp_path: Path) -> None:
     error = done.results[0]
     assert isinstance(error, EtlchError) and "127.0.0.1" in error.what
     assert "cannot connect" in error.what
-    assert done.tally.spent == 0  # nothing left this machine, so nothing is booked
+    assert done.stats.spent == 0  # nothing left this machine, so nothing is booked
 
 
 @pytest.mark.slow
@@ -235,7 +235,7 @@ def test_bad_content_is_paid_kept_and_said_with_its_reason(kind: str, reason: st
         first = ask(settings(server), tmp_path, [typed(0)]).results[0]
         second = ask(settings(server), tmp_path, [typed(0)])
         assert isinstance(first, BadContent) and reason in " ".join(first.reasons)
-        assert isinstance(second.results[0], BadContent) and second.tally.replayed == 1
+        assert isinstance(second.results[0], BadContent) and second.stats.replayed == 1
         assert server.stats()["posts"] == 1
 
 
@@ -252,10 +252,10 @@ def test_a_budget_is_never_passed_and_running_out_says_so(tmp_path: Path) -> Non
         stopped = [result for result in done.results if isinstance(result, EtlchError)]
         assert stopped and "budget" in stopped[0].what and "--budget" in stopped[0].hint
         # By hand: a plain request reserves under 80 bytes in and 500 tokens out, under 0.00032 USD.
-        assert 0.004 - 0.00032 < done.tally.spent <= 0.004
-        assert spent(tmp_path) == pytest.approx(done.tally.spent)
+        assert 0.004 - 0.00032 < done.stats.spent <= 0.004
+        assert spent(tmp_path) == pytest.approx(done.stats.spent)
         more = ask(settings(server, budget=0.006, concurrency=8), tmp_path, [plain(n) for n in range(200)])
-        assert 0.006 - 0.00032 < more.tally.spent <= 0.006
+        assert 0.006 - 0.00032 < more.stats.spent <= 0.006
 
 
 def test_a_budget_without_a_price_refuses_to_start(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_the_key_is_in_no_file_error_or_traceback(tmp_path: Path, monkeypatch: p
 
 def test_a_second_process_on_a_run_is_refused(tmp_path: Path) -> None:
     async def run() -> None:
-        first, second = (open_engine(settings(server).teacher, Run(tmp_path)) for _ in range(2))
+        first, second = (open_client(settings(server).teacher, Run(tmp_path)) for _ in range(2))
         async with first, second:
             pass
 
@@ -293,8 +293,8 @@ def test_a_cancelled_run_keeps_what_lands_within_its_grace_and_books_the_rest(tm
     with serve(Fault("stall", at=(0,)), latency=0.3) as server:
 
         async def run() -> float:
-            async with open_engine(settings(server, concurrency=4).teacher, Run(tmp_path)) as engine:
-                asking = asyncio.gather(*(engine.ask(plain(n)) for n in range(20)))
+            async with open_client(settings(server, concurrency=4).teacher, Run(tmp_path)) as client:
+                asking = asyncio.gather(*(client.ask(plain(n)) for n in range(20)))
                 while server.stats()["posts"] < 4:
                     await asyncio.sleep(0.01)
                 asking.cancel()
@@ -303,7 +303,7 @@ def test_a_cancelled_run_keeps_what_lands_within_its_grace_and_books_the_rest(tm
 
         assert asyncio.run(run()) < 2.0
         again = ask(settings(server), tmp_path, [plain(n) for n in range(20)])
-        assert again.tally.replayed == 3
+        assert again.stats.replayed == 3
         assert server.stats()["posts"] == 4 + 17
     store = Store(tmp_path / "replies.sqlite3", read_only=True)
     replies = sum(item.cost for item in store.usage().values())
@@ -325,12 +325,12 @@ def test_an_endpoint_that_counts_no_tokens_is_booked_at_the_reserve(tmp_path: Pa
     with serve(Fault("no_usage", every=1)) as server:
         done = ask(settings(server), tmp_path, [plain(0)])
     # 500 tokens of answer at 0.60 USD per million, and the bytes of a short prompt.
-    assert 0.0003 < done.tally.spent < 0.00032
-    assert spent(tmp_path) == pytest.approx(done.tally.spent)
+    assert 0.0003 < done.stats.spent < 0.00032
+    assert spent(tmp_path) == pytest.approx(done.stats.spent)
 
 
 def test_without_a_price_nothing_is_counted(tmp_path: Path) -> None:
     with serve() as server:
         chosen = settings(server, teacher="mystery-7b")
         done = ask(chosen, tmp_path, [plain(0)])
-        assert done.tally.spent == 0.0 and done.tally.output_tokens > 0
+        assert done.stats.spent == 0.0 and done.stats.output_tokens > 0

@@ -15,7 +15,7 @@ from etlch.core.settings import TeacherSettings
 from etlch.core.urls import public_url
 from etlch.llm.endpoint import find_endpoint
 from tests.fake_server import serve
-from tests.llm.engines import ask, plain
+from tests.llm.clients import ask, plain
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ def test_the_account_holds_up_to_the_budget_and_no_further() -> None:
     account = Account(0.5, 1.0)
     assert account.take(0.3) and not account.take(0.3)
     account.settle(0.3, 0.1)
-    assert account.spent == pytest.approx(0.6) and account.held == 0.0
+    assert account.spent == pytest.approx(0.6) and account.reserved == 0.0
     assert account.take(0.3)
     account.settle(0.3, 0.3)  # no answer came: all of it counts
     assert account.spent == pytest.approx(0.9)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etlch.llm.rate_limit import Pace, retry_after
+from etlch.llm.rate_limit import RateLimiter, retry_after
 
 
 class Clock(asyncio.SelectorEventLoop):
@@ -39,18 +39,20 @@ def run(main: Callable[[], Awaitable[Any]]) -> Any:
         loop.close()
 
 
-async def fly(pace: Pace, count: int, seconds: float, tokens: int = 0, taken: int = 0) -> list[float]:
+async def send_all(
+    limiter: RateLimiter, count: int, seconds: float, tokens: int = 0, taken: int = 0
+) -> list[float]:
     """Send `count` requests of `seconds` each; return when each left, counted from now."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     left = []
 
     async def one() -> None:
-        await pace.enter(tokens)
+        await limiter.enter(tokens)
         left.append(round(loop.time() - began, 3))
         await asyncio.sleep(seconds)
-        pace.leave(tokens, taken)
-        pace.succeed()
+        limiter.leave(tokens, taken)
+        limiter.succeed()
 
     await asyncio.gather(*(one() for _ in range(count)))
     return left
@@ -58,14 +60,14 @@ async def fly(pace: Pace, count: int, seconds: float, tokens: int = 0, taken: in
 
 def test_as_many_fly_as_the_limit_allows() -> None:
     async def main() -> list[float]:
-        return await fly(Pace(2, spacing=0), 5, 1.0)
+        return await send_all(RateLimiter(2, spacing=0), 5, 1.0)
 
     assert run(main) == [0, 0, 1, 1, 2]
 
 
 def test_the_first_ones_leave_one_after_another() -> None:
     async def main() -> list[float]:
-        return await fly(Pace(4, spacing=0.05), 6, 1.0)
+        return await send_all(RateLimiter(4, spacing=0.05), 6, 1.0)
 
     # The fourth leaves after 0.15 s; what comes back goes out again at once.
     assert run(main) == [0, 0.05, 0.1, 0.15, 1, 1.05]
@@ -73,7 +75,7 @@ def test_the_first_ones_leave_one_after_another() -> None:
 
 def test_requests_per_minute_refill_steadily() -> None:
     async def main() -> list[float]:
-        return await fly(Pace(100, requests=60, spacing=0), 63, 0.1)
+        return await send_all(RateLimiter(100, requests=60, spacing=0), 63, 0.1)
 
     # 60 at once, then one each second.
     assert run(main)[-4:] == [0, 1, 2, 3]
@@ -81,7 +83,7 @@ def test_requests_per_minute_refill_steadily() -> None:
 
 def test_tokens_that_were_foreseen_and_not_taken_come_back() -> None:
     async def main() -> list[float]:
-        return await fly(Pace(100, tokens=6000, spacing=0), 4, 1.0, tokens=3000, taken=600)
+        return await send_all(RateLimiter(100, tokens=6000, spacing=0), 4, 1.0, tokens=3000, taken=600)
 
     # 6,000 a minute are 100 a second. Two leave at once and use up all; a second later 100 are
     # refilled and each gives 2,400 back: 4,900, enough for one more. The last lacks 1,100: that
@@ -91,47 +93,47 @@ def test_tokens_that_were_foreseen_and_not_taken_come_back() -> None:
 
 def test_a_pause_holds_new_ones_and_is_not_added_up() -> None:
     async def main() -> list[float]:
-        pace = Pace(3, spacing=0)
+        limiter = RateLimiter(3, spacing=0)
         for _ in range(3):
-            pace.pause(4.0)
-        return await fly(pace, 4, 1.0)
+            limiter.pause(4.0)
+        return await send_all(limiter, 4, 1.0)
 
     assert run(main) == [4, 4, 4, 5]
 
 
 def test_the_limit_falls_by_what_is_refused_and_grows_by_one_a_round() -> None:
-    pace = Pace(32, spacing=0)
+    limiter = RateLimiter(32, spacing=0)
     for _ in range(32):  # a volley of which nothing passes
-        pace.slow_down()
-    assert pace.limit == 16
+        limiter.slow_down()
+    assert limiter.limit == 16
     for _ in range(16):  # a round of answers
-        pace.succeed()
-    assert 16.9 < pace.limit <= 17
-    pace.slow_down()  # one of seventeen
-    assert 16.4 < pace.limit <= 16.5
+        limiter.succeed()
+    assert 16.9 < limiter.limit <= 17
+    limiter.slow_down()  # one of seventeen
+    assert 16.4 < limiter.limit <= 16.5
 
 
 def test_one_may_always_fly_and_never_more_than_the_setting() -> None:
-    pace = Pace(4, spacing=0)
+    limiter = RateLimiter(4, spacing=0)
     for _ in range(20):
-        pace.slow_down()
-    assert pace.limit == 1
+        limiter.slow_down()
+    assert limiter.limit == 1
     for _ in range(100):
-        pace.succeed()
-    assert pace.limit == 4
+        limiter.succeed()
+    assert limiter.limit == 4
 
 
 def test_limits_are_learned_from_headers() -> None:
     async def main() -> list[float]:
-        pace = Pace(100, spacing=0)
-        pace.learn(
+        limiter = RateLimiter(100, spacing=0)
+        limiter.learn(
             {
                 "x-ratelimit-limit-requests": "60",
                 "x-ratelimit-remaining-requests": "2",
                 "x-ratelimit-reset-requests": "58s",
             }
         )
-        return await fly(pace, 4, 0.1)
+        return await send_all(limiter, 4, 0.1)
 
     # Two are left; 58 come back in 58 s.
     assert run(main) == [0, 0, 1, 2]
@@ -139,57 +141,57 @@ def test_limits_are_learned_from_headers() -> None:
 
 def test_a_limit_per_day_is_seen_by_its_reset() -> None:
     async def main() -> list[float]:
-        pace = Pace(100, spacing=0)
-        pace.learn(
+        limiter = RateLimiter(100, spacing=0)
+        limiter.learn(
             {
                 "x-ratelimit-limit-requests": "200",
                 "x-ratelimit-remaining-requests": "0",
                 "x-ratelimit-reset-requests": "24h0m0s",
             }
         )
-        return await fly(pace, 1, 0.1)
+        return await send_all(limiter, 1, 0.1)
 
     assert run(main) == [432]  # 86,400 s / 200
 
 
 def test_a_setting_outranks_the_headers_limit_but_not_what_is_left() -> None:
     async def main() -> list[float]:
-        pace = Pace(100, requests=30, spacing=0)
-        pace.learn({"x-ratelimit-limit-requests": "6000", "x-ratelimit-remaining-requests": "1"})
-        return await fly(pace, 2, 0.1)
+        limiter = RateLimiter(100, requests=30, spacing=0)
+        limiter.learn({"x-ratelimit-limit-requests": "6000", "x-ratelimit-remaining-requests": "1"})
+        return await send_all(limiter, 2, 0.1)
 
     assert run(main) == [0, 2]
 
 
 def test_one_that_gave_up_waiting_leaves_its_place_to_the_next() -> None:
     async def main() -> int:
-        pace = Pace(1, spacing=0)
-        await pace.enter(0)
-        first, second = (asyncio.create_task(pace.enter(0)) for _ in range(2))
+        limiter = RateLimiter(1, spacing=0)
+        await limiter.enter(0)
+        first, second = (asyncio.create_task(limiter.enter(0)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
-        pace.leave()
+        limiter.leave()
         await second
         await asyncio.gather(first, return_exceptions=True)
-        return pace.in_flight
+        return limiter.in_flight
 
     assert run(main) == 1
 
 
 def test_what_was_sent_before_goes_first() -> None:
     async def main() -> list[str]:
-        pace = Pace(1, spacing=0)
-        await pace.enter(0)
+        limiter = RateLimiter(1, spacing=0)
+        await limiter.enter(0)
         order = []
 
         async def one(name: str, again: bool) -> None:
-            await pace.enter(0, again=again)
+            await limiter.enter(0, retry=again)
             order.append(name)
-            pace.leave()
+            limiter.leave()
 
         waiting = [asyncio.create_task(one(name, name == "again")) for name in ("a", "b", "again")]
         await asyncio.sleep(0)
-        pace.leave()
+        limiter.leave()
         await asyncio.gather(*waiting)
         return order
 
@@ -198,15 +200,15 @@ def test_what_was_sent_before_goes_first() -> None:
 
 def test_one_cancelled_at_the_moment_of_its_turn_gives_it_back() -> None:
     async def main() -> int:
-        pace = Pace(1, spacing=0)
-        await pace.enter(0)
-        first, second = (asyncio.create_task(pace.enter(0)) for _ in range(2))
+        limiter = RateLimiter(1, spacing=0)
+        await limiter.enter(0)
+        first, second = (asyncio.create_task(limiter.enter(0)) for _ in range(2))
         await asyncio.sleep(0)
-        pace.leave()  # it is the first one's turn now
+        limiter.leave()  # it is the first one's turn now
         first.cancel()
         await second
         await asyncio.gather(first, return_exceptions=True)
-        return pace.in_flight
+        return limiter.in_flight
 
     assert run(main) == 1
 

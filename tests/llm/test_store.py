@@ -56,10 +56,10 @@ def test_a_reply_comes_back_as_it_was_and_marked(tmp_path: Path) -> None:
 
 def test_the_account_is_replies_and_bookings_without_an_answer(tmp_path: Path) -> None:
     store = Store(tmp_path / "r.sqlite3")
-    answered, refused, _lost = (store.book(REPLY.key, 1.0) for _ in range(3))
+    answered, refused, _lost = (store.reserve(REPLY.key, 1.0) for _ in range(3))
     store.put(REPLY, "ner/label", "m")
-    store.unbook(answered)
-    store.unbook(refused)
+    store.release(answered)
+    store.release(refused)
     assert store.spent() == 1.25
     store.close()
 

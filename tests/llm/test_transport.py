@@ -8,7 +8,7 @@ import json
 import pytest
 
 from etlch.llm.endpoint import Endpoint
-from etlch.llm.transport import Refused, Sent, Transport
+from etlch.llm.transport import HttpResponse, Refused, Transport
 
 LLAMA_CPP_PYTHON = {
     "error": {
@@ -35,7 +35,7 @@ def test_a_500_that_minds_the_request_is_a_refusal(status: int, message: str, me
         transport = Transport(Endpoint("http://127.0.0.1:9/v1", "no-key"), 1.0)
         try:
             body = {"error": {**LLAMA_CPP_PYTHON["error"], "message": message}}
-            transport.read(Sent(status, {}, json.dumps(body).encode()))
+            transport.read(HttpResponse(status, {}, json.dumps(body).encode()))
         finally:
             await transport.close()
 

@@ -1,4 +1,4 @@
-"""What `preview` shows is what the engine would be asked, and nothing is sent or written."""
+"""What `preview` shows is what the client would be asked, and nothing is sent or written."""
 
 from __future__ import annotations
 

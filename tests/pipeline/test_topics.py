@@ -23,7 +23,7 @@ from etlch.pipeline.topics import Grown, grow, problem
 from etlch.teachers.topic_plan import read_tree
 from tests.fake_server import Fault, Server, serve
 from tests.fake_teacher import reply as write
-from tests.llm.engines import settings
+from tests.llm.clients import settings
 
 FIELDS = {
     "en": ("shipping law", "wind power"),

@@ -16,7 +16,7 @@ from etlch.core.errors import EtlchError, nearest
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.tasks import Task
-from etlch.teachers.base import Ask, Brief
+from etlch.teachers.base import Attempt, Instruction
 from etlch.teachers.offline.instructions import read_fields, write_brief
 from etlch.teachers.offline.loader import load_world
 from etlch.teachers.offline.schema import World
@@ -96,19 +96,21 @@ class OfflineTeacher:
             "Name a language model with --teacher for texts of your own.",
         )
 
-    async def article(self, topic: Topic, ask: Ask) -> str:
+    async def article(self, topic: Topic, attempt: Attempt) -> str:
         """Return the text of the topic's document."""
-        return self.draw(topic, ask.sample).text
+        return self.draw(topic, attempt.sample).text
 
-    async def brief(self, topic: Topic, article: str, task: Task, ask: Ask) -> Json:
+    async def write_instruction(self, topic: Topic, article: str, task: Task, attempt: Attempt) -> Json:
         """Return {"instruction", "fields"} for the json task."""
         document = self.find(topic, article)
         domain = self.world.find(topic.domain, topic.subject)
-        rng = Random(f"{self.seed}|{topic.position}|brief|{ask.sample}")
+        rng = Random(f"{self.seed}|{topic.position}|brief|{attempt.sample}")
         return write_brief(self.world, domain, document, rng, alone=topic.length == 0)
 
-    async def label(self, topic: Topic, article: str, task: Task, brief: Brief, ask: Ask) -> Json:
-        """Return the answer under `task.answer_schema(brief.keys)`.
+    async def label(
+        self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+    ) -> Json:
+        """Return the answer under `task.answer_schema(instruction.keys)`.
 
         Raises:
             EtlchError: the task is not one of json, kge and ner.
@@ -119,7 +121,7 @@ class OfflineTeacher:
                 "entities": [
                     {"type": item.fact[0], "mention": item.fact[1]}
                     for item in document.entities
-                    if not brief.keys or item.fact[0] in brief.keys
+                    if not instruction.keys or item.fact[0] in instruction.keys
                 ]
             }
         if task.name == "kge":
@@ -131,7 +133,7 @@ class OfflineTeacher:
             }
         if task.name == "json":
             domain = self.world.find(topic.domain, topic.subject)
-            return read_fields(self.world, domain, document, brief.keys)
+            return read_fields(self.world, domain, document, instruction.keys)
         raise EtlchError(
             f"the offline teacher knows the tasks json, kge and ner, not '{task.name}'",
             "Name a language model with --teacher for other tasks.",

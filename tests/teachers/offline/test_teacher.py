@@ -14,7 +14,7 @@ from etlch.core.errors import EtlchError
 from etlch.core.prompts import Prompts
 from etlch.core.records import LANGUAGES, Topic
 from etlch.tasks import find_task
-from etlch.teachers.base import Ask, Brief
+from etlch.teachers.base import Attempt, Instruction
 from etlch.teachers.offline.teacher import OfflineTeacher
 from etlch.teachers.offline.writer import Document
 from etlch.text.json_text import schema_problems
@@ -162,13 +162,13 @@ def test_answers_have_the_shape_that_the_task_asks_for(language: str) -> None:
     types = list(Prompts().data("ner/types.yaml")[language])
 
     async def answers(topic: Topic) -> None:
-        text = await held.article(topic, Ask(1))
-        asked = await held.brief(topic, text, find_task("json"), Ask())
+        text = await held.article(topic, Attempt(1))
+        asked = await held.write_instruction(topic, text, find_task("json"), Attempt())
         keys = {"json": tuple(asked["fields"]), "kge": (), "ner": tuple(types)}
         document = held.draw(topic, 1)
         for name, chosen in keys.items():
             task = find_task(name)
-            answer = await held.label(topic, text, task, Brief("", chosen), Ask(2))
+            answer = await held.label(topic, text, task, Instruction("", chosen), Attempt(2))
             assert not schema_problems(answer, task.answer_schema(chosen))
             facts = task.facts(answer)
             assert facts
@@ -193,8 +193,10 @@ def asked_fields(
 
     async def ask(topic: Topic) -> tuple[list[str], list[str], str]:
         text = held.draw(topic).text
-        brief = await held.brief(topic, text, find_task("json"), Ask())
-        answer = await held.label(topic, text, find_task("json"), Brief("", tuple(brief["fields"])), Ask())
+        brief = await held.write_instruction(topic, text, find_task("json"), Attempt())
+        answer = await held.label(
+            topic, text, find_task("json"), Instruction("", tuple(brief["fields"])), Attempt()
+        )
         return brief["fields"], ["|".join(values) for values in answer.values()], brief["instruction"]
 
     async def every() -> list[tuple[list[str], list[str], str]]:

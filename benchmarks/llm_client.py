@@ -1,9 +1,9 @@
-"""What the engine costs, beside a bare loop of the same SDK: `python benchmarks/engine.py [NAME …]`.
+"""What the client costs, beside a bare loop of the same SDK: `python benchmarks/llm_client.py [NAME …]`.
 
 All requests go to a server on loopback that this script starts in a process of its own. Both
 sides send the same bodies and get the same replies, and each measurement is a fresh process.
 CPU is user + system time; of several repeats, interleaved, the smallest counts, since other
-load on the machine can only add to it. Results stand in docs/engine.md.
+load on the machine can only add to it. Results stand in docs/llm-client.md.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def bodies(count: int) -> list[dict[str, Any]]:
                 4096,
                 schema=schema,
             ),
-            chat_completions.Manners(),
+            chat_completions.EndpointProfile(),
         )
         for n in range(count)
     ]
@@ -161,31 +161,31 @@ async def everyone(work: Callable[[Iterator[str]], Any], texts: list[str]) -> No
     await asyncio.gather(*(work(shared) for _ in range(3 * AT_ONCE)))
 
 
-async def engine(url: str, count: int, warm_up: int = WARM_UP) -> dict[str, float]:
-    """The model teacher on the engine: render, book, send, store, commit, parse, check the schema."""
+async def client(url: str, count: int, warm_up: int = WARM_UP) -> dict[str, float]:
+    """The model teacher on the client: render, book, send, store, commit, parse, check the schema."""
     from etlch.core.config import make_settings
     from etlch.core.prompts import Prompts
     from etlch.core.records import Topic
     from etlch.core.run_folder import Run
-    from etlch.llm.client import open_engine
+    from etlch.llm.client import open_client
     from etlch.tasks import find_task
-    from etlch.teachers.base import Ask, Brief
+    from etlch.teachers.base import Attempt, Instruction
     from etlch.teachers.llm import ModelTeacher
 
     prompts = Prompts()
     keys = tuple(prompts.data("ner/types.yaml")["en"])
     articles = [article(n) for n in range(warm_up + count)]
-    topic, task, brief = Topic(0, "", "", "en"), find_task("ner"), Brief("", keys)
+    topic, task, brief = Topic(0, "", "", "en"), find_task("ner"), Instruction("", keys)
     settings = make_settings(base_url=url, concurrency=AT_ONCE)
     told = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("", "replay_"):
-            async with open_engine(settings.teacher, Run(Path(folder))) as opened:
+            async with open_client(settings.teacher, Run(Path(folder))) as opened:
                 teacher = ModelTeacher(settings.teacher, settings.plan, prompts, opened)
 
                 async def work(texts: Iterator[str], teacher: ModelTeacher = teacher) -> None:
                     for text in texts:
-                        await teacher.label(topic, text, task, brief, Ask())
+                        await teacher.label(topic, text, task, brief, Attempt())
 
                 # As many askers as a run has: three labels of each of the candidates in work.
                 began = time.perf_counter()
@@ -208,26 +208,26 @@ async def first_bare(url: str) -> dict[str, float]:
 
 
 async def first_engine(url: str) -> dict[str, float]:
-    """Open an engine and a teacher, and have one article written."""
+    """Open a client and a teacher, and have one article written."""
     from etlch.core.config import make_settings
     from etlch.core.prompts import Prompts
     from etlch.core.run_folder import Run
-    from etlch.llm.client import open_engine
-    from etlch.teachers.base import Ask
+    from etlch.llm.client import open_client
+    from etlch.teachers.base import Attempt
     from etlch.teachers.llm import ModelTeacher
 
     settings = make_settings(base_url=url, language="en")
     with tempfile.TemporaryDirectory() as folder:
-        async with open_engine(settings.teacher, Run(Path(folder))) as opened:
+        async with open_client(settings.teacher, Run(Path(folder))) as opened:
             teacher = ModelTeacher(settings.teacher, settings.plan, Prompts(), opened)
-            await teacher.article(next(teacher.topics()), Ask())
+            await teacher.article(next(teacher.topics()), Attempt())
             return {"cpu_ms": cpu() * 1e3}
 
 
 SIDES: dict[str, Callable[..., Any]] = {
     "bare": bare,
     "bare_bodies": bare_bodies,
-    "engine": engine,
+    "client": client,
     "first_bare": first_bare,
     "first_engine": first_engine,
 }
@@ -271,10 +271,10 @@ def per_request(repeats: int) -> None:
     with loopback(0.0) as url:
         for _ in range(repeats):
             theirs.append(ask("bare", url, 800))
-            ours.append(ask("engine", url, 800))
+            ours.append(ask("client", url, 800))
     low = {key: min(told[key] for told in ours) for key in ours[0]}
     bare_ms = min(told["cpu_ms"] for told in theirs)
-    print(f"CPU per request: engine {low['cpu_ms']:.2f} ms, bare loop {bare_ms:.2f} ms", end="")
+    print(f"CPU per request: client {low['cpu_ms']:.2f} ms, bare loop {bare_ms:.2f} ms", end="")
     print(f"  ratio {low['cpu_ms'] / bare_ms:.2f} (promised ≤ 1.0)")
     print(f"replay: {low['replay_cpu_ms']:.3f} ms a reply (promised ≤ 0.3)")
 
@@ -284,12 +284,12 @@ def throughput(repeats: int) -> None:
     count = 1280
     with loopback(0.2) as url:
         pairs = [
-            (ask("engine", url, count, 0)["seconds"], ask("bare", url, count, 0)["seconds"])
+            (ask("client", url, count, 0)["seconds"], ask("bare", url, count, 0)["seconds"])
             for _ in range(repeats)
         ]
     ideal = count / AT_ONCE * 0.2
     took, bare_took = (min(times) for times in zip(*pairs, strict=True))
-    print(f"200 ms latency: engine {count / took:.0f} requests/s, {ideal / took:.1%} of the ideal", end="")
+    print(f"200 ms latency: client {count / took:.0f} requests/s, {ideal / took:.1%} of the ideal", end="")
     print(f" (promised ≥ 95 %); bare loop {ideal / bare_took:.1%}")
 
 
@@ -300,7 +300,7 @@ def start(repeats: int) -> None:
         for _ in range(repeats + 2):
             theirs.append(ask("first_bare", url)["cpu_ms"])
             ours.append(ask("first_engine", url)["cpu_ms"])
-    print(f"start: engine {min(ours):.0f} ms, bare script {min(theirs):.0f} ms", end="")
+    print(f"start: client {min(ours):.0f} ms, bare script {min(theirs):.0f} ms", end="")
     print(f"  ratio {min(ours) / min(theirs):.2f} (promised ≤ 1.3)")
 
 

@@ -1,4 +1,4 @@
-"""What the engine's tests share: requests walk in, what became of each walks out."""
+"""What the client's tests share: send requests, return what became of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.llm import chat_completions
-from etlch.llm.client import Tally, open_engine
+from etlch.llm.client import ClientStats, open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Reply, Request
 from tests.fake_server import Server
@@ -28,10 +28,10 @@ ARTICLE = "Anna Rossi was born in Lisbon and moved to Oslo later. The light was 
 
 
 class Done(NamedTuple):
-    """What became of each request, in their order, and the engine's account of it."""
+    """What became of each request, in their order, and the client's account of it."""
 
     results: list[Any]
-    tally: Tally
+    stats: ClientStats
 
 
 def plain(number: int) -> Request:
@@ -51,21 +51,21 @@ def settings(server: Server, **changed: Any) -> Settings:
 
 
 def ask(chosen: Settings, folder: Path, requests: Sequence[Request]) -> Done:
-    """Open an engine, ask everything at once, read the answers; failures stand where answers would.
+    """Open a client, ask everything at once, read the answers; failures stand where answers would.
 
     A result is the answer's text or value, a BadContent, or an EtlchError.
     """
 
-    async def one(engine: Any, request: Request) -> Any:
+    async def one(client: Any, request: Request) -> Any:
         try:
-            reply: Reply = await engine.ask(request, "test")
+            reply: Reply = await client.ask(request, "test")
             return chat_completions.answer(reply, request.schema, request.max_tokens)
         except (BadContent, EtlchError) as error:
             return error
 
     async def run() -> Done:
-        async with open_engine(chosen.teacher, Run(folder)) as engine:
-            results = await asyncio.gather(*(one(engine, request) for request in requests))
-            return Done(list(results), engine.tally())
+        async with open_client(chosen.teacher, Run(folder)) as client:
+            results = await asyncio.gather(*(one(client, request) for request in requests))
+            return Done(list(results), client.stats())
 
     return asyncio.run(run())
