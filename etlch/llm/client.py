@@ -11,13 +11,14 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
+from etlch.llm.chat_client import ClientStats
 from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.errors import BadContent
 from etlch.llm.rate_limit import RateLimiter
@@ -30,28 +31,6 @@ GRACE = 1.0
 """Seconds that requests in flight have to complete when a run is stopped."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second send, and the most between two sends."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStats:
-    """What a client did so far, for progress lines.
-
-    Attributes:
-        requested: answers wanted; of them, replayed came from the store and replied were paid for.
-        in_flight: admitted and not answered.
-        resent: sends that failed on the way and were repeated.
-        input_tokens, output_tokens: of all paid replies of the run, earlier sessions included.
-        spent: the run's account in US dollars, earlier sessions included; 0 without a price.
-    """
-
-    requested: int
-    replayed: int
-    replied: int
-    in_flight: int
-    resent: int
-    input_tokens: int
-    output_tokens: int
-    spent: float
 
 
 class _Reservation(NamedTuple):
