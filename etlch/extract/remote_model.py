@@ -9,7 +9,8 @@ from pathlib import Path
 from etlch.core.run_folder import Run
 from etlch.core.settings import TeacherSettings
 from etlch.extract.facts import Answer, Question
-from etlch.llm.client import Engine, open_engine
+from etlch.llm.chat_client import ChatClient
+from etlch.llm.client import open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Request
 
@@ -38,12 +39,12 @@ class RemoteModel:
 
     async def _all(self, questions: Sequence[Question], sample: int | None) -> list[Answer]:
         self._run.folder.mkdir(parents=True, exist_ok=True)
-        async with open_engine(self._teacher, self._run) as client:
+        async with open_client(self._teacher, self._run) as client:
             return list(
                 await asyncio.gather(*(self._one(client, question, sample) for question in questions))
             )
 
-    async def _one(self, client: Engine, question: Question, sample: int | None) -> Answer:
+    async def _one(self, client: ChatClient, question: Question, sample: int | None) -> Answer:
         request = Request(
             model=self._teacher.name,
             messages=(Message("user", question.text),),
