@@ -1,4 +1,4 @@
-"""A teacher of the project's own for tests: a chat completion's body walks in, a competent answer walks out.
+"""A teacher of the project's own for tests: returns a competent answer to a chat completion's body.
 
 Its articles are put together from sentences whose facts it can find again, so it remembers
 nothing: equal requests get equal answers, in any process. It knows its sentences in English,

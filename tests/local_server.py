@@ -1,6 +1,6 @@
 """A teacher behind a server that nobody here wrote: llama-cpp-python's, with the demo's GGUF.
 
-A GGUF walks in; what `etlch-data generate` made of such a teacher walks out. Not part of the
+Takes a GGUF, prints what `etlch-data generate` made of such a teacher. Not part of the
 test suite: it builds llama.cpp (minutes) and a 135M model is a poor teacher. Run it by hand:
 
     python -m venv /tmp/llama && /tmp/llama/bin/pip install 'llama-cpp-python[server]'

@@ -40,7 +40,7 @@ def test_files_and_functions_stay_small_and_open_with_a_docstring(path: Path) ->
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST_FILE
     tree = ast.parse(text)
-    assert ast.get_docstring(tree), "say what walks in and what walks out"
+    assert ast.get_docstring(tree), "say what the module reads and returns"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name

@@ -1,4 +1,4 @@
-"""A folder's name walks in; a random Llama of some 100,000 weights in it walks out, in a second.
+"""Write a random Llama of some 100,000 weights into a folder, in a second.
 
 Byte-level tokenizer without merges: every text can be written, one token a byte. It has the
 tokens of Llama 3's chat format, so LlamaFactory's template `llama3` fits it.

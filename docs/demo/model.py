@@ -1,6 +1,6 @@
 """Turn the GGUF of SmolLM2-135M-Instruct into a model folder that LlamaFactory loads.
 
-A GGUF file and a folder's name walk in; the folder with weights and tokenizer walks out.
+Reads a GGUF file, writes a folder with weights and tokenizer.
 
     python docs/demo/model.py SmolLM2-135M-Instruct.Q4_1.gguf .cache/SmolLM2-135M-Instruct
 

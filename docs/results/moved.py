@@ -1,4 +1,4 @@
-"""Adapter folders walk in; how far training moved the weights of each walks out.
+"""Measure how far training moved the weights of adapter folders.
 
     python docs/results/moved.py outputs/results/models/*
 

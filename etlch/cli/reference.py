@@ -1,4 +1,4 @@
-"""The code's own options and settings walk in; the reference pages' Markdown walks out (run by cog)."""
+"""Write the reference pages' Markdown from the code's own options and settings (run by cog)."""
 
 from __future__ import annotations
 

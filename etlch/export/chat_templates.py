@@ -1,4 +1,4 @@
-"""Merged models walk in; they leave with the chat template that writes the prompts they were trained on.
+"""Give merged models the chat template that writes the prompts they were trained on.
 
 LlamaFactory's export keeps the base model's own chat template, and servers write prompts with it.
 Where it differs from the training template, the served model is asked what it was never taught to

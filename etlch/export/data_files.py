@@ -1,4 +1,4 @@
-"""Records and splits walk in; LlamaFactory's data files, their keys and dataset_info.json walk out.
+"""Write records and splits as LlamaFactory's data files, with their keys and dataset_info.json.
 
 A data file holds strings only, in the alpaca form: LlamaFactory drops a row whose output is
 not a string with no more than a log line, and fails on columns of mixed types. Everything

@@ -1,4 +1,4 @@
-"""The recipes of a run walk in; jobs walk out, in the order in which they are run, with their state.
+"""Read the recipes of a run as jobs, in the order in which they are run.
 
 Whether a job is done is read from its result and from the provenance beside it, never from
 LlamaFactory: run once more, a finished recipe trains one step too many and overwrites its own

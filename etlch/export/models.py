@@ -1,4 +1,4 @@
-"""Settings walk in; every model that a run trains or predicts with walks out.
+"""List every model that a run trains or predicts with, from its settings.
 
 A tuned model is named `<preset>[-<variant>]`, and its folder `<name>-<size>-s<seed>`, so that models of two presets,
 sizes or seeds stand side by side in one run; the untuned base model is `base`, with solved

@@ -1,4 +1,4 @@
-"""A preset and the models of a run walk in; recipes walk out: YAML for `llamafactory-cli`.
+"""Make recipes, YAML for `llamafactory-cli`, from a preset and the models of a run.
 
 A recipe is the preset with what a run must say laid over it: model, template, data and output
 folder. Recipes run from the run folder, and all their paths are relative to it.

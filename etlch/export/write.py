@@ -1,4 +1,4 @@
-"""A run's records walk in; LlamaFactory's data files, recipes and model cards walk out.
+"""Write LlamaFactory's data files, recipes and model cards from a run's records.
 
 Nothing is asked of a teacher here, and no model is loaded: the same records can be exported
 again for another preset, base model or matrix at any time.

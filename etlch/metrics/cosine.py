@@ -1,4 +1,4 @@
-"""Cosine similarity: unit vectors of texts walk in; cosines, their floor and rescaled values walk out."""
+"""Compute cosine similarity from unit vectors, its floor, and the rescaled value."""
 
 from __future__ import annotations
 

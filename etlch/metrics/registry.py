@@ -1,4 +1,4 @@
-"""The metrics, as values: a name walks in; what it is made of and how it is scored walks out.
+"""List the metrics: what each is made of and how it is scored.
 
 Every metric is the mean of one value a record, or a function of summed rows (hits, predicted, gold).
 Formulas, sources and edge cases are told in docs/metrics.md.

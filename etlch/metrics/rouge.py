@@ -1,4 +1,4 @@
-"""ROUGE: two texts walk in; F1 of their n-grams and of their longest common subsequence walk out.
+"""Compute ROUGE of two texts: F1 of their n-grams and of their longest common subsequence.
 
 Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", ACL 2004 workshop. Values equal those
 of the package rouge-score 0.1.2 bit for bit when given its tokens; an empty side scores 0, as there.

@@ -1,4 +1,4 @@
-"""A teacher walks in; how well it labels articles whose truth is known walks out, before money goes into a run.
+"""Measure how well a teacher labels articles whose truth is known, before money goes into a run.
 
 The articles are the offline teacher's, true by construction. The teacher is asked once for each
 label, unaided by the checks' second asks; its answer is grounded and rendered as a run would.

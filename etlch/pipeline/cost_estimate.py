@@ -1,4 +1,4 @@
-"""What a run will still ask for, in requests and dollars: settings and replies walk in, words walk out."""
+"""Estimate what a run will still ask for, in requests, tokens and dollars."""
 
 from __future__ import annotations
 

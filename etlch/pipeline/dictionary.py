@@ -1,4 +1,4 @@
-"""Training labels and a test set walk in; what a dictionary of these labels finds in the test articles walks out.
+"""Predict a test set with a dictionary of the training labels.
 
 The row of the table that needs no model: what was labelled once is labelled again wherever it
 stands. It is made from what a task says of itself, so it serves a task of the user's own too:

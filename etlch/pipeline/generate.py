@@ -1,4 +1,4 @@
-"""Settings walk in; a run folder with articles, records, LlamaFactory files and recipes stands on disk."""
+"""Bring a run folder to what the settings ask for: articles, records, LlamaFactory files and recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's test set walks in; another model's answers to it walk out, as LlamaFactory writes them.
+"""Predict a run's test set with any served model, and write its answers as LlamaFactory writes them.
 
 Any OpenAI-compatible endpoint is asked through the client, so predictions resume, are paid
 once, and cost what they cost: a 7B baseline behind vLLM, or the teacher itself as a row of

@@ -1,4 +1,4 @@
-"""Settings walk in; every request that one place of the plan would send walks out. Nothing is sent.
+"""Return every request that one place of the plan would send. Nothing is sent.
 
 What only the teacher can fill in (the article, the instruction's fields) is shown as ⟨…⟩.
 """

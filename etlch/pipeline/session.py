@@ -1,4 +1,4 @@
-"""Settings walk in; the teacher they name walks out, with the account of what it costs."""
+"""Open the teacher that the settings name, with the account of what it costs."""
 
 from __future__ import annotations
 

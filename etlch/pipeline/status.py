@@ -1,4 +1,4 @@
-"""A run folder walks in, finished, going or stopped; what it holds and what it still needs walks out."""
+"""Tell what a run folder holds and still needs, whether finished, going or stopped."""
 
 from __future__ import annotations
 

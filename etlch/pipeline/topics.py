@@ -1,4 +1,4 @@
-"""Domains walk in; a topic tree that a teacher wrote and code proved walks out, as a file of the user's prompts.
+"""Have a teacher write a topic tree for given domains, check it, and write it as a file of the user's prompts.
 
 One request names the sub-domains of a domain, one the subjects of a sub-domain. What repeats, is
 empty or is written in another language is left out, and as many more are asked for. Each round of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from etlch.metrics.registry import BY_NAME, METRICS
+from etlch.metrics.registry import BY_NAME, METRICS, RENAMED
 from etlch.report import ranking
 from etlch.scoring.summary import Comparison, Summary, System
 
@@ -32,6 +32,7 @@ def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
         summary: what was found.
         wanted: the metrics that were asked for; none shows the main ones.
     """
+    wanted = [RENAMED.get(name, name) for name in wanted]
     shown = tuple(metric.name for metric in METRICS if metric.name in (wanted or MAIN))
     lines: list[str] = []
     for task in dict.fromkeys(system.task for system in summary.systems):

@@ -1,4 +1,4 @@
-"""Collected texts walk in; tables with a column of cosines, and what stands beside them, walk out."""
+"""Add a column of cosines, and what stands beside them, to the tables of collected texts."""
 
 from __future__ import annotations
 

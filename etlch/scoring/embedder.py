@@ -1,4 +1,4 @@
-"""The only place that loads an embedding model: texts walk in; unit vectors walk out.
+"""Load an embedding model and return unit vectors of texts: the only module that does.
 
 A text longer than the model's window is encoded in pieces, so that nothing is cut off silently;
 every distinct text and every distinct piece is encoded once.

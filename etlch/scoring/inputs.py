@@ -1,4 +1,4 @@
-"""Paths walk in: run folders, prediction files, globs; what to score walks out, each with its keys."""
+"""Find what to score below given paths: run folders, prediction files, globs, each with its keys."""
 
 from __future__ import annotations
 

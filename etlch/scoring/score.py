@@ -1,4 +1,4 @@
-"""The scoring wing from end to end: paths and settings walk in; a summary and its files walk out."""
+"""Score prediction files from end to end: read them, measure, compare, write the summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs walk in; one table of numbers per system walks out, and the samples go to a spool on the way.
+"""Measure every row of every job: return one table of numbers per system; samples go to a spool on the way.
 
 Rows are measured in chunks by several processes and arrive in the order of the files. Texts are
 forgotten as soon as they are measured, so memory grows only by the numbers themselves.

@@ -1,4 +1,4 @@
-"""A stretch of raw rows walks in; their numbers walk out. This runs in every worker process."""
+"""Measure a stretch of raw rows. This runs in every worker process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model text walks in; a JSON value walks out, with how it was read and what is wrong with it."""
+"""Read a model's text as JSON, and say how it was read or what is wrong with it."""
 
 from __future__ import annotations
 

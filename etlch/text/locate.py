@@ -1,4 +1,4 @@
-"""Where a value stands in an article: a value and an article walk in; a place, or None, walks out.
+"""Find where a value stands in an article.
 
 A value is looked for in three views of the article, the strictest first: as it is written; folded
 (NFKC, case, width, spaces, quotes and dashes, 臺 = 台); and with numbers and dates in one form

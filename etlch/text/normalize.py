@@ -1,4 +1,4 @@
-"""Normal forms and tokenizers: a text walks in; a comparable text or a list of tokens walks out."""
+"""Bring texts into the form in which they are compared, and cut them into tokens."""
 
 from __future__ import annotations
 

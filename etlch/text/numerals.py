@@ -1,4 +1,4 @@
-"""Numbers and dates as Chinese and English write them: a folded text walks in; their one form walks out.
+"""Read numbers and dates as Chinese and English write them, and return their one form.
 
 A folded text is lower case and half-width, with no spaces beside CJK characters
 (`etlch.text.locate.folded`). Forms that mean two things (03/05/2024) are left alone.

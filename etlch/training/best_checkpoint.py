@@ -1,4 +1,4 @@
-"""A training's checkpoints walk in; the one that extracts best walks out, by facts F1 on the validation sets.
+"""Choose the checkpoint of a training with the best facts F1 on the validation sets.
 
 The lowest validation loss is not the best extraction, and LlamaFactory's scores of texts generated
 while training are wrong for batches over one (its issue 10611). So each kept checkpoint predicts

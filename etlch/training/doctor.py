@@ -1,4 +1,4 @@
-"""This machine walks in; what training and predicting here would trip over walks out, with its cure.
+"""Check what training and predicting need on this machine; each problem comes with its fix.
 
 Packages are imported in processes of their own: a broken pair of builds cannot be told from their
 versions, and may take the process with it.

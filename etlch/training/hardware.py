@@ -1,4 +1,4 @@
-"""What this machine offers a run: GPUs, cores, llamafactory-cli. The machine walks in, plain values walk out."""
+"""Find out what this machine offers a run: GPUs, cores, llamafactory-cli."""
 
 from __future__ import annotations
 

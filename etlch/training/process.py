@@ -1,4 +1,4 @@
-"""A job walks in; a running llamafactory-cli walks out, with its log, its standing and its end."""
+"""Run one llamafactory-cli job as a process: its log, its progress, its end."""
 
 from __future__ import annotations
 

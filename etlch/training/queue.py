@@ -1,4 +1,4 @@
-"""Jobs walk in; finished models and predictions walk out, and what became of each job.
+"""Run jobs as a queue and return what became of each.
 
 One job a GPU, on a CPU one training or a few predictions at a time. A job whose result is there
 is not run again; one that fails is reported, and the others go on.
@@ -71,7 +71,7 @@ class After:
     """What follows a training that is done, before its model is used.
 
     Attributes:
-        jobs: a training walks in; the jobs that it brings with it walk out.
+        jobs: returns the jobs that a training brings with it.
         settle: called with the training when these are done.
     """
 

@@ -1,4 +1,4 @@
-"""A model folder walks in; what is wrong with its weights walks out, without loading them.
+"""Check a model folder's weights without loading them.
 
 Only what stands in the files' heads is read: a file that was cut short, or whose writer was
 killed, is told from a whole one in milliseconds.

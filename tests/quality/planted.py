@@ -1,4 +1,4 @@
-"""Known-truth articles with planted errors: true values and false ones walk out.
+"""Articles whose truth is known, with planted errors.
 
 The articles are the offline teacher's. A planted value is one that occurs in its article in none
 of the forms that grounding accepts; whether it does is decided here by another route than

@@ -1,4 +1,4 @@
-"""A data set that a recipe names walks in; what LlamaFactory's loader would do to it walks out as problems.
+"""Check a data set that a recipe names: return what LlamaFactory's loader would do to it.
 
 The loader drops rows with a line in its log, ignores columns that are not named and keys that it
 does not know, and trains on what is left.

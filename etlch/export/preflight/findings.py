@@ -1,9 +1,9 @@
-"""Recipes and their data walk in; what would go wrong in training walks out, before a GPU is paid for.
+"""Check recipes and their data before training: return everything that would go wrong.
 
 LlamaFactory checks the names of its arguments and little else: it trains with a template that does
 not exist in the model, drops rows, cuts labels, and reads the text "1e-7" for a number later on.
 Here each value, each data set and the whole arithmetic of a training is looked at first. Nothing
-heavy is imported; what needs a tokenizer stands in preflight_tokens.
+heavy is imported; what needs a tokenizer stands in `tokens`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A training recipe walks in; its steps, what its learning rate can move, and its disk space walk out."""
+"""Compute a training recipe's steps, what its learning rate can move, and its disk space."""
 
 from __future__ import annotations
 

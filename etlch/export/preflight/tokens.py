@@ -1,4 +1,4 @@
-"""Recipes walk in; what tokenizer and template make of their data sets walks out, by LlamaFactory's own code.
+"""Count what tokenizer and template make of a recipe's data sets, with LlamaFactory's own code.
 
 LlamaFactory cuts what is longer than cutoff_len without a word: the end of the prompt with the
 assistant's header, the end of the label with the token that ends it. This counts such samples. It

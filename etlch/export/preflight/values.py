@@ -1,4 +1,4 @@
-"""One recipe's values walk in; those that LlamaFactory would take wrongly, or refuse, walk out as problems."""
+"""Check one recipe's values: return those that LlamaFactory would take wrongly or refuse."""
 
 from __future__ import annotations
 
