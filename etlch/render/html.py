@@ -34,6 +34,10 @@ class Html(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Tell Jinja that this is markup already."""
+        return self
+
 
 def escape(text: str) -> Html:
     """Return text as markup that shows it: also safe inside a quoted attribute.
@@ -243,52 +247,17 @@ def browser(samples: Sequence[Sample], *, name: str = "samples", note: str = "")
     models = list(dict.fromkeys(answer.model for sample in samples for answer in sample.answers))
     tasks = list(dict.fromkeys(sample.task for sample in samples))
     errors = sorted({kind for sample in samples for answer in sample.answers for kind in answer.errors})
-    controls = [_choice("task", "Task", [("", "all tasks"), *((task, task) for task in tasks)])]
-    if models:
-        controls += [
-            _choice("model", "Model", [("", "all models"), *((model, model) for model in models)]),
-            _choice("other", "Beside it", [("", "no other model"), *((model, model) for model in models)]),
-            _choice(
-                "relation",
-                "Compared",
-                [
-                    ("", "all"),
-                    ("differ", "they differ"),
-                    ("better", "model better"),
-                    ("worse", "model worse"),
-                ],
-            ),
-            _choice("outcome", "Outcome", [("", "any"), *((kind, kind) for kind in OUTCOMES)]),
-            _choice("error", "Error kind", [("", "any"), *((kind, kind) for kind in errors)]),
-            _choice(
-                "sort", "Order", [("worst", "worst first"), ("best", "best first"), ("file", "as in file")]
-            ),
-        ]
-    search = element("input", type="search", name="text", placeholder="article, label, prediction, id")
-    controls.append(element("label", element("span", "Contains"), search, class_="text"))
-    hint = "Keys: ↑ ↓ in the list, ← → wherever the browser is in view, / to search. The address of a sample can be sent on."
-    return element(
-        "div",
-        element("p", note) if note else None,
-        element("form", *controls, class_="filters", role="search", aria_label="Filter the samples"),
-        element("p", class_="count", role="status"),
-        element(
-            "div",
-            element("ol", class_="list", role="listbox", tabindex="0", aria_label="Samples"),
-            element("article", class_="sample", tabindex="-1"),
-            class_="panes",
-        ),
-        element("p", hint, class_="hint"),
-        element("noscript", element("p", "The sample browser needs JavaScript; nothing else here does.")),
-        data_block(f"{name}-data", _browser_data(samples, models, tasks, errors)),
-        class_="browser",
-        id=name,
+    return _rendered(
+        "browser.html.j2",
+        name=name,
+        note=note,
+        tasks=tasks,
+        models=models,
+        outcomes=OUTCOMES,
+        errors=errors,
+        pairs=lambda values: [(value, value) for value in values],
+        data=data_block(f"{name}-data", _browser_data(samples, models, tasks, errors)),
     )
-
-
-def _choice(name: str, label: str, options: Sequence[tuple[str, str]]) -> Html:
-    made = (element("option", text, value=value) for value, text in options)
-    return element("label", element("span", label), element("select", *made, name=name))
 
 
 def _browser_data(
@@ -351,35 +320,32 @@ def document(
     style, script = (
         package_files("etlch.render").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
     )
-    links = (element("a", heading, href=f"#{anchor}") for anchor, heading, _ in parts)
-    top = element(
-        "header",
-        element("h1", title),
-        element("p", subtitle, class_="subtitle"),
-        element("button", "Theme: as the system", type="button", class_="theme", hidden=True),
+    return _rendered(
+        "page.html.j2",
+        language=language,
+        title=title,
+        subtitle=subtitle,
+        parts=parts,
+        policy=_policy(style, script),
+        style=Html(style),
+        script=Html(script),
     )
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("link", rel="icon", href="data:,"),
-        element("title", title),
-        Html(f"<style>{style}</style>"),
-    ]
-    body = [
-        element("a", "Skip to the content", href="#main", class_="skip"),
-        top,
-        element("nav", *links, aria_label="Sections"),
-        element("main", *(section(*part) for part in parts), id="main"),
-        Html(f"<script>{script}</script>"),
-    ]
-    newline = "\n"
-    return (
-        f'<!doctype html>\n<html lang="{escape(language)}">\n<head>\n{newline.join(head)}\n</head>\n'
-        f"<body>\n{newline.join(body)}\n</body>\n</html>\n"
+
+
+def _rendered(template: str, **values: object) -> Html:
+    """Render a template of this package; every string that is not Html is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("etlch.render", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: (
+            escape(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+        ),
+        keep_trailing_newline=True,
     )
+    return Html(environment.get_template(template).render(values))
 
 
 def _policy(style: str, script: str) -> str:
