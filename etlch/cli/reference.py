@@ -57,6 +57,50 @@ def groups() -> str:
     return "\n".join(parts)
 
 
+def modules() -> str:
+    """Return one line for every module of the package, folder by folder: the first line of its docstring."""
+    import ast
+    from pathlib import Path
+
+    import etlch
+
+    root = Path(str(etlch.__file__)).parent
+    parts = []
+    for folder in PACKAGES:
+        files = sorted((root / folder).rglob("*.py"))
+        about = (
+            ast.get_docstring(ast.parse((root / folder / "__init__.py").read_text("utf-8"))) or ""
+        ).partition("\n")[0]
+        lines = [
+            f"- `{file.relative_to(root / folder).as_posix()}`: "
+            + " ".join(
+                (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0].split()
+            )
+            for file in files
+            if file.name != "__init__.py"
+        ]
+        parts.append("\n".join([f"### {folder}/", "", about, "", *lines]))
+    return "\n\n".join(parts)
+
+
+PACKAGES = (
+    *(
+        "cli",
+        "pipeline",
+        "report",
+        "extract",
+        "quality",
+        "training",
+        "scoring",
+        "export",
+        "dataset",
+        "teachers",
+    ),
+    *("llm", "metrics", "tasks", "stats", "render", "text", "core"),
+)
+"""The packages, from the one that imports all others down to the one that imports none."""
+
+
 def _walk() -> Iterator[tuple[str, click.Command]]:
     from etlch.cli.data import main as data
     from etlch.cli.extract import main as extract
