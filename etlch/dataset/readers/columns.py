@@ -36,9 +36,7 @@ def find_columns(lines: Sequence[str]) -> _Columns | None:
     The tag is the first column after the token of nothing but tags that has at least one entity; the token is
     the first column that does not number the tokens.
     """
-    rows = [_cells(line) for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))][
-        :2000
-    ]
+    rows = [_cells(line) for line in lines if line.strip() and not _is_mark(line)][:2000]
     width = min((len(row) for row in rows), default=0)
     if width < 2:
         return None
@@ -87,6 +85,11 @@ def read(lines: Iterator[str] | Sequence[str], name: str) -> Iterator[LabelledTe
             count += 1
             yield _sentence(rows, columns, comments, name, document, count)
             rows, comments = [], {}
+
+
+def _is_mark(line: str) -> bool:
+    """Tell whether a line is a comment or the mark of a document; a token may be # too."""
+    return line.startswith("-DOCSTART-") or (line.startswith("#") and not line.startswith("#\t"))
 
 
 def _cells(line: str) -> list[str]:

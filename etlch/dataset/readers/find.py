@@ -107,13 +107,15 @@ def _read_brat(file: Path, name: str, task: Task) -> tuple[str, list[LabelledTex
     notes = read_text(file.with_suffix(".ann")).splitlines()
     # newline is kept as it is: brat counts \r\n as two characters.
     text = file.read_bytes().decode("utf-8")
-    return "brat standoff", [standoff.read_brat(text, notes, name.removesuffix(".txt"), task.name)]
+    return "brat standoff", [
+        standoff.read_brat(text, notes, name.removesuffix(".txt"), spans=len(task.grounded) == 1)
+    ]
 
 
 def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[str, list[LabelledText]]:
     if file.suffix.lower() not in _ROWS:
         lines = read_text(file).splitlines()
-        if task.name == "ner" and columns.recognise(lines):
+        if len(task.grounded) == 1 and columns.recognise(lines):
             return "token columns (IOB2, BIO, BIOES)", list(columns.read(lines, name))
         if task.name == "ner" and standoff.is_pubtator(lines):
             return "PubTator", list(standoff.read_pubtator(lines, name))

@@ -92,7 +92,7 @@ _KINDS: tuple[tuple[str, Callable[[Mapping[str, Json]], bool]], ...] = (
     ("InstructUIE", lambda row: "Instance" in row or ("entities" in row and "sentence" in row)),
     ("IEPile", lambda row: '"schema"' in str(row.get("instruction"))),
     ("alpaca", lambda row: {"instruction", "output"} <= row.keys()),
-    ("spans (doccano, spaCy)", lambda row: isinstance(row.get("entities") or row.get("ents"), list)),
+    ("spans (doccano, spaCy)", lambda row: isinstance(row.get("entities", row.get("ents")), list)),
     ("doccano", lambda row: isinstance(row.get("label"), list)),
 )
 
@@ -179,20 +179,20 @@ def _facts(
     label: Json, text: str, row: Mapping[str, Json], task: Task
 ) -> tuple[list[LabelledFact], list[str]]:
     """Return the facts of a label in any notation, with offsets where it has some."""
-    if isinstance(label, list) and label and task.name == "ner":
+    if label is None or label == []:
+        return [], ["no label"] if label is None else []
+    if isinstance(label, list) and len(task.grounded) == 1:
         placed, dropped = _placed_entities(label, text)
         if placed or dropped:
             return placed, dropped
     if (
-        task.name == "kge"
+        len(task.grounded) == 2
         and isinstance(row.get("entities"), list)
         and isinstance(row.get("relations"), list)
     ):
         linked = _linked(row["entities"], row["relations"], text)
         if linked is not None:
             return linked
-    if label is None:
-        return [], ["no label"]
     noted = task.read_value(label, text) if task.read_value and isinstance(label, dict | list) else None
     if noted is None and isinstance(label, str):
         noted = task.read_lines(label, "zh-TW") if task.read_lines else None
@@ -279,7 +279,7 @@ def _label_studio(row: Mapping[str, Json], place: str, task: Task) -> LabelledTe
             entities[str(item.get("id"))] = entity(value["labels"][0], value["start"], value["end"], text)
         else:
             dropped.append(f"region of type '{item.get('type')}'")
-    facts, lost = relations_of(entities, links) if task.name == "kge" else (list(entities.values()), [])
+    facts, lost = relations_of(entities, links) if len(task.grounded) == 2 else (list(entities.values()), [])
     identity = str(row.get("id") or data.get("id") or place)
     return LabelledText(identity, identity, text, tuple(facts), (*dropped, *lost))
 

@@ -13,14 +13,14 @@ _PUBTATOR_TEXT = re.compile(r"([^|\s]+)\|([ta])\|(.*)")
 _PUBTATOR_ENTITY = re.compile(r"([^\t]+)\t(\d+)\t(\d+)\t([^\t]*)\t([^\t]+)(?:\t|\Z)")
 
 
-def read_brat(text: str, notes: Sequence[str], name: str, task: str) -> LabelledText:
+def read_brat(text: str, notes: Sequence[str], name: str, *, spans: bool) -> LabelledText:
     """Return one document of brat.
 
     Args:
         text: of the .txt file.
         notes: lines of the .ann file.
         name: of both, without ending.
-        task: "ner" takes entities, "kge" relations between them.
+        spans: whether entities are wanted; else relations between them.
     """
     entities: dict[str, LabelledFact] = {}
     dropped: list[str] = []
@@ -31,11 +31,11 @@ def read_brat(text: str, notes: Sequence[str], name: str, task: str) -> Labelled
         elif match:
             start, end = map(int, match.group(3).split())
             entities[match.group(1)] = entity(match.group(2), start, end, text)
-        elif line[:1] in "EAMN#*" and line.strip() and task == "ner":
+        elif line[:1] in "EAMN#*" and line.strip() and spans:
             dropped.append(
                 {"E": "event", "A": "attribute", "M": "attribute"}.get(line[0], "note or equivalence")
             )
-    if task == "ner":
+    if spans:
         return LabelledText(name, name, text, tuple(entities.values()), tuple(dropped))
     facts = []
     for line in notes:
