@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from etlch.cli.common import split
 from etlch.core.records import LANGUAGES
 
+if TYPE_CHECKING:
+    from etlch.core.run_folder import Run
+
 
 @click.command("import")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--task", required=True, help="What the labels are: ner, kge, json, or a task of your own.")
-@click.option("--language", type=click.Choice(LANGUAGES), required=True, help="Of texts and labels.")
+@click.option("--task", help="What the labels are: ner, kge, json, or a task of your own.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Of texts and labels.")
+@click.option(
+    "--update",
+    type=click.Path(path_type=Path),
+    help="Take corrected labels into this run instead of making one.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/human-<task>-<language>]"
 )
@@ -43,8 +51,9 @@ from etlch.core.records import LANGUAGES
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def import_(
     paths: tuple[Path, ...],
-    task: str,
-    language: str,
+    task: str | None,
+    language: str | None,
+    update: Path | None,
     out: Path | None,
     file: Path | None,
     columns: tuple[str, ...],
@@ -61,14 +70,23 @@ def import_(
     Examples:
       etlch-data import corpus/ --task ner --language en --sizes 100,300
       etlch-data import --train train.jsonl --test test.jsonl --task kge --language zh-CN
+      etlch-data import --update outputs/human-ner-en corrected.jsonl
     """
     from etlch.core.config import load_settings
+    from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
     from etlch.core.run_folder import Run
     from etlch.core.settings import Settings
     from etlch.dataset.readers.rows import RowOptions
     from etlch.pipeline.import_labels import ImportRequest, import_labels
 
+    if update is not None:
+        _update(Run(update), paths, task, named_columns(columns), as_json)
+        return
+    if task is None or language is None:
+        raise EtlchError(
+            "no task or language was named", "Say --task ner|kge|json and --language zh-TW|zh-CN|en."
+        )
     settings = load_settings(
         Settings, file, {"tasks": [task], "language": language, "ungrounded": ungrounded}
     )
@@ -88,6 +106,24 @@ def import_(
     else:
         click.echo("\n".join(done.lines[-2:]))
         click.echo(f"Next: etlch-data run {run.folder}")
+
+
+def _update(
+    run: Run, paths: tuple[Path, ...], task: str | None, columns: dict[str, str], as_json: bool
+) -> None:
+    import dataclasses
+
+    from etlch.core.errors import EtlchError
+    from etlch.core.files import dumps
+    from etlch.dataset.readers.rows import RowOptions
+    from etlch.pipeline.update_labels import update_labels
+
+    if not paths:
+        raise EtlchError("no corrected labels were named", f"etlch-data import --update {run.folder} FILE")
+    options = RowOptions(columns=columns, drop=frozenset())
+    done = update_labels(run, paths, task, options, lambda line: click.echo(line, err=as_json))
+    if as_json:
+        click.echo(dumps(dataclasses.asdict(done)))
 
 
 def named_columns(said: tuple[str, ...]) -> dict[str, str]:
