@@ -60,6 +60,8 @@ def test_a_model_that_knows_no_chinese_is_told(tmp_path: Path) -> None:
     told = "SmolLM2-135M-Instruct knows English only, and the articles are in zh-TW"
     assert told in CliRunner().invoke(main, ["export", str(run.folder)]).stderr
     assert told not in CliRunner().invoke(main, ["export", str(run.folder), "--preset", "efficient"]).stderr
+    english = make_run(tmp_path / "english", SETTINGS)
+    assert "knows English only" not in CliRunner().invoke(main, ["export", str(english.folder)]).stderr
 
 
 def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:

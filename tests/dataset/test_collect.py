@@ -150,3 +150,26 @@ def test_every_fact_of_a_record_stands_where_its_span_says() -> None:
                     assert texts[record.article_id][span[0] : span[1]] == part
                     checked += 1
     assert checked > 200
+
+
+def test_an_ungrounded_fact_is_dropped_only_after_every_attempt_asked_again() -> None:
+    """One right and one invented mention: what stands in the article is kept, and the rest asked for until the last."""
+
+    @dataclass
+    class Adding(Spoiling):
+        async def label(
+            self, topic: Topic, article: str, task: Task, instruction: Instruction, attempt: Attempt
+        ) -> Json:
+            self.asked.append((task.name, topic.position, attempt.sample))
+            answer = await self.inner.label(topic, article, task, instruction, attempt)
+            if task.name == "ner" and topic.position == 1:
+                return {"entities": [*answer["entities"], {"type": "Person", "mention": "Zaphod Beeblebrox"}]}
+            return answer
+
+    teacher = Adding(offline())
+    got = run(teacher, 3, 4)
+    samples = [sample for task, position, sample in teacher.asked if (task, position) == ("ner", 1)]
+    assert samples == [0, 1, 2]  # max_attempts is 3
+    assert len(got.articles) == 3
+    (lost,) = [item for item in got.rejected if item.article_id == "a00001"]
+    assert lost.stage == "grounding" and "Zaphod" in lost.reasons[0]

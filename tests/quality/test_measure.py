@@ -111,6 +111,10 @@ def test_the_command_writes_numbers_page_and_card(run: Run, tmp_path: Path) -> N
 
     card = run.card.read_text(encoding="utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
+    assert (head["license"], head["license_name"]) == (
+        "other",
+        "see-below",
+    )  # a teacher's terms are no licence
     assert head["language"] == ["en"] and head["size_categories"] == ["n<1K"]
     assert "arXiv 2509.08381" in card and "The first 3 articles are the test set" in card
 

@@ -131,3 +131,22 @@ def test_unknown_keys_are_passed_over_and_unknown_formats_refused(tmp_path: Path
         path.write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(EtlchError, match=str(path)):
             read_summary(path)
+
+
+def test_a_score_that_equals_its_floor_passes(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "p.jsonl", rows([key("ner", number) for number in range(4)], 1.0, "x"))
+    found = score([path], FAST, out=tmp_path / "out")
+    assert check(parse_gates(("facts_f1=1.0",), None, None), found.summary, found.out, FAST) == []
+
+
+def test_labels_that_cannot_be_read_fail_a_gate_unless_allowed(tmp_path: Path) -> None:
+    lines = [
+        *rows([key("ner", number) for number in range(4)], 1.0, "x"),
+        {"predict": "{}", "label": '{"Person": ["A'},
+    ]
+    found = score([write_lines(tmp_path / "p.jsonl", lines)], replace(FAST, task="ner"), out=tmp_path / "out")
+    gates = parse_gates(("facts_f1=0.1",), None, None)
+    assert found.summary.counts.unreadable_gold == 1
+    (failed,) = check(gates, found.summary, found.out, FAST)
+    assert failed.startswith("1 labels cannot be read")
+    assert check(gates, found.summary, found.out, replace(FAST, unreadable_gold="allow")) == []

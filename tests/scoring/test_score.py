@@ -152,6 +152,8 @@ def test_keys_that_are_all_entity_types_of_one_language_say_ner(
     [
         (["q1", "q1", "q2", " q 2\n", "q3"], 3, "rows with equal prompts count as one article"),
         (["q1", "q2", "q3", "q4", "q5"], 5, ""),
+        (["q1"] * 20 + ["q2"] * 20, 2, "rows with equal prompts count as one article"),
+        (["q1"] * 21 + ["q2"] * 20, 41, "each row counts as an article of its own"),
         (["Extract."] * 5, 5, "each row counts as an article of its own"),
         ([None] * 5, 5, "each row counts as an article of its own"),
     ],

@@ -110,3 +110,9 @@ def test_articles_brought_along_are_refused(tmp_path: Path, monkeypatch: pytest.
     assert ended.exit_code == 2
     assert "label_first writes an article around drawn facts, and --articles brings articles" in ended.output
     assert not (tmp_path / "run" / "replies.sqlite").exists()
+
+
+def test_a_number_of_which_only_some_characters_are_digits_is_a_number_too() -> None:
+    """`$7 million` has a digit among its letters; `all` instead of `any` would let it pass."""
+    found = article_problems("Orion Works paid $7 million.", ["Orion Works"])
+    assert len(found) == 1 and "7 million" in found[0]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from etlch.export.jobs import Job
-from etlch.training.best_checkpoint import few
+from etlch.training.best_checkpoint import few, settle
+from tests.small_run import write_run
 
 
 def training(model: str, **values: Any) -> Job:
@@ -24,3 +29,35 @@ def test_trainings_that_leave_little_to_choose_from_are_named() -> None:
         "--best: no checkpoints are kept (save_strategy): none",
         "--best: no validation set to choose by: blind",
     ]
+
+
+@pytest.mark.parametrize("better", ["checkpoint-10", "checkpoint-20"])
+def test_the_checkpoint_with_the_best_facts_f1_is_chosen_and_its_weights_put_in_place(
+    tmp_path: Path, better: str
+) -> None:
+    """Two checkpoints on disk: one repeats the gold of its validation set, one answers nothing."""
+    run = write_run(tmp_path / "run")
+    stem = run.stem("ner", "val", 20)
+    keys = [json.loads(line) for line in run.keys(stem).read_text("utf-8").splitlines()]
+    job = training("m", eval_dataset=stem)
+    job = replace(job, result=run.models / "m")
+    for name in ("checkpoint-10", "checkpoint-20"):
+        folder = job.result / name
+        (folder / stem).mkdir(parents=True)
+        (folder / "adapter_config.json").write_text("{}")
+        header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        content = len(header).to_bytes(8, "little") + header + name[-2:].encode() * 2
+        (folder / "adapter_model.safetensors").write_bytes(content)
+        rows = [
+            {"prompt": "", "predict": key["gold"] if name == better else "{}", "label": key["gold"]}
+            for key in keys
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / stem / "generated_predictions.jsonl").write_text(text, encoding="utf-8")
+    best = settle(run, job)
+    assert best is not None and best.chosen == better
+    assert best.facts_f1 == {
+        name: {"ner": float(name == better)} for name in ("checkpoint-10", "checkpoint-20")
+    }
+    kept = (job.result / "adapter_model.safetensors").read_bytes()
+    assert kept == (job.result / better / "adapter_model.safetensors").read_bytes()

@@ -23,6 +23,7 @@ from etlch.export.write import export
 from etlch.training import provenance, queue
 from etlch.training.hardware import Machine
 from etlch.training.queue import After, Outcome
+from etlch.training.state import state
 from tests.runs import make_run
 
 SETTINGS = make_settings(
@@ -256,3 +257,26 @@ def test_what_only_takes(run: Run) -> None:
     assert len(stems()) == len(stems(exports=True)) - 2
     with pytest.raises(EtlchError, match=r"no model is named 'smoke-5-s4'.*Did you mean 'smoke-5-s42'"):
         stems("smoke-5-s4")
+
+
+def test_a_failed_prediction_leaves_its_models_other_predictions_alone(run: Run, cli: Path) -> None:
+    other = run.recipes / "predict_smoke-20-s42_again.yaml"
+    values = yaml.safe_load((run.recipes / "predict_smoke-20-s42_ner.yaml").read_text("utf-8"))
+    other.write_text(yaml.safe_dump({**values, "output_dir": "predictions/smoke-20-s42/again"}), "utf-8")
+    wish(run, "predict_smoke-20-s42_again", "fail")  # stands before the other in the queue
+    states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
+    assert states["predict_smoke-20-s42_again"] == "failed"
+    assert states["predict_smoke-20-s42_ner"] == "done"
+
+
+@pytest.mark.parametrize(("age", "wanted"), [(-100, "stale"), (100, "done")])
+def test_predictions_made_by_hand_are_stale_only_where_the_weights_are_newer(
+    run: Run, cli: Path, age: int, wanted: str
+) -> None:
+    work(run, cli)
+    job = next(job for job in jobs.read_jobs(run) if job.stem == "predict_smoke-20-s42_ner")
+    (job.result / provenance.NAME).unlink()  # as if llamafactory-cli had been called by hand
+    trained = (run.models / "smoke-20-s42" / provenance.NAME).stat().st_mtime
+    made = job.result / "generated_predictions.jsonl"
+    os.utime(made, (trained + age, trained + age))
+    assert state(run, job).name == wanted
