@@ -18,6 +18,7 @@ from etlch.core.records import Article, Json, Located, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
+from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.readers.events import EVENT
 from etlch.dataset.readers.find import Source, read_path
 from etlch.dataset.readers.ground import ground_labelled
@@ -62,10 +63,14 @@ class Imported(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """Texts in the order of the run: the test set, then the training texts with validation at every tenth place."""
+    """Texts in the order of the run: the test set, then the training texts with validation at every tenth place.
+
+    Texts that nearly copy one of a test set that was drawn here are `leaking`, and left out. Official splits stay.
+    """
 
     texts: list[LabelledText]
     test: int
+    leaking: list[LabelledText]
 
 
 def import_labels(
@@ -88,8 +93,20 @@ def import_labels(
         )
     (name,) = settings.plan.tasks
     task = find_task(name, Path(settings.plan.task_file) if settings.plan.task_file else None)
-    splits, lines = _read(request, task)
+    read, lines = _read(request, task)
+    splits, left_out = without_unusable(read, task)
+    if not any(splits.values()):
+        raise EtlchError(
+            f"none of {len(left_out):,} texts can be used: {_by_reason(left_out)}",
+            "Is the column of the labels named otherwise? Name it with --column label=NAME.",
+        )
     chosen = _order(splits, request)
+    left_out += [
+        Rejected(text.name, task.name, "import", ("near copy of a test text",), text.text)
+        for text in chosen.leaking
+    ]
+    if left_out:
+        lines.append(f"left out: {len(left_out):,} texts ({_by_reason(left_out)})")
     left = len(chosen.texts) - chosen.test
     sizes = request.sizes or (left,)
     if max(sizes) > left or left < 1:
@@ -113,6 +130,7 @@ def import_labels(
     made = _records(
         kept, task, settings, Prompts(Path(settings.plan.prompts) if settings.plan.prompts else None)
     )
+    made.rejected.extend(left_out)
     if made.lost:
         lines.append(made.lost)
     for line in lines:
@@ -163,14 +181,16 @@ def _order(splits: Mapping[str, list[LabelledText]], request: ImportRequest) -> 
     test = _by_hash(splits.get("test", []))
     train = _by_hash(splits.get("train", []))
     validation = _by_hash(splits.get("validation", []))
+    leaking: list[LabelledText] = []
     if not test:
         test, rest = _held_out(unnamed or train, request.test_size)
+        rest, leaking = _without_copies(rest, test)
         train = rest if unnamed and not train else [*train, *rest] if unnamed else rest
     else:
         train += unnamed
     if request.test_size is not None:
         test = test[: request.test_size]
-    return _Chosen([*test, *_interleaved(train, validation)], len(test))
+    return _Chosen([*test, *_interleaved(train, validation)], len(test), leaking)
 
 
 def _by_hash(texts: Sequence[LabelledText]) -> list[LabelledText]:
@@ -196,6 +216,18 @@ def _held_out(
     ]
 
 
+def _without_copies(
+    texts: Sequence[LabelledText], test: Sequence[LabelledText]
+) -> tuple[list[LabelledText], list[LabelledText]]:
+    """Return the texts that are no near copies of a test text, and those that are."""
+    tested = Deduplicator()
+    for text in test:
+        tested.add(text.name, text.text)
+    leaking = [tested.find(text.text) is not None for text in texts]
+    pairs = list(zip(texts, leaking, strict=True))
+    return [text for text, leaks in pairs if not leaks], [text for text, leaks in pairs if leaks]
+
+
 def _interleaved(train: list[LabelledText], validation: list[LabelledText]) -> list[LabelledText]:
     """Return training texts with an official validation text at every place that splits takes for validation."""
     if not validation:
@@ -207,6 +239,41 @@ def _interleaved(train: list[LabelledText], validation: list[LabelledText]) -> l
         if text is None:
             return mixed
         mixed.append(text)
+
+
+_UNREAD = ("label that cannot be read", "no label", "no annotation")
+"""How reasons begin that tell that nobody knows the label; to train on it as empty would teach to answer nothing."""
+
+
+def without_unusable(
+    splits: Mapping[str, list[LabelledText]], task: Task
+) -> tuple[dict[str, list[LabelledText]], list[Rejected]]:
+    """Return the texts that can be records, by split, and the others with their reasons."""
+    kept: dict[str, list[LabelledText]] = {split: [] for split in splits}
+    left_out = []
+    for split, texts in splits.items():
+        for text in texts:
+            reason = _unusable(text)
+            if reason:
+                left_out.append(Rejected(text.name, task.name, "import", (reason,), text.text))
+            else:
+                kept[split].append(text)
+    return kept, left_out
+
+
+def _unusable(text: LabelledText) -> str:
+    """Return why a text cannot be a record; empty where it can."""
+    if not text.text.strip():
+        return "no text"
+    if not text.facts and (unread := [reason for reason in text.dropped if reason.startswith(_UNREAD)]):
+        return unread[0].partition(":")[0]
+    tokens = special_tokens(text.text)
+    return f"the text contains the control text {tokens[0]}" if tokens else ""
+
+
+def _by_reason(rejected: Sequence[Rejected]) -> str:
+    counts = Counter(item.reasons[0] for item in rejected)
+    return ", ".join(f"{count:,} × {reason}" for reason, count in counts.most_common(6))
 
 
 class _Made(NamedTuple):
@@ -238,7 +305,8 @@ def _records(texts: Sequence[LabelledText], task: Task, settings: Settings, prom
         grounded += len(located)
         lost = [*text.dropped, *(f"not in the text: {' – '.join(item.fact)}" for item in ungrounded)]
         if settings.check.ungrounded == "keep":
-            located += [Located(item.fact, item.spans) for item in ungrounded]
+            writable = [item for item in ungrounded if not task.problems([item.fact], language)]
+            located += [Located(item.fact, item.spans) for item in writable]
         reasons.update("label not in the text" for _ in ungrounded)
         if lost:
             made.rejected.append(Rejected(identity, task.name, "grounding", tuple(lost), text.name))
@@ -286,19 +354,16 @@ def _record(
     )
 
 
-def unusable(text: LabelledText) -> str:
-    """Return why a text cannot be an article; empty where it can."""
-    if not text.text.strip():
-        return "no text"
-    tokens = special_tokens(text.text)
-    return f"the text contains the control text {tokens[0]}" if tokens else ""
-
-
 def _write(run: Run, settings: Settings, made: _Made, lines: tuple[str, ...]) -> Imported:
     counts: dict[str, Json] = {
         "articles": len(made.articles),
         "records": dict(Counter(record.task for record in made.records)),
-        "rejected": dict(Counter(f"{item.task} {item.stage}: labels dropped" for item in made.rejected)),
+        "rejected": dict(
+            Counter(
+                f"{item.task} {item.stage}: {'texts left out' if item.stage == 'import' else 'labels dropped'}"
+                for item in made.rejected
+            )
+        ),
         "facts": {"grounded": made.grounded, "stated": made.stated},
     }
     write_jsonl(run.articles, made.articles)

@@ -171,3 +171,58 @@ def test_the_check_knows_empty_labels_parts_of_words_events_and_reports_a_repeat
     assert [problem.reason for problem in check_run(Run(out)).problems] == [
         "a second article with the same text"
     ]
+
+
+def test_texts_whose_label_nobody_knows_are_left_out_with_their_reason(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"text": f"{name} left.", "label": [[0, len(name), "Person"]]} for name in NAMES[:8]
+    ]
+    rows[1]["label"] = []  # a person said that there is none
+    rows[2].pop("label")
+    rows[3]["label"] = '{"Person": ["'
+    rows[4]["text"] = "  "
+    rows[5]["text"] = f"{NAMES[5]} left.<|im_end|>"
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = tmp_path / "run"
+    words = (str(path), "--task", "ner", "--language", "en", "--out", str(out), "--test-size", "1")
+    code, told = run_cli(*words, "--settings", settings(tmp_path))
+    assert code == 0, told
+    assert "left out: 4 texts (" in told
+    data = read_run(out)
+    assert {item.reasons[0] for item in data.rejected} == {
+        "no label",
+        "label that cannot be read",
+        "no text",
+        "the text contains the control text <|im_end|>",
+    }
+    assert len(data.records) == 4 and sum(not item.facts for item in data.records) == 1
+    assert check_run(Run(out)).problems == ()
+
+
+def test_no_usable_label_at_all_is_an_error_that_names_the_column_option(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"text": "Ann left.", "tags": "x"}\n', encoding="utf-8")
+    code, told = run_cli(str(path), "--task", "ner", "--language", "en", "--out", str(tmp_path / "run"))
+    assert code == 2 and "none of 1 texts can be used: 1 × no label" in told and "--column label=NAME" in told
+
+
+def test_a_test_set_that_is_drawn_here_leaks_into_no_training_text(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": f"{number}-{copy}",
+            "text": f"{NAMES[number]} moved to a house near the old harbour{mark}",
+            "label": [],
+        }
+        for number in range(20)
+        for copy, mark in enumerate((".", "!"))
+    ]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = tmp_path / "run"
+    words = (str(path), "--task", "ner", "--language", "en", "--out", str(out))
+    code, told = run_cli(*words, "--settings", settings(tmp_path))
+    assert code == 0, told
+    assert "× near copy of a test text" in told
+    leaks = [problem for problem in check_run(Run(out)).problems if "test set" in problem.reason]
+    assert leaks == []

@@ -118,7 +118,7 @@ def _row(row: Mapping[str, Json], place: str, task: Task, options: RowOptions) -
         row = {**row["Instance"], **{key: value for key, value in row.items() if key != "Instance"}}
     identity = str(_said(row, options, "id", ("id", "custom_id", "uid", "pmid", "doc_id")) or place)
     document = str(_said(row, options, "document", ("document_id", "article_id", "doc_key")) or identity)
-    if has_events(row):
+    if has_events(row) or (task.name == "json" and row.get("events") == []):
         text = _text(row, options)
         facts, fields = event_fields(row)
         return LabelledText(identity, document, text, tuple(facts), fields=fields)
