@@ -93,20 +93,7 @@ def import_labels(
         )
     (name,) = settings.plan.tasks
     task = find_task(name, Path(settings.plan.task_file) if settings.plan.task_file else None)
-    read, lines = _read(request, task)
-    splits, left_out = without_unusable(read, task)
-    if not any(splits.values()):
-        raise EtlchError(
-            f"none of {len(left_out):,} texts can be used: {_by_reason(left_out)}",
-            "Is the column of the labels named otherwise? Name it with --column label=NAME.",
-        )
-    chosen = _order(splits, request)
-    left_out += [
-        Rejected(text.name, task.name, "import", ("near copy of a test text",), text.text)
-        for text in chosen.leaking
-    ]
-    if left_out:
-        lines.append(f"left out: {len(left_out):,} texts ({_by_reason(left_out)})")
+    chosen, left_out, lines = _chosen(request, task)
     left = len(chosen.texts) - chosen.test
     sizes = request.sizes or (left,)
     if max(sizes) > left or left < 1:
@@ -136,6 +123,29 @@ def import_labels(
     for line in lines:
         say(line)
     return _write(run, settings, made, tuple(lines))
+
+
+def _chosen(request: ImportRequest, task: Task) -> tuple[_Chosen, list[Rejected], list[str]]:
+    """Return the texts that can be records in the order of the run, the others, and what was read in words.
+
+    Raises:
+        EtlchError: no text can be used.
+    """
+    read, lines = _read(request, task)
+    splits, left_out = without_unusable(read, task)
+    if not any(splits.values()):
+        raise EtlchError(
+            f"none of {len(left_out):,} texts can be used: {_by_reason(left_out)}",
+            "Is the column of the labels named otherwise? Name it with --column label=NAME.",
+        )
+    chosen = _order(splits, request)
+    left_out += [
+        Rejected(text.name, task.name, "import", ("near copy of a test text",), text.text)
+        for text in chosen.leaking
+    ]
+    if left_out:
+        lines.append(f"left out: {len(left_out):,} texts ({_by_reason(left_out)})")
+    return chosen, left_out, lines
 
 
 def _read(request: ImportRequest, task: Task) -> tuple[dict[str, list[LabelledText]], list[str]]:
