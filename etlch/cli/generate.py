@@ -52,6 +52,10 @@ def data_options(command: Any) -> Any:
                 "--articles",
                 help="Your own texts: a file, a folder or a data set's name.  [default: written ones]",
             ),
+            click.option(
+                "--schema",
+                help="Your own label: a JSON Schema file or module:Model.  [default: the tasks' own]",
+            ),
             click.option("--prompts", help="Your folder of prompt overrides.  [default: none]"),
             click.option(
                 "--settings",

@@ -23,6 +23,7 @@ from etlch.core.settings import PlanSettings, Settings, TeacherSettings
     "--language", type=click.Choice(LANGUAGES), help=f"Of all texts.  [default: {PlanSettings.language}]"
 )
 @click.option("--articles", help="Your own texts: a file, a folder or a data set's name.")
+@click.option("--schema", help="Your own label: a JSON Schema file or module:Model.")
 @click.option("--prompts", help="Your folder of prompt overrides.")
 @click.option("--teacher", help=f"A model's name, or `offline`.  [default: {TeacherSettings.name}]")
 @click.option("--seed", type=int, help=f"Of the plan.  [default: {PlanSettings.seed}]")

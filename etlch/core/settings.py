@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import Field
 
 FORBID = {"extra": "forbid"}
-POLICIES = ("verbatim", "normalised", "derived")
+POLICIES = ("verbatim", "normalised", "number", "derived")
 """How a part of a fact must stand in its article, where its setting is not a list of values."""
 
 
@@ -102,6 +102,8 @@ class PlanSettings:
         split_by: keep topics or domains apart between test and training.
         label_first: draw facts first and have the teacher write the article around them.
         task_file: a Python file that defines a task of the user's own. It is executed.
+        schema: a JSON Schema file, or module:PydanticModel (imported, so executed), for labels of your own form.
+        schema_in_prompt: instructions of the task `schema` state the JSON Schema itself.
     """
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] = TASKS
@@ -121,6 +123,8 @@ class PlanSettings:
     split_by: Literal["article", "topic", "domain"] = "article"
     label_first: bool = False
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
+    schema: Annotated[str | None, Field(examples=["contract.json"])] = None
+    schema_in_prompt: bool = False
 
     __pydantic_config__ = FORBID
 
@@ -145,7 +149,7 @@ class CheckSettings:
         ungrounded: what happens to a fact that does not stand in its article once all attempts are spent;
             `keep` is for imported labels of people.
         policies: how a field, entity type, relation or part (subject, object) must stand in its article:
-            verbatim (the default), normalised, derived, or a list of the allowed values.
+            verbatim (the default), normalised, number, derived, or a list of the allowed values.
     """
 
     max_attempts: Annotated[int, Field(gt=0)] = 3

@@ -151,7 +151,9 @@ class RecordBuilder:
         language = topic.language
         if not self.prompts.has(f"{task.name}/ask", language):
             keys = fixed_keys(self.prompts, task, language, self.ner_types)
-            return Instruction(self.prompts.render(f"{task.name}/instruction", language), keys)
+            return Instruction(
+                self.prompts.render(f"{task.name}/instruction", language, **task.prompt_values), keys
+            )
 
         def check(answer: Json, last: bool) -> Instruction:
             problems = instruction_problems(answer)
@@ -296,6 +298,8 @@ def _stripped(facts: list[Fact]) -> list[Fact]:
 
 
 def _ungrounded_reason(fact: Fact, task: Task) -> str:
+    if task.leaf_facts:
+        return f"not word for word in the article: {fact[0]} '{fact[1]}'"
     values = ", ".join(f"{task.parts[place]} '{fact[place]}'" for place in task.grounded)
     return f"not word for word in the article: {values}"
 
@@ -305,7 +309,8 @@ def _render(article: Article, task: Task, instruction: Instruction, grounded: Gr
 
     A label that its own parser reads differently would be scored against itself as an error.
     """
-    facts = [item.fact for item in grounded.located]
+    located = grounded.located if task.arrange is None else task.arrange(grounded.located)
+    facts = [item.fact for item in located]
     label = task.render(facts, instruction.keys, article.language)
     parsed = task.parse(label, article.language, True)
     if parsed.how != "strict" or parsed.wrong or set(parsed.facts) != set(facts):
@@ -319,5 +324,5 @@ def _render(article: Article, task: Task, instruction: Instruction, grounded: Gr
         input=article.text,
         output=label,
         schema=task.label_schema(instruction.keys) if task.json_label else None,
-        facts=grounded.located,
+        facts=located,
     )

@@ -4,6 +4,7 @@ Each part that must stand in the article is searched there, under the policy of 
 
 - verbatim (the default): found in any form, it is written in the article's own characters, on one line;
 - normalised: found in any form, it is written in plain digits or as an ISO 8601 date;
+- number: found in any form, it is written as the JSON number that it was stated as;
 - derived: it is kept as it is and not searched;
 - one of a list: it must be one of the listed values, and is written as the list writes it.
 """
@@ -16,11 +17,12 @@ from types import MappingProxyType
 
 from etlch.core.records import Fact, Located, Span
 from etlch.tasks import Task
+from etlch.tasks.base import policy_names
 from etlch.text.locate import locate, normal_text, one_line
 from etlch.text.normalize import fact_form
 
 Policy = str | Sequence[str]
-"""`verbatim`, `normalised`, `derived`, or the listed values."""
+"""`verbatim`, `normalised`, `number`, `derived`, or the listed values."""
 
 _VERBATIM: Mapping[str, Policy] = MappingProxyType({})
 
@@ -78,7 +80,7 @@ def _policy(fact: Fact, index: int, task: Task, policies: Mapping[str, Policy]) 
     """Return the policy that names this part, or one of the fact's fields, types or relations."""
     if not policies:
         return "verbatim"
-    names = [task.parts[index], *(part for place, part in enumerate(fact) if place not in task.grounded)]
+    names = policy_names(fact, index, task)
     return next((policies[name] for name in names if name in policies), "verbatim")
 
 
@@ -93,6 +95,8 @@ def _apply(policy: Policy, value: str, article: str) -> tuple[str, Span | None] 
         return None if listed is None else (listed, span)
     if place is None:
         return None
+    if policy == "number":
+        return value.strip(), span
     found = one_line(place.text)
     return (normal_text(found) if policy == "normalised" else found), span
 

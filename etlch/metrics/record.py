@@ -18,6 +18,7 @@ from etlch.metrics.reading import ParseConfig, ParsedPair, mapped, read_pair
 from etlch.metrics.registry import record_f1
 from etlch.metrics.rouge import Gold, prepare, rouge
 from etlch.metrics.spans import Placed
+from etlch.tasks.base import policy_names
 from etlch.text.json_text import read_json, schema_problems
 from etlch.text.normalize import fact_form
 from etlch.text.numerals import NUMERALS
@@ -146,8 +147,11 @@ def _stands(fact: Fact, article: str, config: ParseConfig) -> bool:
     for part in (1,) if nested else task.grounded:
         policy: str | Sequence[str] = "verbatim"
         if config.policies:
-            others = [name for place, name in enumerate(fact) if place not in task.grounded]
-            names = [fact[0].rpartition("/")[2]] if nested else [task.parts[part], *others]
+            names = (
+                [fact[0].rpartition("/")[2]]
+                if nested and not task.leaf_facts
+                else policy_names(fact, part, task)
+            )
             policy = next((config.policies[name] for name in names if name in config.policies), policy)
         if policy == "derived":
             continue

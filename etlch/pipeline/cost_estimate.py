@@ -100,7 +100,9 @@ def works(
             bulk = size(f"{name}/ask", article=article, count=5, style="x" * 40, absent=1)
             asked.append((f"{name}/ask", bulk, _ANSWER))
         types = {key: "x" * 30 for key in fixed_keys(prompts, task, language, plan.ner_types)}
-        asked.append((f"{name}/label", size(f"{name}/label", types=types, **told), _ANSWER))
+        asked.append(
+            (f"{name}/label", size(f"{name}/label", types=types, **told, **task.prompt_values), _ANSWER)
+        )
     found = []
     for purpose, bulk, length in asked:
         done = 0 if _anew(purpose, prompts, language, changed) else held.calls(purpose)

@@ -10,7 +10,7 @@ from etlch.dataset import documents
 from etlch.llm.store import Store
 from etlch.pipeline.cost_estimate import Known, forecast, in_words, known
 from etlch.pipeline.session import Free
-from etlch.pipeline.setup import changed, chosen_prompts, chosen_tasks, earlier, resume
+from etlch.pipeline.setup import changed, chosen_prompts, chosen_tasks, earlier, resume, with_schema
 from etlch.teachers.topic_plan import read_tree, tree_topics
 
 
@@ -29,7 +29,7 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
         else:
             said = {name: value for name, value in options.items() if value is not None}
             settings = changed_settings(before.settings, **said)
-    settings = resume(run, before, settings)
+    settings = resume(run, before, with_schema(settings))
     plan = settings.plan
     prompts, tasks, needed = chosen_prompts(plan), chosen_tasks(plan), settings.needed
     if settings.teacher.name == "offline":

@@ -31,6 +31,7 @@ from etlch.pipeline.setup import (
     refuse_impossible,
     resume,
     used_prompts,
+    with_schema,
 )
 
 
@@ -156,7 +157,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
         EtlchError: see the parts; nothing that was paid for is lost.
     """
     before = earlier(run)
-    settings = resume(run, before, settings)
+    settings = resume(run, before, with_schema(settings))
     plan, needed = settings.plan, settings.needed
     prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
     refuse_impossible(settings)

@@ -17,7 +17,7 @@ from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.documents import candidates
 from etlch.llm.store import Reply, Request
 from etlch.pipeline.session import offline_teacher
-from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned
+from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned, with_schema
 from etlch.tasks.json_extraction import INSTRUCTION_SCHEMA
 from etlch.teachers.base import Teacher
 from etlch.teachers.llm import ModelTeacher
@@ -59,6 +59,7 @@ async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Prev
     Raises:
         EtlchError: wrong prompts, or there is no such place.
     """
+    settings = with_schema(settings)
     prompts, recording = chosen_prompts(settings.plan), _RecordingClient()
     once = dataclasses.replace(settings.check, max_attempts=1, min_chars=0)
     teacher = ModelTeacher(settings.teacher, settings.plan, prompts, recording)

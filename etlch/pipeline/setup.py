@@ -8,7 +8,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.config import changed as changed_settings
 from etlch.core.config import plain
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, nearest
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import TASKS, Json
@@ -16,6 +16,8 @@ from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.build_record import Candidate
 from etlch.tasks import Task, find_task
+from etlch.tasks.own_schema import schema_task
+from etlch.tasks.schema_file import leaf_types, read_schema
 from etlch.teachers.base import Teacher
 
 
@@ -33,7 +35,44 @@ def chosen_tasks(plan: PlanSettings) -> dict[str, Task]:
     """
     path = Path(plan.task_file) if plan.task_file else None
     ordered = sorted(plan.tasks, key=lambda name: (TASKS.index(name) if name in TASKS else len(TASKS), name))
-    return {name: find_task(name, path) for name in ordered}
+    return {name: _own_schema(plan) if name == "schema" else find_task(name, path) for name in ordered}
+
+
+def _own_schema(plan: PlanSettings) -> Task:
+    if plan.schema is None:
+        return find_task("schema")
+    return schema_task(read_schema(plan.schema), in_prompt=plan.schema_in_prompt)
+
+
+def with_schema(settings: Settings) -> Settings:
+    """Return settings that follow a schema of the user's own: its task and a policy for each of its leaves.
+
+    The schema's task takes the place of the default ones, and joins those that were named. The policies are kept in
+    run.yaml, so that checking and scoring need no schema.
+
+    Raises:
+        EtlchError: the schema cannot be read, or a task or policy does not fit it.
+    """
+    plan, policies = settings.plan, settings.check.policies
+    if plan.schema is None:
+        if "schema" in plan.tasks:
+            raise EtlchError("the task 'schema' needs a schema", "Name it with --schema FILE.")
+        return settings
+    own = read_schema(plan.schema)
+    kinds = leaf_types(own.answer)
+    for path, policy in policies.items():
+        if kinds.get(path) in ("integer", "number") and policy not in ("number", "derived"):
+            raise EtlchError(
+                f"policies: {path} is a number in {plan.schema}, which cannot be {policy}",
+                f"Write {path}: number (it stands in the article in any form) or {path}: derived.",
+            )
+        if "." in path and path not in kinds:
+            raise EtlchError(
+                f"policies: {plan.schema} has no leaf '{path}'.{nearest(path, list(kinds))}",
+                f"Leaves: {', '.join(kinds)}.",
+            )
+    tasks = ("schema",) if plan.tasks == TASKS else tuple(dict.fromkeys((*plan.tasks, "schema")))
+    return changed_settings(settings, tasks=tasks, policies={**own.policies, **policies})
 
 
 def chosen_prompts(plan: PlanSettings) -> Prompts:
@@ -74,7 +113,17 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
     if before is None:
         return settings
     earlier, wanted = plain(before.settings), plain(settings)
-    for name in ("teacher", "language", "seed", "test", "articles", "ner_types", "split_by", "label_first"):
+    for name in (
+        "teacher",
+        "language",
+        "seed",
+        "test",
+        "articles",
+        "ner_types",
+        "split_by",
+        "label_first",
+        "schema",
+    ):
         if name == "test" and not before.counts:
             continue  # no test set stands yet
         was, now = earlier[name], wanted[name]
@@ -89,7 +138,7 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
     return changed_settings(settings, sizes=sizes, tasks=tasks)
 
 
-_OPTIONS = ("teacher", "language", "seed", "test", "articles")
+_OPTIONS = ("teacher", "language", "seed", "test", "articles", "schema")
 
 
 def used_prompts(prompts: Prompts, settings: Settings) -> dict[str, str]:

@@ -16,6 +16,7 @@ from etlch.core.records import Record
 from etlch.quality.numbers import FiveNumbers, Proportion, five_numbers
 from etlch.stats.corrections import holm
 from etlch.tasks import Task
+from etlch.tasks.base import type_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,13 +151,13 @@ def _task_labels(records: Sequence[Record], task: Task) -> TaskLabels:
 
 
 def _types(records: Iterable[Record], task: Task) -> list[str]:
-    return [item.fact[task.type_part] for record in records for item in record.facts]
+    return [type_of(item.fact, task) for record in records for item in record.facts]
 
 
 def _judgements(record: Record, task: Task) -> list[tuple[str, str]]:
     """Return (field, value) of facts that stand nowhere in the text, such as the class of an event."""
     return [
-        (item.fact[task.type_part], item.fact[task.grounded[0]])
+        (type_of(item.fact, task), item.fact[task.grounded[0]])
         for item in record.facts
         if task.grounded and all(item.spans[place] is None for place in task.grounded)
     ]
@@ -169,7 +170,7 @@ def _roles(record: Record, task: Task) -> dict[tuple[int, int], set[str]]:
         for item in record.facts:
             span = item.spans[task.grounded[0]]
             if span is not None:
-                roles.setdefault(span, set()).add(item.fact[task.type_part])
+                roles.setdefault(span, set()).add(type_of(item.fact, task))
     return roles
 
 

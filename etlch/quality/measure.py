@@ -21,6 +21,7 @@ from etlch.dataset.splits import Splits, split
 from etlch.quality.label_mix import Difference, TaskLabels, differences, label_mix
 from etlch.quality.numbers import FiveNumbers, Proportion, five_numbers
 from etlch.tasks import Task, find_task
+from etlch.tasks.base import without_numbers
 from etlch.text.normalize import fact_form
 
 SAMPLE = 500
@@ -178,7 +179,7 @@ def diversity(articles: Sequence[Article], records: Sequence[Record], seed: int)
         nearest=five_numbers(item.similarity for item in nearest(texts, texts)),
         instructions={task: len({record.instruction for record in group}) for task, group in by_task.items()},
         keys={
-            task: len({item.fact[0] for record in group for item in record.facts})
+            task: len({without_numbers(item.fact[0]) for record in group for item in record.facts})
             for task, group in by_task.items()
         },
         relations=len({item.fact[1] for record in by_task.get("kge", ()) for item in record.facts}),

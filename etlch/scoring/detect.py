@@ -125,6 +125,8 @@ def _shape(task: Task, golds: list[_Gold], settings: ScoreSettings) -> LabelShap
     language = golds[0].language or settings.language or ("zh-TW" if chinese else "en")
     read = [read_gold(gold.text, language, task, gold.article) for gold in golds]
     notations = Counter(one.notation for one in read if one.notation)
+    if task.leaf_facts:
+        return LabelShape(language, nested=True)
     if task.nested_labels and any(
         _is_nested(gold.text, one.notation) for gold, one in zip(golds, read, strict=True)
     ):

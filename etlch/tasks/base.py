@@ -7,11 +7,12 @@ facts. What several tasks share, flat JSON objects of lists, is here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from etlch.core.records import Fact, Json
+from etlch.core.records import Fact, Json, Located
 from etlch.text.json_text import read_json
 
 
@@ -70,6 +71,10 @@ class Task:
             ("trigger", 1) gives the metric trigger_f1.
         win_rate_metrics: what a win rate counts; (rouge_l, cosine) are those of arXiv 2509.08381.
         nested_labels: whether labels that others made may nest, so that facts are (path, leaf).
+        leaf_facts: whether facts are always (path, leaf), whatever the labels look like.
+        arrange: located facts → the facts of the label, where its form depends on all of them: list items are
+            numbered in the order of the article. None where each fact stands for itself.
+        prompt_values: what its templates are given beside the article and the instruction.
         open_types: whether the setting `ner_types: open` leaves its types to the teacher.
         loose_parts: the parts that `calibrate` compares alone too, where a teacher words the rest freely.
         asks_fields: whether a record's keys come with the instruction that a teacher writes.
@@ -97,6 +102,9 @@ class Task:
     part_metrics: tuple[tuple[str, int], ...] = ()
     win_rate_metrics: tuple[str, ...] = ("rouge_l", "cosine")
     nested_labels: bool = False
+    leaf_facts: bool = False
+    arrange: Callable[[Sequence[Located]], tuple[Located, ...]] | None = None
+    prompt_values: Mapping[str, Json] = field(default_factory=dict)
     open_types: bool = False
     loose_parts: tuple[int, ...] = ()
     asks_fields: bool = False
@@ -104,6 +112,31 @@ class Task:
     hub_category: str = "text-generation"
     read_value: Callable[[Json, str], Noted | None] | None = None
     read_lines: Callable[[str, str], Noted | None] | None = None
+
+
+_ITEM = re.compile(r"/?#\d+(?=/|\Z)")
+"""The number of a list's item in the path of a leaf."""
+
+
+def without_numbers(path: str) -> str:
+    """Return the path of a leaf without the numbers of list items: people/#1/name is people/name."""
+    return _ITEM.sub("", path)
+
+
+def type_of(fact: Fact, task: Task) -> str:
+    """Return a fact's type; that of a leaf is its path without the numbers of list items."""
+    return without_numbers(fact[task.type_part]) if task.leaf_facts else fact[task.type_part]
+
+
+def policy_names(fact: Fact, part: int, task: Task) -> list[str]:
+    """Return the names under which a policy of a fact's part may stand, the most specific first.
+
+    Of a leaf they are its dotted path (`people.name`), and the last key of it.
+    """
+    if task.leaf_facts:
+        dotted = type_of(fact, task).replace("/", ".")
+        return [dotted, dotted.rpartition(".")[2]]
+    return [task.parts[part], *(name for place, name in enumerate(fact) if place not in task.grounded)]
 
 
 def scalar_text(value: Json) -> str | None:

@@ -106,6 +106,7 @@ class ModelTeacher:
             instruction=instruction.text,
             fields=list(instruction.keys),
             types={key: meanings.get(key, "") for key in instruction.keys} if meanings else {},
+            **task.prompt_values,
         )
         return await self.answer(name, topic, prompt, task.answer_schema(instruction.keys), attempt)
 

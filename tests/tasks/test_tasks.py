@@ -11,7 +11,7 @@ from etlch.text.normalize import fact_form, hybrid, squash
 
 
 def test_the_folder_is_the_registry() -> None:
-    assert list(all_tasks()) == ["json", "kge", "ner"]
+    assert list(all_tasks()) == ["json", "kge", "ner", "schema"]
 
 
 @pytest.mark.parametrize(
