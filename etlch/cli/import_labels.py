@@ -64,7 +64,8 @@ def import_(
     """Make a run of labelled data: records, LlamaFactory files, recipes, card and quality page.
 
     Formats are recognised by content: token columns (IOB2, BIO, BIOES), brat, doccano, Label Studio, spaCy,
-    PubTator, IEPile, InstructUIE, alpaca, sharegpt and OpenAI messages, JSON, CSV or Parquet with columns.
+    PubTator, IEPile, InstructUIE, alpaca, sharegpt and OpenAI messages, JSON, CSV or Parquet with columns, data sets
+    of the library `datasets` (a saved folder, or NAME).
 
     \b
     Examples:

@@ -6,14 +6,17 @@ Tags are read as conlleval reads them: an I without a beginning, or of another t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from etlch.core.records import Json
 from etlch.dataset.readers.labelled import LabelledFact, LabelledText, entity
 from etlch.text.normalize import is_cjk
 
 _TAG = re.compile(r"(?:[BIESLU]-\S.*|O)\Z")
+_TOKENS = ("tokens", "words")
+_TAGS = ("ner_tags", "tags", "labels", "ner", "label")
 _NO_SPACE_BEFORE = frozenset(".,;:!?)]}%'’”。，、；：！？）】」』》")
 _NO_SPACE_AFTER = frozenset("([{“‘（【「『《")
 
@@ -85,6 +88,28 @@ def read(lines: Iterator[str] | Sequence[str], name: str) -> Iterator[LabelledTe
             count += 1
             yield _sentence(rows, columns, comments, name, document, count)
             rows, comments = [], {}
+
+
+def tagged(row: Mapping[str, Json]) -> tuple[list[str], list[str]] | None:
+    """Return (tokens, tags) of a row that holds them as two lists of one length, as data sets on the hub do."""
+    tokens = next((row[name] for name in _TOKENS if isinstance(row.get(name), list)), None)
+    if not tokens or not all(isinstance(token, str) and token for token in tokens):
+        return None
+    for name in _TAGS:
+        tags = row.get(name)
+        if isinstance(tags, list) and len(tags) == len(tokens) and all(_is_tag(tag) for tag in tags):
+            return tokens, tags
+    return None
+
+
+def read_tagged(tokens: list[str], tags: list[str], name: str, document: str) -> LabelledText:
+    """Return the sentence of tokens and their tags; tokens are joined as the language of each writes them."""
+    text, places = _placed(tokens, "")
+    return LabelledText(name, document, text, tuple(_entities(tags, places, text)))
+
+
+def _is_tag(value: Json) -> bool:
+    return isinstance(value, str) and bool(_TAG.match(value))
 
 
 def _is_mark(line: str) -> bool:

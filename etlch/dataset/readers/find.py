@@ -12,7 +12,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError
 from etlch.core.files import parse_line, read_text
 from etlch.core.records import Json
-from etlch.dataset.readers import columns, rows, standoff
+from etlch.dataset.readers import columns, hub, rows, standoff
 from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.readers.rows import RowOptions
 from etlch.metrics.readers.containers import RawRow, raw_rows
@@ -61,7 +61,7 @@ def read_path(path: Path, task: Task, options: RowOptions, split: str | None = N
     """Return the labelled texts of a file or of all files of a folder.
 
     Args:
-        path: a file, a folder of files, or a folder of brat.
+        path: a file, a folder of files or of brat, a folder that `datasets` saved, or a data set's name.
         task: whose facts the labels are.
         options: columns and words that mean "none".
         split: the split that all of it belongs to; None takes the words of file names.
@@ -69,6 +69,8 @@ def read_path(path: Path, task: Task, options: RowOptions, split: str | None = N
     Raises:
         EtlchError: nothing there, or a file whose format is not known; says what it looks like.
     """
+    if hub.is_saved(path) or not (path.exists() or _looks_like_a_path(path)):
+        return _read_hub(path.as_posix(), task, options, split)
     if not path.exists():
         raise EtlchError(f"{path} does not exist", "Name a file or folder of labelled data.")
     source = Source()
@@ -91,6 +93,25 @@ def read_path(path: Path, task: Task, options: RowOptions, split: str | None = N
         raise EtlchError(
             f"{path} holds no labelled data that is read ({kinds or 'it is empty'})", "See docs/import.md."
         )
+    return source
+
+
+def _looks_like_a_path(path: Path) -> bool:
+    return bool(path.suffix) or path.as_posix().startswith((".", "/", "~"))
+
+
+def _read_hub(place: str, task: Task, options: RowOptions, split: str | None) -> Source:
+    """Return the texts of a data set of the library `datasets`."""
+    source = Source()
+    for name, found in hub.splits_of(place).items():
+        first = list(islice(found, 1))
+        if first:
+            label = f"{Path(place).name} {name}".strip()
+            texts = list(rows.read_rows(chain(first, found), label, task, options))
+            source.formats[f"data set: {rows.kind_of(first[0])}"] += 1
+            source.texts.setdefault(split or split_of(name), []).extend(texts)
+    if not source.formats:
+        raise EtlchError(f"{place} holds no rows", "Name another data set.")
     return source
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from etlch.core.records import Fact, Json
+from etlch.dataset.readers.columns import read_tagged, tagged
 from etlch.dataset.readers.events import event_fields, has_events
 from etlch.dataset.readers.labelled import LabelledFact, LabelledText, entity, plain_fact
 from etlch.dataset.readers.standoff import relations_of
@@ -88,6 +89,7 @@ _KINDS: tuple[tuple[str, Callable[[Mapping[str, Json]], bool]], ...] = (
     ("Label Studio", lambda row: "data" in row and "annotations" in row),
     ("events with mentions", has_events),
     ("one triple a row", lambda row: any(all(name in row for name in names) for names in _ONE_TRIPLE)),
+    ("tokens with tags", lambda row: tagged(row) is not None),
     ("chat messages", lambda row: any(isinstance(row.get(name), list) for name in _TURNS)),
     ("InstructUIE", lambda row: "Instance" in row or ("entities" in row and "sentence" in row)),
     ("IEPile", lambda row: '"schema"' in str(row.get("instruction"))),
@@ -118,6 +120,8 @@ def _row(row: Mapping[str, Json], place: str, task: Task, options: RowOptions) -
         row = {**row["Instance"], **{key: value for key, value in row.items() if key != "Instance"}}
     identity = str(_said(row, options, "id", ("id", "custom_id", "uid", "pmid", "doc_id")) or place)
     document = str(_said(row, options, "document", ("document_id", "article_id", "doc_key")) or identity)
+    if len(task.grounded) == 1 and (pair := tagged(row)) is not None:
+        return read_tagged(*pair, identity, document)
     if has_events(row) or (task.name == "json" and row.get("events") == []):
         text = _text(row, options)
         facts, fields = event_fields(row)
