@@ -69,6 +69,7 @@ class Server:
     key: str = ""
     per_second: float = 0.0
     reply: Callable[[Json], str] = fake_teacher.reply
+    respond: Callable[[Json], web.Response | None] | None = None
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     answered: Counter[str] = field(default_factory=Counter)
@@ -102,6 +103,9 @@ class Server:
         refusal = _refusal(fault, body) if fault else None
         if refusal is not None:  # at once, as real endpoints do
             return refusal
+        own = self.respond(body) if self.respond else None
+        if own is not None:
+            return own
         if self.latency:
             await asyncio.sleep(self.latency)
         broken = await self._break(fault.kind, request, body) if fault else None

@@ -20,13 +20,14 @@ from etlch.dataset.grounding import Grounded, ground
 from etlch.llm.errors import BadContent
 from etlch.tasks import Task
 from etlch.teachers.base import Attempt, Instruction, Teacher
+from etlch.text.article_text import written_problems
 from etlch.text.normalize import fact_form, special_tokens
 
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")
 
 MOST_FIELDS = 20
-CHECKS = "1"
+CHECKS = "2"
 """Version of the checks below. Stored verdicts of another version are ignored; raise it when a check changes."""
 
 
@@ -127,6 +128,8 @@ class RecordBuilder:
     async def _article(self, candidate: Candidate) -> str:
         def check(text: str, last: bool) -> str:
             problems = article_problems(text, self.check)
+            if candidate.text is None:
+                problems += written_problems(text, candidate.topic.language)
             if problems:
                 raise BadContent(tuple(problems), text)
             return text

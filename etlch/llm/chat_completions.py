@@ -16,10 +16,15 @@ from etlch.core.records import Json
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Reply, Request
 from etlch.text.json_text import loads, read_json, schema_problems
+from etlch.text.model_text import without_thoughts
 
 LADDER = ("json_schema", "json_object", "prompt")
 _NOTE = "\n\nAnswer with one JSON value and nothing else. It must satisfy this JSON Schema:\n"
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_WHOLE = frozenset(("stop", "eos", "eos_token", "stop_sequence", "end_turn", "complete"))
+"""Finish reasons of a whole answer, in the dialects of OpenAI, TGI, Anthropic and Cohere; null is one too."""
+_CUT = frozenset(("length", "max_tokens", "model_length"))
+REASONING = "reasoning"
+"""Kept as the finish reason of an answer whose text is empty while the server's field for thoughts is not."""
 _SHOWN_PROBLEMS = 5
 
 
@@ -57,6 +62,10 @@ class Fault(NamedTuple):
     message: str
     code: str
     param: str
+
+
+class NotJson(Exception):
+    """A page of HTML where an answer should be: no model was asked, so nothing is paid."""
 
 
 class Broken(Exception):
@@ -124,7 +133,7 @@ def downgrade(profile: EndpointProfile, request: Request, fault: Fault, proven: 
     if request.schema is None or rung + 1 == len(LADDER):
         return None
     named = fault.param.startswith("response_format") or _names(
-        fault, r"response_format|json_schema|json_object|structured output|guided"
+        fault, r"response_format|json_schema|json_object|structured output|guided|No endpoints found that"
     )
     return None if proven and not named else Fallback(replace(profile, format=LADDER[rung + 1]), named)
 
@@ -136,9 +145,23 @@ def _names(fault: Fault, pattern: str) -> bool:
 def is_quota(status: int, fault: Fault) -> bool:
     """Tell whether a refusal means that money or quota is used up, which waiting does not change."""
     codes = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-    return status == 402 or (
-        status == 429 and (fault.code in codes or "exceeded your current quota" in fault.message)
-    )
+    # Gemini says the same of a limit per minute, with a number as its code.
+    spoken = "exceeded your current quota" in fault.message and not fault.code.isdigit()
+    return status == 402 or (status == 429 and (fault.code in codes or spoken))
+
+
+_DELAY = re.compile(r"(?:retryDelay\W+|(?:retry|try again) in )(\d+(?:\.\d+)?) ?(ms|s)\b", re.IGNORECASE)
+
+
+def stated_delay(content: bytes) -> float | None:
+    """Return the seconds that a refusal's own words ask to wait (Gemini's retryDelay, OpenAI's "try again in")."""
+    found = _DELAY.search(content.decode("utf-8", "replace"))
+    return None if found is None else float(found[1]) * (0.001 if found[2].lower() == "ms" else 1.0)
+
+
+def is_moderation(status: int, fault: Fault) -> bool:
+    """Tell whether a 403 is about the words of one request (OpenRouter's moderation) and not about the key."""
+    return status == 403 and re.search(r"moderation|flagged", fault.message, re.IGNORECASE) is not None
 
 
 def profile_value(profile: EndpointProfile) -> Json:
@@ -156,9 +179,11 @@ def read_body(content: bytes) -> dict[str, Json]:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Broken("the answer is not UTF-8") from error
-    value, problem = loads(text)
+    if text.lstrip("\ufeff \r\n\t").startswith("<"):
+        raise NotJson(f"a page of HTML came instead of an answer: {' '.join(text.split())[:80]}")
+    value, problem = loads(text.removeprefix("\ufeff"))
     if problem:
-        raise Broken(f"the answer's body is not JSON ({problem})")
+        raise Broken(f"the answer's body is not JSON ({problem}): {' '.join(text.split())[:80]}")
     if not isinstance(value, dict):
         raise Broken("the answer's body is not a JSON object")
     return value
@@ -174,7 +199,7 @@ def read_answer(value: dict[str, Json]) -> Answer:
     if not isinstance(choices, list):
         raise Broken("the answer has no choices")
     usage = value.get("usage")
-    counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
+    counts = _counts(usage)
     if not choices or not isinstance(choices[0], dict):
         return Answer("", "empty", *counts)
     message = choices[0].get("message")
@@ -182,7 +207,10 @@ def read_answer(value: dict[str, Json]) -> Answer:
     refusal = message.get("refusal")
     if refusal:
         return Answer(str(refusal), "refusal", *counts)
-    return Answer(_content(message.get("content")), str(choices[0].get("finish_reason") or "stop"), *counts)
+    text, finish = _content(message.get("content")), str(choices[0].get("finish_reason") or "stop")
+    if not text.strip() and any(message.get(name) for name in ("reasoning_content", "reasoning")):
+        finish = finish if finish.lower() in _CUT else REASONING
+    return Answer(text, finish, *counts)
 
 
 def _content(content: Json) -> str:
@@ -191,15 +219,47 @@ def _content(content: Json) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _counts(usage: Json) -> tuple[int | None, int | None]:
+    """Return the tokens in and out that are billed.
+
+    Some endpoints (xAI, Gemini) count reasoning in the total alone, so that what is billed as output is
+    max(completion, total - prompt).
+    """
+    prompt, completion, total = (
+        _count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
+    if prompt is not None and completion is not None and total is not None:
+        completion = max(completion, total - prompt)
+    return prompt, completion
+
+
 def _count(usage: Json, name: str) -> int | None:
+    """Return a count, which some servers write as a float or as text."""
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and count >= 0 else None
+    try:
+        number = None if isinstance(count, bool) or count is None else float(count)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number is not None and 0 <= number < float("inf") else None
+
+
+def inner_error(value: dict[str, Json]) -> bytes | None:
+    """Return the error inside a body that came with HTTP 200, as JSON, or None where it is an answer.
+
+    It stands at the top where there are no choices, or in the first choice, whose text then is a part.
+    """
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    error = first.get("error") or (None if choices else value.get("error"))
+    return json.dumps({"error": error}).encode() if error else None
 
 
 def read_fault(content: bytes) -> Fault:
     """Return what a refusal says, whatever its shape."""
     text = content.decode("utf-8", "replace")
     value, _ = loads(text)
+    if isinstance(value, list) and value:  # Gemini
+        value = value[0]
     error = value.get("error", value) if isinstance(value, dict) else None
     if not isinstance(error, dict):
         return Fault(str(error or text).strip()[:500], "", "")
@@ -216,13 +276,13 @@ def answer(reply: Reply, schema: Json, max_tokens: int) -> Json:
     Raises:
         BadContent: cut off, refused, empty, not JSON, or against the schema.
     """
-    if reply.finish == "length":
-        raise BadContent((f"the answer was cut off at the limit of {max_tokens} tokens",), reply.text)
-    if reply.finish in ("refusal", "content_filter"):
-        raise BadContent(("the teacher refused to answer",), reply.text)
-    text = _THOUGHTS.sub("", reply.text).strip()
-    if not text:
-        raise BadContent(("the answer is empty",), reply.text)
+    problem = _unfinished(reply, max_tokens)
+    text = without_thoughts(reply.text).strip()
+    if not problem and not text:
+        thought = "; the thoughts are not closed: raise max_tokens" if reply.text.strip() else ""
+        problem = f"the answer is empty{thought}"
+    if problem:
+        raise BadContent((problem,), reply.text)
     if schema is None:
         return text
     reading = read_json(text)
@@ -232,6 +292,19 @@ def answer(reply: Reply, schema: Json, max_tokens: int) -> Json:
     if problems:
         raise BadContent(tuple(problems[:_SHOWN_PROBLEMS]), reply.text)
     return reading.value
+
+
+def _unfinished(reply: Reply, max_tokens: int) -> str:
+    """Return why a reply is no whole answer by its finish reason; empty if it is one."""
+    finish = reply.finish.lower()
+    if finish in _CUT:
+        return f"the answer was cut off at the limit of {max_tokens} tokens"
+    if finish in ("refusal", "content_filter"):
+        return "the teacher refused to answer"
+    if finish == REASONING:
+        return "the answer is empty, all of it stands in reasoning_content: turn the model's reasoning off"
+    # An empty reason means that no choice came, which the empty text tells.
+    return "" if finish in _WHOLE | {"", "empty"} else f"the endpoint broke the answer off: '{reply.finish}'"
 
 
 def texts(request: Request) -> Iterator[str]:

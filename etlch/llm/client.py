@@ -23,7 +23,7 @@ from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.errors import BadContent
 from etlch.llm.rate_limit import RateLimiter
 from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
-from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending
+from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending, is_about_request
 
 __all__ = ["ClientStats", "LLMClient", "is_locked", "open_client"]
 
@@ -179,13 +179,13 @@ class LLMClient:
                 self._slow_down(refusal)
                 self._settle(reservation, 0.0)
                 problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
-                if refusal.status in (400, 413, 422):
+                if is_about_request(refusal):
                     fallback = self._downgrade(request, profile, refusal, own=fallback is not None)
                     continue
                 final = ending(refusal, self._endpoint.url, self._teacher.name)
                 if final is not None:
                     self._stop(final.what, final.hint)
-            except (NoAnswer, NotSent, chat_completions.Broken) as trouble:
+            except (NoAnswer, NotSent, chat_completions.Broken, chat_completions.NotJson) as trouble:
                 self._limiter.slow_down()
                 self._give_up(reservation, trouble)
                 problem, wait = str(trouble), None
@@ -245,7 +245,7 @@ class LLMClient:
 
     def _give_up(self, reservation: _Reservation, trouble: Exception) -> None:
         """Book all that a request may have cost, or nothing where it never left."""
-        if isinstance(trouble, NotSent):
+        if isinstance(trouble, NotSent | chat_completions.NotJson):
             self._settle(reservation, 0.0)
         else:
             self._settle(reservation, reservation.amount, release=False)

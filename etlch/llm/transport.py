@@ -113,9 +113,12 @@ class Transport:
         """
         if response.status < 400:
             value = chat_completions.read_body(response.content)
-            if "choices" in value or not value.get("error"):
+            inside = chat_completions.inner_error(value)
+            if inside is None:
                 return chat_completions.read_answer(value)
-        fault = chat_completions.read_fault(response.content)
+            fault = chat_completions.read_fault(inside)
+        else:
+            fault = chat_completions.read_fault(response.content)
         # Some servers repeat the key that they refuse.
         fault = fault._replace(message=self._endpoint.redact(fault.message) or "no reason given")
         status = response.status
@@ -123,7 +126,10 @@ class Transport:
             status = int(fault.code) if fault.code.isdigit() and len(fault.code) == 3 else 500
         if status == 500 and "validation error" in fault.message:
             status = 422  # llama-cpp-python's server: it says 500 where it refuses the request
-        raise Refused(status, fault, retry_after(response.headers))
+        wait = retry_after(response.headers)
+        if wait is None and status == 429:
+            wait = chat_completions.stated_delay(response.content)
+        raise Refused(status, fault, wait)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -140,6 +146,15 @@ def _connector(error: BaseException) -> BaseException | None:
             return at
         at = at.__cause__ or at.__context__
     return None
+
+
+def is_about_request(refusal: Refused) -> bool:
+    """Tell whether a refusal concerns what one request says or asks for, and not the key or the endpoint."""
+    return (
+        refusal.status in (400, 413, 422)
+        or (refusal.status == 404 and "No endpoints found that" in refusal.fault.message)
+        or chat_completions.is_moderation(refusal.status, refusal.fault)
+    )
 
 
 def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:

@@ -30,6 +30,7 @@ from etlch.pipeline.setup import chosen_prompts, money_in_words
 from etlch.teachers.base import Attempt
 from etlch.teachers.llm import ModelTeacher
 from etlch.teachers.topic_plan import read_tree
+from etlch.text.article_text import can_be
 from etlch.text.normalize import fact_form, is_cjk, special_tokens
 
 Branches = dict[str, dict[str, list[str]]]
@@ -311,15 +312,7 @@ def _is_written_in(name: str, language: str) -> bool:
     if language == "en":
         return not chinese and any(char.isascii() and char.isalpha() for char in name)
     own, other = _SCRIPTS[language]
-    return bool(chinese) and not any(_can_be(char, other) and not _can_be(char, own) for char in chinese)
-
-
-def _can_be(char: str, encoding: str) -> bool:
-    try:
-        char.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+    return bool(chinese) and not any(can_be(char, other) and not can_be(char, own) for char in chinese)
 
 
 def _names(tree: Branches) -> list[str]:

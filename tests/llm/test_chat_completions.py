@@ -116,7 +116,7 @@ def test_strict_is_sent_for_schemas_that_keep_its_rules(schema: Json, strict: bo
         ({"choices": []}, ("", "empty", None, None)),
         ({"choices": [None]}, ("", "empty", None, None)),
         ({"choices": [{"message": None}], "usage": None}, ("", "stop", None, None)),
-        ({"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "3", "completion_tokens": -1}}, ("x", "stop", None, None)),
+        ({"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "3", "completion_tokens": -1}}, ("x", "stop", 3, None)),
     ],
 )  # fmt: skip
 def test_an_answer_is_read_whatever_it_lacks(value: Json, answer: tuple[object, ...]) -> None:
