@@ -51,8 +51,8 @@ def quality(
     else:
         for what, number, meaning in quality_page.summary(numbers):
             click.echo(f"{what:<15} {number:<28} {meaning}")
-        for difference in numbers.reference:
-            click.echo(difference.sentence)
+        for sentence in (item.sentence for items in (numbers.reference, numbers.missed) for item in items):
+            click.echo(sentence)
         click.echo(f"Page: {found.folder / 'quality.html'}")
     if parquet or push_to_hub:
         from etlch.quality import publish

@@ -19,6 +19,7 @@ from etlch.dataset.collect import reasons
 from etlch.dataset.dedup import nearest
 from etlch.dataset.splits import Splits, split
 from etlch.quality.label_mix import Difference, TaskLabels, differences, label_mix
+from etlch.quality.missed import Missed, missed_facts
 from etlch.quality.numbers import FiveNumbers, Proportion, five_numbers
 from etlch.tasks import Task, find_task
 from etlch.tasks.base import without_numbers
@@ -120,6 +121,7 @@ class Quality:
         attrition, grounding, diversity, agreement, leakage: see there.
         labels: task → what its labels are like.
         reference: how they differ from those of a reference, where one was named.
+        missed: how many facts are missed, where the reference labels the same texts.
     """
 
     articles: int
@@ -131,6 +133,7 @@ class Quality:
     leakage: Leakage
     labels: dict[str, TaskLabels]
     reference: tuple[Difference, ...] = ()
+    missed: tuple[Missed, ...] = ()
 
 
 def measure(run: RunData, reference: RunData | None = None) -> Quality:
@@ -154,6 +157,7 @@ def measure(run: RunData, reference: RunData | None = None) -> Quality:
         leakage=leakage(articles, records, parts),
         labels=label_mix(records, tasks),
         reference=differences(records, reference.records, tasks, plan.seed) if reference else (),
+        missed=missed_facts(records, reference.records, plan.seed) if reference else (),
     )
 
 

@@ -50,8 +50,8 @@ def plain(value: Any) -> Json:
     """Return a measure as JSON values for quality.json: every number has a name, every proportion its rate."""
     if isinstance(value, Proportion):
         return {"hits": value.hits, "total": value.total, "rate": round(value.rate, 6)}
-    if isinstance(value, FiveNumbers):
-        return value._asdict()
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(item) for name, item in value._asdict().items()}
     if dataclasses.is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -262,6 +262,19 @@ def _labels(quality: Quality) -> Html:
             _table(
                 "Against the reference", ["task", "what", "run", "reference", "p (Holm)", "test"], compared
             ),
+            _table(
+                "Facts that a second labelling of the same texts says are missed",
+                ["task", "texts", "here", "there", "both", "missed", "95 % interval"],
+                [
+                    (
+                        item.task,
+                        *(_number(f"{count:,}") for count in (item.texts, item.own, item.other, item.both)),
+                        _number(f"{item.share:.1%}"),
+                        _number(f"{item.low:.1%} to {item.high:.1%}"),
+                    )
+                    for item in quality.missed
+                ],
+            ),
             _table("Density: all facts by all characters; least · median · greatest", density, rows),
             _table("Classes that stand nowhere in the text", ["task", "field", "value", "share"], classes),
             _table("Label mix", ["task", "type", "share"], types),
