@@ -211,7 +211,7 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
 
 
 def _labels(quality: Quality) -> Html:
-    """Return the tables of the labels: density, empty records, types, classes, spans in two types, reference."""
+    """Return the tables of the labels: reference, density, empty records, classes, types, spans in two types."""
     labels = quality.labels
     rows = [
         (
@@ -239,6 +239,26 @@ def _labels(quality: Quality) -> Html:
         for task, item in labels.items()
         for name, count in list(item.types.items())[:_MOST_BARS]
     ]
+    density = [
+        "task",
+        "facts per 100 characters",
+        "per record",
+        "records without a fact",
+        "spans of two types",
+    ]
+    return html.join(
+        [
+            _reference(quality),
+            _table("Density: all facts by all characters; least · median · greatest", density, rows),
+            _table("Classes that stand nowhere in the text", ["task", "field", "value", "share"], classes),
+            _table("Label mix", ["task", "type", "share"], types),
+            _table("One span under two types", ["task", "type", "other", "records"], pairs),
+        ]
+    )
+
+
+def _reference(quality: Quality) -> Html:
+    """Return the tables of the comparison with a reference; nothing where none was named."""
     compared = [
         (
             item.task,
@@ -250,35 +270,22 @@ def _labels(quality: Quality) -> Html:
         )
         for item in quality.reference
     ]
-    density = [
-        "task",
-        "facts per 100 characters",
-        "per record",
-        "records without a fact",
-        "spans of two types",
+    missed = [
+        (
+            item.task,
+            *(_number(f"{count:,}") for count in (item.texts, item.own, item.other, item.both)),
+            _number(f"{item.share:.1%}"),
+            _number(f"{item.low:.1%} to {item.high:.1%}"),
+        )
+        for item in quality.missed
     ]
+    counted = ["task", "texts", "here", "there", "both", "missed", "95 % interval"]
     return html.join(
         [
             _table(
                 "Against the reference", ["task", "what", "run", "reference", "p (Holm)", "test"], compared
             ),
-            _table(
-                "Facts that a second labelling of the same texts says are missed",
-                ["task", "texts", "here", "there", "both", "missed", "95 % interval"],
-                [
-                    (
-                        item.task,
-                        *(_number(f"{count:,}") for count in (item.texts, item.own, item.other, item.both)),
-                        _number(f"{item.share:.1%}"),
-                        _number(f"{item.low:.1%} to {item.high:.1%}"),
-                    )
-                    for item in quality.missed
-                ],
-            ),
-            _table("Density: all facts by all characters; least · median · greatest", density, rows),
-            _table("Classes that stand nowhere in the text", ["task", "field", "value", "share"], classes),
-            _table("Label mix", ["task", "type", "share"], types),
-            _table("One span under two types", ["task", "type", "other", "records"], pairs),
+            _table("Facts missed, by a second labelling of the same texts", counted, missed),
         ]
     )
 
