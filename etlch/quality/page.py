@@ -270,7 +270,7 @@ def _reference(quality: Quality) -> Html:
         )
         for item in quality.reference
     ]
-    missed = [
+    missed: list[tuple[str | Cell, ...]] = [
         (
             item.task,
             *(_number(f"{count:,}") for count in (item.texts, item.own, item.other, item.both)),
