@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -33,8 +35,10 @@ class Command(click.Command):
 
 
 def guarded(call: Any, ctx: click.Context) -> Any:
-    """Run a command; end with its exit code on EtlchError, with 130 on Ctrl-C."""
+    """Run a command; end with its exit code on EtlchError, with 130 on Ctrl-C and 143 on SIGTERM."""
     warnings.showwarning = _show_warning
+    terminated: list[int] = []
+    _interrupt_on_sigterm(terminated)
     try:
         return call(ctx)
     except EtlchError as error:
@@ -44,10 +48,23 @@ def guarded(call: Any, ctx: click.Context) -> Any:
         ctx.exit(error.code)
     except KeyboardInterrupt:
         click.echo("Stopped. Run the same command again to go on.", err=True)
-        ctx.exit(130)
+        ctx.exit(143 if terminated else 130)
     except BrokenPipeError:
         sys.stderr.close()
         ctx.exit(0)
+
+
+def _interrupt_on_sigterm(terminated: list[int]) -> None:
+    """Have SIGTERM (a shutdown, a cluster's queue) stop a command as Ctrl-C does; `terminated` then is not empty."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        terminated.append(number)
+        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL, None):
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # an event loop has its own handler, which cancels its task
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -47,6 +47,8 @@ class TeacherSettings:
         max_tokens: sent with every request. Another one asks, and pays for, everything again.
         timeout: seconds for one request.
         tries: sends of one request before transport trouble stops the run.
+        patience: seconds without any answer, from an endpoint that has answered before or says that it is busy, that
+            are waited out all the same.
         requests_per_minute, tokens_per_minute: limits; None reads them from response headers.
         price: of the teacher, where the price table does not know it.
         constrained: `predict` sends each record's schema as response format.
@@ -61,6 +63,7 @@ class TeacherSettings:
     max_tokens: Annotated[int, Field(gt=0)] = 4096
     timeout: Annotated[float, Field(gt=0)] = 120.0
     tries: Annotated[int, Field(gt=0)] = 6
+    patience: Annotated[float, Field(ge=0)] = 300.0
     requests_per_minute: Annotated[int | None, Field(gt=0, examples=[500])] = None
     tokens_per_minute: Annotated[int | None, Field(gt=0, examples=[200000])] = None
     price: Annotated[Price | None, Field(examples=[{"input": 0.15, "output": 0.6}])] = None

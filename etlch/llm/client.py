@@ -7,7 +7,6 @@ the run, or rejects this one record. The content of a reply is not judged here.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from etlch.llm.chat_client import ClientStats
 from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.errors import BadContent
 from etlch.llm.rate_limit import RateLimiter
+from etlch.llm.retry import RetryPolicy
 from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
 from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending, is_about_request
 
@@ -29,8 +29,6 @@ __all__ = ["ClientStats", "LLMClient", "is_locked", "open_client"]
 
 GRACE = 1.0
 """Seconds that requests in flight have to complete when a run is stopped."""
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0
-"""Seconds before the second send, and the most between two sends."""
 
 
 class _Reservation(NamedTuple):
@@ -98,7 +96,7 @@ class LLMClient:
         self._settled = asyncio.Event()
         self._uncommitted: list[asyncio.Future[None]] = []
         self._stopped: EtlchError | None = None
-        self._jitter = random.Random()
+        self._retry = RetryPolicy(teacher.tries, teacher.patience)
         self._name = f"{teacher.name} at {endpoint.url}"
         self._profile = self._remembered = chat_completions.EndpointProfile(
             **(store.profile(self._name) or {})
@@ -172,13 +170,15 @@ class LLMClient:
         failures = 0
         while True:
             reservation = await self._admit(request, retry=failures > 0)
-            profile = fallback or self._profile
+            profile, busy = fallback or self._profile, False
+            self._retry.sent(_now())
             try:
                 answer = await self._send(request, profile)
             except Refused as refusal:
                 self._slow_down(refusal)
                 self._settle(reservation, 0.0)
                 problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
+                busy = refusal.status in (429, 503)
                 if is_about_request(refusal):
                     fallback = self._downgrade(request, profile, refusal, own=fallback is not None)
                     continue
@@ -195,14 +195,14 @@ class LLMClient:
             else:
                 return await self._keep(request, purpose, profile, reservation, answer)
             failures += 1
-            if failures >= self._teacher.tries:
+            if self._retry.is_over(failures, _now(), busy=busy):
                 self._stop(
                     f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
-                    GO_ON + " More patience: the settings tries and timeout.",
+                    GO_ON + " More patience: the settings tries, patience and timeout.",
                 )
             self._count["resent"] += 1
             if not wait:  # else the limiter pauses everyone
-                await asyncio.sleep(self._backoff(failures))
+                await asyncio.sleep(self._retry.backoff(failures))
 
     async def _admit(self, request: Request, *, retry: bool) -> _Reservation:
         """Wait until the limiter and the account admit a request; commit its reserve to the store.
@@ -294,6 +294,7 @@ class LLMClient:
         self.store.put(reply, purpose, request.model)
         self._settle(reservation, paid or 0.0, taken=sum(used))
         self._limiter.succeed()
+        self._retry.succeed(_now())
         self._learn(request, profile)
         self._count.update(replied=1, input=used[0], output=used[1])
         await self._committed()
@@ -354,10 +355,6 @@ class LLMClient:
             self._stopped = EtlchError(what, hint)
         raise self._stopped
 
-    def _backoff(self, failures: int) -> float:
-        longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2.0 ** (failures - 1))
-        return longest * self._jitter.uniform(0.5, 1.0)
-
     async def _committed(self) -> None:
         """Wait for the commit that covers everything written so far; one serves all of a loop's turn."""
         turn = asyncio.get_running_loop().create_future()
@@ -379,3 +376,7 @@ class LLMClient:
         for turn in turns:
             if not turn.done():
                 turn.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -29,16 +29,19 @@ class Bucket:
         capacity: the most it holds.
         rate: refill per second.
         level: what is left now; may fall below 0 when an answer took more than was expected.
-        at: the time of `level`.
+        at: the time of `level`; None before the first request.
     """
 
     capacity: float
     rate: float
     level: float
-    at: float
+    at: float | None
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until `amount` may be taken; 0 is now. More than all is all."""
+        if self.at is None:
+            # Empty but for the first request: endpoints count what is sent in any minute, the first one included.
+            self.level, self.at = min(amount, self.capacity), now
         self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
         self.at = now
         missing = min(amount, self.capacity) - self.level
@@ -71,7 +74,7 @@ class RateLimiter:
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._fixed = {"requests": requests, "tokens": tokens}
-        self._buckets = {name: _full(limit) for name, limit in self._fixed.items() if limit is not None}
+        self._buckets = {name: _starting(limit) for name, limit in self._fixed.items() if limit is not None}
 
     async def enter(self, tokens: int, *, retry: bool = False) -> None:
         """Wait until a request may leave; it then counts as in flight.
@@ -131,6 +134,8 @@ class RateLimiter:
             if fixed is None:
                 bucket.capacity = limit
                 bucket.rate = _rate(limit, left, headers.get(f"x-ratelimit-reset-{name}", ""))
+            if bucket.at is None:
+                bucket.level, bucket.at = min(left, bucket.capacity), _now()
             bucket.wait(0, _now())  # brings its level up to date
             bucket.level = min(bucket.level, left)
 
@@ -195,8 +200,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _full(limit: int) -> Bucket:
-    return Bucket(limit, limit / 60, limit, 0.0)
+def _starting(limit: int) -> Bucket:
+    return Bucket(limit, limit / 60, 0.0, None)
 
 
 def _number(text: str | None) -> float | None:

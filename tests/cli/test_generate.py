@@ -82,7 +82,10 @@ def test_a_killed_run_ends_in_the_same_bytes_and_pays_again_only_what_was_in_fli
     assert stats["answered"] - paid == stats["repeated"] <= 3 * IN_FLIGHT
 
 
-def test_ctrl_c_stops_within_two_seconds_and_says_how_to_go_on(tmp_path: Path, server: Server) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_stop_within_two_seconds_and_say_how_to_go_on(
+    number: int, code: int, tmp_path: Path, server: Server
+) -> None:
     process = subprocess.Popen(
         command(server, tmp_path / "run", "--sizes", "200", "--test", "5"),
         env=environment(),
@@ -92,10 +95,10 @@ def test_ctrl_c_stops_within_two_seconds_and_says_how_to_go_on(tmp_path: Path, s
     )
     _wait_for(lambda: server.stats()["answered"] >= 20)
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate(timeout=10)
     assert time.monotonic() - began < 2
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Run the same command again to go on" in told and "Traceback" not in told
     shown = _data("status", str(tmp_path / "run"))
     assert "stopped" in shown.stdout

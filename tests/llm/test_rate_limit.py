@@ -77,18 +77,17 @@ def test_requests_per_minute_refill_steadily() -> None:
     async def main() -> list[float]:
         return await send_all(RateLimiter(100, requests=60, spacing=0), 63, 0.1)
 
-    # 60 at once, then one each second.
-    assert run(main)[-4:] == [0, 1, 2, 3]
+    # One at once, then one each second: no minute has more than 60, the first one included.
+    assert run(main)[-4:] == [59, 60, 61, 62]
 
 
 def test_tokens_that_were_foreseen_and_not_taken_come_back() -> None:
     async def main() -> list[float]:
         return await send_all(RateLimiter(100, tokens=6000, spacing=0), 4, 1.0, tokens=3000, taken=600)
 
-    # 6,000 a minute are 100 a second. Two leave at once and use up all; a second later 100 are
-    # refilled and each gives 2,400 back: 4,900, enough for one more. The last lacks 1,100: that
-    # is 11 s, but the third gives 2,400 back after one.
-    assert run(main) == [0, 0, 1, 2]
+    # 6,000 a minute are 100 a second. One leaves at once; a second later 100 are refilled and it gives
+    # 2,400 back: 2,500, and the next one lacks 500, which are 5 s. So each leaves 6 s after the one before.
+    assert run(main) == [0, 6, 12, 18]
 
 
 def test_a_pause_holds_new_ones_and_is_not_added_up() -> None:
