@@ -226,3 +226,23 @@ def test_a_test_set_that_is_drawn_here_leaks_into_no_training_text(tmp_path: Pat
     assert "× near copy of a test text" in told
     leaks = [problem for problem in check_run(Run(out)).problems if "test set" in problem.reason]
     assert leaks == []
+
+
+def test_labels_that_are_kept_though_not_in_the_text_pass_the_check_where_they_can_be_written(
+    tmp_path: Path,
+) -> None:
+    # a part that holds the separator of triples cannot be written, kept or not
+    rows = [
+        {"text": f"{name} met Bob{n}.", "subject": name, "relation": "met", "object": f"Bob{n}"}
+        for n, name in enumerate(NAMES[:10])
+    ]
+    more = [{**rows[0], "object": "Robert"}, {**rows[1], "object": "Bo – b"}]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([*rows, *more]), encoding="utf-8")
+    out = tmp_path / "run"
+    words = (str(path), "--task", "kge", "--language", "en", "--out", str(out), "--ungrounded", "keep")
+    code, told = run_cli(*words, "--settings", settings(tmp_path))
+    assert code == 0, told
+    facts = {item.fact for record in read_run(out).records for item in record.facts}
+    assert (NAMES[0], "met", "Robert") in facts and (NAMES[1], "met", "Bo – b") not in facts
+    assert check_run(Run(out)).problems == ()

@@ -138,3 +138,32 @@ def test_corrections_are_not_overwritten_and_mistakes_get_one_message(run: Run) 
         assert code == 2 and message in told, told
     code, told = cli("import", path)
     assert code == 2 and "no task or language was named" in told
+
+
+def test_bio_deletes_no_nested_label_and_moves_no_offset_of_an_indented_text(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"  Bank of Riverton {n} opened{n}.", "label": [[2, 18, "Org"], [10, 18, "Place"]]}
+        for n in range(10)
+    ]
+    path, out = tmp_path / "mine.jsonl", tmp_path / "run"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    file = tmp_path / "s.yaml"
+    file.write_text("preset: smoke\nbase_model: some/model\ntemplate: smollm2\n", encoding="utf-8")
+    words = (path, "--task", "ner", "--language", "en", "--out", out, "--test-size", "2", "--settings", file)
+    assert cli("import", *words)[0] == 0
+    code, told = cli("export", out, "--labels", "bio")
+    count = len(read_run(out).records)
+    assert code == 0 and f"left out: {count} × overlaps another" in told
+    labels = out / "labels" / "ner-bio.bio"
+    assert "0 records changed" in cli("import", "--update", out, labels)[1]
+    # the last word of a text is labelled by hand
+    text = labels.read_text(encoding="utf-8")
+    word = read_run(out).records[0].input.split()[-1].rstrip(".")
+    labels.write_text(text.replace(f"{word}\tO", f"{word}\tB-Event", 1), encoding="utf-8")
+    assert (
+        f"1 labels added, 0 removed\n  h00000-ner: + Event – {word}"
+        in cli("import", "--update", out, labels)[1]
+    )
+    record = read_run(out).records[0]
+    assert {item.fact[0] for item in record.facts} == {"Org", "Place", "Event"}
+    assert all(record.input[slice(*span)] == item.fact[1] for item in record.facts if (span := item.spans[1]))

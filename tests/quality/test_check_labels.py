@@ -211,3 +211,12 @@ def test_texts_taken_as_articles_say_that_their_labels_are_not_used(tmp_path: Pa
     words = ["estimate", "--articles", str(path), "--sizes", "2", "--test", "1", "--language", "en"]
     done = CliRunner().invoke(main, words)
     assert "the column 'label' is not used" in done.output and "etlch-data import" in done.output
+
+
+def test_relations_that_mean_none_are_counted_and_no_problem(tmp_path: Path) -> None:
+    rows = [
+        {"text": "Ann met Bob.", "subject": "Ann", "relation": relation, "object": "Bob"}
+        for relation in ("met", "unknown")
+    ]
+    report = checked(written(tmp_path / "mine.json", rows), task="kge")
+    assert report.problems == () and dict(report.files[0].mix) == {"met": 1, "unknown": 1}
