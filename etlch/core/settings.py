@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.records import TASKS
@@ -52,6 +52,8 @@ class TeacherSettings:
         requests_per_minute, tokens_per_minute: limits; None reads them from response headers.
         price: of the teacher, where the price table does not know it.
         constrained: `predict` sends each record's schema as response format.
+        extra_body: further parameters of every request, e.g. top_p, reasoning_effort, or what a server of your own
+            takes. Another one asks, and pays for, everything again.
     """
 
     name: str = "gpt-4o-mini"
@@ -68,6 +70,10 @@ class TeacherSettings:
     tokens_per_minute: Annotated[int | None, Field(gt=0, examples=[200000])] = None
     price: Annotated[Price | None, Field(examples=[{"input": 0.15, "output": 0.6}])] = None
     constrained: bool = False
+    extra_body: Annotated[
+        dict[str, Any],
+        Field(examples=[{"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}]),
+    ] = field(default_factory=dict)
 
     __pydantic_config__ = FORBID
 

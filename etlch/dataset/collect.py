@@ -151,6 +151,7 @@ async def collect(
                     builder.judge(duplicate.article_id, False, duplicate.reasons)
                 if result.article is None or duplicate is not None:
                     watcher.rejected(reasons(lost))
+                    _stop_if_hopeless(accepted, rejected)
                 else:
                     accepted.append(result)
                 watcher.settled(len(accepted), queue.launched - queue.pending)
@@ -196,6 +197,35 @@ class Exhausted(EtlchError):
     def __init__(self, what: str, hint: str, *, code: int, rejected: tuple[Rejected, ...]) -> None:
         super().__init__(what, hint, code=code)
         self.rejected = rejected
+
+
+HOPELESS = 10
+"""Candidates rejected for one and the same reason before any is accepted, after which a run stops."""
+
+
+def _stop_if_hopeless(accepted: Sequence[CandidateResult], rejected: Sequence[Rejected]) -> None:
+    """Stop a run whose first candidates all fail alike: more money would buy more of the same.
+
+    Raises:
+        Exhausted: names the reason, and the setting that would help where one is known.
+    """
+    # Texts of the user's own may say nothing that is asked for, and a later one may.
+    failed = [item for item in rejected if item.stage != "copies" and "fact" not in "".join(item.reasons[:1])]
+    if accepted or len({item.article_id for item in failed}) < HOPELESS:
+        return
+    reason, count = reasons(failed).most_common(1)[0]
+    if count < HOPELESS:
+        return
+    spoken = next(text for item in failed for text in item.reasons[:1] if reasons([item])[reason])
+    limit = "max_tokens" in spoken or "cut off" in spoken or "reasoning" in spoken
+    raise Exhausted(
+        f"the first {count} candidates were rejected alike, and none was accepted: {spoken[:300]}",
+        "Raise `max_tokens` in the settings file, or turn the model's reasoning off (setting `extra_body`)."
+        if limit
+        else "rejected.jsonl holds every answer. Try another teacher, or `etlch-data preview` to see what it is asked.",
+        code=1,
+        rejected=tuple(rejected),
+    )
 
 
 def _exhausted(

@@ -52,6 +52,7 @@ class RemoteModel:
             temperature=0.0 if sample is None else 0.7,
             schema=question.schema,
             sample=sample or 0,
+            extra=self._teacher.extra_body or None,
         )
         try:
             reply = await client.ask(request, "extract")

@@ -75,7 +75,12 @@ class Broken(Exception):
 def body(request: Request, profile: EndpointProfile) -> dict[str, Json]:
     """Return the JSON body of a request as this endpoint takes it."""
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    sent: dict[str, Json] = {"model": request.model, "messages": messages, profile.limit: request.max_tokens}
+    sent: dict[str, Json] = {
+        **(request.extra or {}),
+        "model": request.model,
+        "messages": messages,
+        profile.limit: request.max_tokens,
+    }
     if profile.seed:
         sent["seed"] = request.sample
     if request.temperature is not None and (request.temperature or profile.greedy):
@@ -314,3 +319,5 @@ def texts(request: Request) -> Iterator[str]:
     if request.schema is not None:
         yield _NOTE
         yield json.dumps(request.schema, ensure_ascii=False)
+    if request.extra:
+        yield json.dumps(request.extra, ensure_ascii=False)

@@ -53,6 +53,7 @@ class Request:
         temperature: None is not sent.
         schema: the JSON schema of the answer; None asks for plain text.
         sample: sent as `seed`; the only source of variety between equal requests.
+        extra: further parameters of the body; None sends none.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Request:
     temperature: float | None = None
     schema: Json = None
     sample: int = 0
+    extra: Json = None
 
     @cached_property
     def key(self) -> str:
@@ -78,6 +80,8 @@ class Request:
             sent["temperature"] = self.temperature
         if self.schema is not None:
             sent["schema"] = self.schema
+        if self.extra:
+            sent["extra"] = self.extra
         return digest(json.dumps(sent, ensure_ascii=False, separators=(",", ":")))
 
 

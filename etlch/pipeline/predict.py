@@ -161,6 +161,7 @@ def request(key: Key, teacher: TeacherSettings) -> Request:
         max_tokens=teacher.max_tokens,
         temperature=0.0 if teacher.temperature is None else teacher.temperature,
         schema=key.schema if teacher.constrained else None,
+        extra=teacher.extra_body or None,
     )
 
 

@@ -168,7 +168,11 @@ def changed(before: Manifest | None, prompts: Prompts, settings: Settings) -> li
         return []
     now = used_prompts(prompts, settings)
     was, wanted = before.settings.teacher, settings.teacher
-    if (was.max_tokens, was.temperature) != (wanted.max_tokens, wanted.temperature):
+    if (was.max_tokens, was.temperature, was.extra_body) != (
+        wanted.max_tokens,
+        wanted.temperature,
+        wanted.extra_body,
+    ):
         return list(now)
     return [name for name, mark in now.items() if name in before.prompts and before.prompts[name] != mark]
 

@@ -133,6 +133,7 @@ class ModelTeacher:
             temperature=teacher.temperature,
             schema=schema,
             sample=attempt.sample,
+            extra=teacher.extra_body or None,
         )
         # Told apart, so that an estimate knows how often things are asked again.
         reply = await self._client.ask(request, retry_purpose(purpose) if attempt.reasons else purpose)

@@ -131,9 +131,9 @@ def test_an_invented_mention_is_asked_again_with_the_reason_and_then_mended() ->
 
 
 def test_when_candidates_run_out_the_reasons_are_told() -> None:
-    teacher = Spoiling(offline(), empty=frozenset(range(1000)))
+    teacher = Spoiling(offline(), empty=frozenset(range(1, 1000)))
     with pytest.raises(
-        EtlchError, match=r"only 0 of 2 articles .* 26 candidates .*article: the article is empty"
+        EtlchError, match=r"only 1 of 2 articles .* 26 candidates .*article: the article is empty"
     ) as failure:
         run(teacher, 2, 8)
     assert failure.value.code == 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 
+from etlch.cli.data import main
 from etlch.core.records import Json
 from etlch.llm.errors import BadContent
 from tests.fake_server import serve
@@ -147,3 +150,35 @@ def test_a_404_for_parameters_costs_a_rung_and_not_the_run(tmp_path: Path) -> No
 
     with serve(respond=respond) as server:
         assert ask(settings(server), tmp_path, [typed(0)]).results == [{"birthplace": ["Lisbon"]}]
+
+
+def test_further_parameters_are_sent_and_belong_to_the_key(tmp_path: Path) -> None:
+    more = {"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}
+    with serve() as server:
+        done = ask(settings(server), tmp_path, [replace(plain(0), extra=more), plain(0)])
+        assert done.stats.replied == 2
+        bodies = [seen.body for seen in server.seen]
+    assert sum(body.get("reasoning_effort") == "low" for body in bodies) == 1
+    assert sum(body.get("chat_template_kwargs") == {"enable_thinking": False} for body in bodies) == 1
+    assert all(body["model"] == "gpt-4o-mini" for body in bodies)
+
+
+def test_a_run_whose_first_ten_candidates_fail_alike_stops_and_names_the_setting(tmp_path: Path) -> None:
+    with serve(respond=lambda body: completion("The bri", finish="length")) as server:
+        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
+        more = ["--language", "en", "--sizes", "100", "--test", "50", "--concurrency", "2"]
+        result = CliRunner().invoke(main, [*arguments, *more])
+        assert result.exit_code == 1, result.output
+        assert "rejected alike" in result.output and "Raise `max_tokens`" in result.output
+        assert len(server.seen) <= 3 * (10 + 2)  # three attempts each, and two candidates in flight
+
+
+def test_extra_body_reaches_the_endpoint_from_a_settings_file(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("extra_body: {top_p: 0.9}\n", encoding="utf-8")
+    with serve() as server:
+        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
+        more = ["--language", "en", "--sizes", "1", "--test", "1", "--tasks", "ner", "--settings", str(file)]
+        result = CliRunner().invoke(main, [*arguments, *more])
+        assert result.exit_code == 0, result.output
+        assert {seen.body.get("top_p") for seen in server.seen} == {0.9}
