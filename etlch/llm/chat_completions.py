@@ -128,11 +128,11 @@ def downgrade(profile: EndpointProfile, request: Request, fault: Fault, proven: 
         proven: this rung of the ladder was accepted before, so a refusal that does not name
             the response format concerns the record and not the endpoint.
     """
-    if re.search(r"max_completion_tokens\W* instead", fault.message) and profile.limit == "max_tokens":
+    if "max_completion_tokens" in fault.message and profile.limit == "max_tokens":
         return Fallback(replace(profile, limit="max_completion_tokens"), True)
     if profile.seed and (fault.param == "seed" or _names(fault, r"\bseed\b")):
         return Fallback(replace(profile, seed=False), True)
-    if profile.greedy and request.temperature == 0.0 and fault.param == "temperature":
+    if profile.greedy and request.temperature == 0.0 and minds_temperature(fault):
         return Fallback(replace(profile, greedy=False), True)
     rung = LADDER.index(profile.format)
     if request.schema is None or rung + 1 == len(LADDER):
@@ -141,6 +141,11 @@ def downgrade(profile: EndpointProfile, request: Request, fault: Fault, proven: 
         fault, r"response_format|json_schema|json_object|structured output|guided|No endpoints found that"
     )
     return None if proven and not named else Fallback(replace(profile, format=LADDER[rung + 1]), named)
+
+
+def minds_temperature(fault: Fault) -> bool:
+    """Tell whether a refusal is about the temperature, which gateways name in their words only."""
+    return fault.param == "temperature" or _names(fault, r"\btemperature\b")
 
 
 def _names(fault: Fault, pattern: str) -> bool:

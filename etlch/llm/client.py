@@ -330,7 +330,7 @@ class LLMClient:
         too_long = refusal.status == 413
         fallback = None if too_long else chat_completions.downgrade(profile, request, refusal.fault, proven)
         if fallback is None:
-            if refusal.fault.param == "temperature":
+            if chat_completions.minds_temperature(refusal.fault):
                 self._stop(
                     f"{request.model} refuses temperature {request.temperature}: {refusal}",
                     "Remove the setting temperature.",

@@ -128,15 +128,16 @@ async def _task(
     run: Run, teacher: TeacherSettings, folder: str, task: str, keys: list[Key], client: LLMClient, note: Note
 ) -> Predicted:
     answered = cut = refused = stored = 0
+    why = ""
     costs: list[float | None] = []
 
     async def one(key: Key) -> str:
-        nonlocal answered, cut, refused, stored
+        nonlocal answered, cut, refused, stored, why
         text = ""
         try:
             reply = await client.ask(request(key, teacher), f"predict/{task}")
-        except BadContent:
-            refused += 1
+        except BadContent as bad:
+            refused, why = refused + 1, str(bad)
         else:
             text = reply.text
             costs.append(reply.cost)
@@ -147,6 +148,12 @@ async def _task(
         return text
 
     texts = await asyncio.gather(*(one(key) for key in keys))
+    if refused == len(keys):
+        raise EtlchError(
+            f"every one of the {refused} requests for {task} was refused, the last one so: {why}",
+            "Nothing was written. Leave out what the endpoint does not take, such as the setting temperature.",
+            code=1,
+        )
     known = [cost for cost in costs if cost is not None]
     usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
     written = write_rows(run, folder, task, keys, texts)

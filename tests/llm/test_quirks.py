@@ -182,3 +182,35 @@ def test_extra_body_reaches_the_endpoint_from_a_settings_file(tmp_path: Path) ->
         result = CliRunner().invoke(main, [*arguments, *more])
         assert result.exit_code == 0, result.output
         assert {seen.body.get("top_p") for seen in server.seen} == {0.9}
+
+
+def test_a_temperature_of_0_that_is_refused_in_words_only_is_left_out(tmp_path: Path) -> None:
+    error = {
+        "error": {
+            "message": "Unsupported value: temperature does not support 0.0 with this model",
+            "code": 400,
+        }
+    }
+
+    def respond(body: Json) -> web.Response | None:
+        return web.json_response(error, status=400) if "temperature" in body else None
+
+    with serve(respond=respond) as server:
+        done = ask(settings(server), tmp_path, [replace(plain(0), temperature=0.0)])
+        assert isinstance(done.results[0], str) and "temperature" not in server.seen[-1].body
+
+
+def test_a_token_limit_that_is_refused_in_other_words_gets_its_new_name(tmp_path: Path) -> None:
+    error = {
+        "error": {
+            "message": "max_tokens is not supported; this model takes max_completion_tokens",
+            "code": 400,
+        }
+    }
+
+    def respond(body: Json) -> web.Response | None:
+        return web.json_response(error, status=400) if "max_tokens" in body else None
+
+    with serve(respond=respond) as server:
+        done = ask(settings(server), tmp_path, [plain(0)])
+        assert isinstance(done.results[0], str) and server.seen[-1].body["max_completion_tokens"] == 500

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 
 from etlch.cli.data import main
@@ -165,3 +166,15 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> N
     assert "generated_predictions.jsonl: 3 rows, $0.0" in shown.stdout
     assert f"etlch-score {run.folder}" in shown.stdout
     assert [item["rows"] for item in json.loads(as_json.stdout)] == [3, 3, 3]
+
+
+def test_predictions_that_are_all_refused_write_nothing(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", test=12)
+    words = '{"error": {"message": "this model takes no such input", "code": 400}}'
+    with (
+        serve(respond=lambda body: web.Response(status=400, text=words)) as server,
+        pytest.raises(EtlchError, match=r"every one of the 12 requests .* no such input") as failure,
+    ):
+        go(run, server)
+    assert failure.value.code == 1
+    assert not run.prediction_file("gpt-4o-mini", "ner").exists()
