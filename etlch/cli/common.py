@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def guarded(call: Any, ctx: click.Context) -> Any:
     """Run a command; end with its exit code on EtlchError, with 130 on Ctrl-C and 143 on SIGTERM."""
     warnings.showwarning = _show_warning
     terminated: list[int] = []
-    _interrupt_on_sigterm(terminated)
+    restore = _interrupt_on_sigterm(terminated)
     try:
         return call(ctx)
     except EtlchError as error:
@@ -52,10 +53,15 @@ def guarded(call: Any, ctx: click.Context) -> Any:
     except BrokenPipeError:
         sys.stderr.close()
         ctx.exit(0)
+    finally:
+        restore()
 
 
-def _interrupt_on_sigterm(terminated: list[int]) -> None:
-    """Have SIGTERM (a shutdown, a cluster's queue) stop a command as Ctrl-C does; `terminated` then is not empty."""
+def _interrupt_on_sigterm(terminated: list[int]) -> Callable[[], object]:
+    """Have SIGTERM (a shutdown, a cluster's queue) stop a command as Ctrl-C does; `terminated` then is not empty.
+
+    Returns what puts the former handler back: who calls a command from Python keeps their own.
+    """
 
     def interrupt(number: int, frame: Any) -> None:
         terminated.append(number)
@@ -63,8 +69,10 @@ def _interrupt_on_sigterm(terminated: list[int]) -> None:
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)  # an event loop has its own handler, which cancels its task
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    former = signal.signal(signal.SIGTERM, interrupt)
+    return lambda: signal.signal(signal.SIGTERM, former)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -140,6 +140,8 @@ def plain(settings: Any) -> dict[str, Json]:
 def settings_schema(kind: type[Any]) -> Json:
     """Return the JSON Schema of a settings file, flat or in groups, for editors."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}  # type: ignore[arg-type]
+    for described in (schema, *schema.get("$defs", {}).values()):
+        described.pop("description", None)  # a class's docstring, which not every pydantic puts there
     groups = {name: schema["$defs"][group.__name__] for name, group in _groups(kind).items()}
     for key, (group, name) in _places(kind).items():
         if not group:

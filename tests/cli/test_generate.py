@@ -236,6 +236,6 @@ def _wait_for(condition, seconds: float = 60.0) -> None:  # type: ignore[no-unty
 def test_what_was_refused_is_on_file_when_a_run_gives_up(tmp_path: Path) -> None:
     with serve(Fault("refusal", every=1), key=KEY) as refusing:
         ended = generate(refusing, tmp_path / "run", "--sizes", "2", "--test", "1", code=1)
-    assert "only 0 of 3 articles were accepted" in ended.stderr
+    assert "the first 10 candidates were rejected alike, and none was accepted" in ended.stderr
     rejected = [json.loads(line) for line in (tmp_path / "run" / "rejected.jsonl").read_text().splitlines()]
     assert len(rejected) >= 3 and all("refused" in item["reasons"][0] for item in rejected)
