@@ -22,8 +22,9 @@ from etlch.core.version import __version__
 
 if TYPE_CHECKING:
     from etlch.core.errors import EtlchError
+    from etlch.core.extract_settings import ExtractSettings
     from etlch.core.run_data import read_run
-    from etlch.extract.extractor import Extractor, ExtractSettings
+    from etlch.extract.extractor import Extractor
     from etlch.scoring.frames import Scores, score
     from etlch.scoring.summary import Summary, read_summary
     from etlch.tasks.base import Parsed, Task, flat_facts, flat_label, flat_parse, flat_schema, scalar_text
@@ -51,7 +52,7 @@ __all__ = [
 
 _MODULES = {
     "EtlchError": "etlch.core.errors",
-    "ExtractSettings": "etlch.extract.extractor",
+    "ExtractSettings": "etlch.core.extract_settings",
     "Extractor": "etlch.extract.extractor",
     "read_json": "etlch.text.json_text",
     "read_run": "etlch.core.run_data",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from etlch.cli.score import WithDefault
 
 if TYPE_CHECKING:
     from etlch.extract.extractor import Extractor
+    from etlch.extract.remote_model import Paid
 
 
 class WithExtract(WithDefault):
@@ -41,16 +43,12 @@ def model_options(command: Any) -> Any:
             click.option(
                 "--decoding",
                 type=click.Choice(["free", "schema", "copy"]),
-                default="free",
-                show_default=True,
-                help="schema forces the label's form; copy lets values be words of the document only.",
+                help="schema forces the label's form; copy lets values be words of the document only.  [default: free]",
             ),
             click.option(
                 "--ungrounded",
                 type=click.Choice(["drop", "flag", "retry"]),
-                default="drop",
-                show_default=True,
-                help="What becomes of values that do not stand in the document.",
+                help="What becomes of values that do not stand in the document.  [default: drop]",
             ),
             click.option(
                 "--min-precision",
@@ -58,6 +56,16 @@ def model_options(command: Any) -> Any:
                 help="Keep facts above the confidence that held this precision on validation.",
             ),
             click.option("--base-url", help="Ask a served model at this endpoint; MODEL still says how."),
+            click.option(
+                "--fallback-base-url",
+                help="Ask a larger model here where a document's facts lie below the threshold, or cannot be read.",
+            ),
+            click.option(
+                "--settings",
+                "file",
+                type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                help="A YAML file for everything rarer, such as the name and the budget of the fallback model.",
+            ),
         )
     ):
         command = option(command)
@@ -77,6 +85,12 @@ def model_options(command: Any) -> Any:
 )
 @click.option("--facts", "by_fact", is_flag=True, help="One row a fact instead of one a document.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many documents.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page of highlighted documents.")
+@click.option(
+    "--review",
+    type=click.Path(path_type=Path),
+    help="Write documents with facts below the threshold, for an annotation tool.",
+)
 @click.option("--text-column", help="The column of the text.  [default: text, content, article, …]")
 def extract(
     model: Path,
@@ -84,6 +98,8 @@ def extract(
     out: Path,
     by_fact: bool,
     limit: int | None,
+    html: Path | None,
+    review: Path | None,
     text_column: str | None,
     **options: Any,
 ) -> None:
@@ -95,8 +111,10 @@ def extract(
     Examples:
       etlch-extract outputs/demo/models/smoke-80-s42 reports/ --tasks ner,kge --out facts.jsonl
       etlch-extract models/ner notes.csv --decoding copy --facts --out facts.sqlite
+      etlch-extract models/ner notes.csv --min-precision 0.95 --html facts.html --review unsure.jsonl
     """
-    from etlch.extract.documents import extract_to_file, sources
+    from etlch.extract.documents import Wanted, extract_to_file, sources
+    from etlch.extract.remote_model import RemoteModel
 
     extractor = _extractor(model, out, options)
     last = 0.0
@@ -108,7 +126,8 @@ def extract(
             line = f"{documents:,} documents, {documents / seconds:.1f} a second, {tokens / seconds:.0f} tokens a second"
             click.echo(("\r" + line) if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())
 
-    done = extract_to_file(extractor, sources(paths, text_column, limit), out, by_fact=by_fact, note=note)
+    wanted = Wanted(out, by_fact, html, review)
+    done = extract_to_file(extractor, lambda: sources(paths, text_column, limit), wanted, note)
     counts = done.counts
     click.echo(
         f"{counts['documents']:,} documents, {counts['facts']:,} facts; ungrounded {counts['ungrounded']:,}, "
@@ -116,6 +135,10 @@ def extract(
     )
     pace = done.asked / done.seconds if done.seconds else 0.0
     click.echo(f"{out}: {done.asked:,} documents asked in {done.seconds:.0f} s, {pace:.2f} a second")
+    for name, count in done.review.items():
+        click.echo(f"{name}: {count:,} documents for people; read back with `etlch-data import`")
+    if isinstance(extractor.fallback, RemoteModel):
+        click.echo(_bill(extractor.fallback.paid(), counts, len(extractor.tasks)))
     if counts["documents"] and counts["problems"] == counts["documents"]:
         raise SystemExit(1)
 
@@ -164,28 +187,39 @@ def serve(model: Path, host: str, port: int, **options: Any) -> None:
 
 
 def _extractor(model: Path, out: Path, options: dict[str, Any]) -> Extractor:
+    from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
+    from etlch.core.extract_settings import ExtractSettings
     from etlch.core.settings import TeacherSettings
     from etlch.extract.card import read_card
-    from etlch.extract.extractor import Extractor, ExtractSettings, chosen_fields
-    from etlch.extract.remote_model import RemoteModel
+    from etlch.extract.extractor import Extractor, chosen_fields
 
     if not model.is_dir():
         raise EtlchError(f"{model} is no model folder", "Name one such as outputs/RUN/models/NAME.")
     card = read_card(model)
     if options["fields"]:
         card = chosen_fields(card, options["instruction"], options["fields"])
-    settings = ExtractSettings(
-        tasks=options["tasks"] or (("json",) if options["fields"] else ()),
-        decoding=options["decoding"],
-        ungrounded=options["ungrounded"],
-        min_precision=options["min_precision"],
+    said = {name: options[name] for name in ("decoding", "ungrounded", "min_precision")}
+    said["tasks"] = options["tasks"] or (("json",) if options["fields"] else None)
+    settings = load_settings(ExtractSettings, options["file"], said)
+    default = TeacherSettings()
+    if url := options["base_url"]:
+        settings = replace(settings, served=replace(settings.served or default, base_url=url))
+    if url := options["fallback_base_url"]:
+        settings = replace(settings, fallback=replace(settings.fallback or default, base_url=url))
+    return Extractor(model, settings, card=card, replies=out.with_name(out.name + ".replies"))
+
+
+def _bill(paid: Paid, counts: dict[str, int], tasks: int) -> str:
+    """Return what the fallback model was asked and cost, for all documents together and had it been asked about all."""
+    said = f"fallback {paid.model}: {counts['fallback']:,} of {counts['documents']:,} documents, {paid.questions:,} questions"
+    if paid.usd is None or not paid.questions:
+        return said + ("" if paid.questions else ", nothing paid")
+    each = paid.usd / paid.questions * counts["pieces"] * tasks / counts["documents"]
+    return (
+        f"{said}, ${paid.usd:.4f}: ${1000 * paid.usd / counts['documents']:.2f} per 1,000 documents, "
+        f"against about ${1000 * each:.2f} had it been asked about all"
     )
-    answering = None
-    if options["base_url"]:
-        teacher = TeacherSettings(name=card.model, base_url=options["base_url"])
-        answering = RemoteModel(teacher, out.with_name(out.name + ".replies"), card.max_new_tokens)
-    return Extractor(model, settings, card=card, answering=answering)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from etlch.core.errors import EtlchError, nearest, warn_user
+from etlch.core.extract_settings import ExtractSettings
 from etlch.core.files import load_yaml
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings, Settings
@@ -174,17 +175,24 @@ def _places(kind: type[Any]) -> dict[str, tuple[str, str]]:
 
 
 def _unknown(kind: type[Any], name: str, where: str) -> EtlchError:
-    """Return the error about a key that this command does not know; the other command may."""
-    command, page = ("etlch-score", "docs/settings.md")
-    if kind is ScoreSettings:
-        command, page = ("etlch-data", "docs/metrics.md, section Settings")
-    if name in _places(Settings if kind is ScoreSettings else ScoreSettings):
-        return EtlchError(
-            f"{where}: '{name}' is a setting of {command}",
-            "Each of the two commands has a settings file of its own.",
-        )
+    """Return the error about a key that this command does not know; another command may."""
+    for other, (command, _) in _COMMANDS.items():
+        if other is not kind and name in _places(other):
+            return EtlchError(
+                f"{where}: '{name}' is a setting of {command}",
+                "Each of the commands has a settings file of its own.",
+            )
     known = [*_places(kind), *_groups(kind)]
+    page = _COMMANDS[kind][1]
     return EtlchError(f"{where}: unknown setting '{name}'.{nearest(name, known)}", f"See {page}.")
+
+
+_COMMANDS: dict[type[Any], tuple[str, str]] = {
+    Settings: ("etlch-data", "docs/settings.md"),
+    ScoreSettings: ("etlch-score", "docs/metrics.md, section Settings"),
+    ExtractSettings: ("etlch-extract", "docs/extract.md, section Settings"),
+}
+"""Kind of settings → whose they are, and the page that lists them."""
 
 
 def _refused(kind: type[Any], error: Any, where: str) -> EtlchError:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+from etlch.core.extract_settings import ExtractSettings
 from etlch.core.files import read_jsonl
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
 from etlch.extract.card import ExtractorCard, read_card, run_of, write_card
 from etlch.extract.confidence import fit
-from etlch.extract.extractor import Extractor, ExtractSettings, without_threshold
+from etlch.extract.extractor import Extractor, without_threshold
 from etlch.extract.facts import Source
 from etlch.metrics.facts import comparable
 from etlch.tasks import find_task

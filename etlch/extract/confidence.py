@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
@@ -63,6 +64,19 @@ def steps(calibration: Calibration) -> tuple[tuple[float, ...], tuple[float, ...
     shares = np.bincount(where, weights=np.asarray(calibration.right, dtype=float)) / counts
     fitted = isotonic_regression(shares, weights=counts).x
     return tuple(map(float, raw)), tuple(map(float, fitted))
+
+
+def bins(calibration: Calibration, most: int = 10) -> list[tuple[float, float, float, float]]:
+    """Return (mean probability, share right, low, high) of up to `most` equally full bins; 95 % Clopper-Pearson."""
+    total = len(calibration.raw)
+    count = max(1, min(most, total // 5))
+    edges = [round(place * total / count) for place in range(count + 1)]
+    made = []
+    for start, end in pairwise(edges):
+        right = sum(calibration.right[start:end])
+        mean = sum(calibration.raw[start:end]) / (end - start)
+        made.append((mean, right / (end - start), *_exact_interval(right, end - start)))
+    return made
 
 
 def calibrated(card: ExtractorCard, fact: ExtractedFact) -> ExtractedFact:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Literal
 
 from etlch.core.errors import EtlchError
+from etlch.core.extract_settings import Decoding
 from etlch.core.records import Json
 from etlch.tasks.kge import HEADERS, SEPARATORS
 from etlch.text.normalize import is_cjk
 
-Decoding = Literal["free", "schema", "copy"]
 _WORD = re.compile(r"\w+|\s|.", re.DOTALL)
 
 

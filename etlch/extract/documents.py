@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from etlch.core.errors import EtlchError
 from etlch.core.files import digest, dumps
 from etlch.core.records import to_dict
 from etlch.dataset.documents import read_documents
 from etlch.extract.extractor import Extractor, count_extractions
-from etlch.extract.facts import Source
+from etlch.extract.facts import Extraction, Source
 from etlch.extract.output import WorkFile, read_extraction
+from etlch.extract.page import write_page
+from etlch.extract.review import write_review
 
 
 class Extracted(NamedTuple):
@@ -22,11 +25,29 @@ class Extracted(NamedTuple):
         counts: documents, facts, ungrounded, below, problems and tokens of the whole file.
         seconds: of this session.
         asked: documents asked in this session; the others stood in the work file.
+        review: files for people → documents in each.
     """
 
     counts: dict[str, int]
     seconds: float
     asked: int
+    review: dict[str, int]
+
+
+class Wanted(NamedTuple):
+    """What is to be written.
+
+    Attributes:
+        out: the file of rows; its ending names the format.
+        by_fact: one row a fact; else one a document.
+        html: the page of highlighted documents; None writes none.
+        review: the file of what is unsure, for people; None writes none.
+    """
+
+    out: Path
+    by_fact: bool = False
+    html: Path | None = None
+    review: Path | None = None
 
 
 def sources(paths: Sequence[str], text_column: str | None, limit: int | None) -> Iterator[Source]:
@@ -38,41 +59,73 @@ def sources(paths: Sequence[str], text_column: str | None, limit: int | None) ->
                 return
             count += 1
             name = document.source if len(paths) == 1 else f"{path}:{document.source}"
-            yield Source(name, document.text[document.start :])
+            yield Source(name, document.text, document.start)
 
 
 def extract_to_file(
     extractor: Extractor,
-    documents: Iterator[Source],
-    out: Path,
-    *,
-    by_fact: bool,
+    documents: Callable[[], Iterator[Source]],
+    wanted: Wanted,
     note: Callable[[int, int, float], None],
 ) -> Extracted:
-    """Extract from documents and write the file that was asked for, in the order of the documents.
+    """Extract from documents and write the files that were asked for, in the order of the documents.
 
     Args:
         extractor: the model, ready.
-        documents: what to extract from.
-        out: the file; its ending names the format.
-        by_fact: one row a fact; else one a document.
+        documents: yields what to extract from; page and review read the texts once more.
+        wanted: the files.
         note: told (documents, tokens, seconds) of this session after each document.
 
     Raises:
-        EtlchError: as WorkFile says, or the model fails; what was done stands in the work file.
+        EtlchError: as WorkFile says, a file that is there, or the model fails; what was done stands in the work
+            file.
     """
-    work = WorkFile(out, fingerprint(extractor))
+    for path in (wanted.html, wanted.review):
+        if path is not None and path.exists():
+            raise EtlchError(f"{path} exists and is not overwritten", "Name another file, or move it away.")
+    work = WorkFile(wanted.out, fingerprint(extractor))
     began, asked, tokens = time.monotonic(), 0, 0
-    for item in extractor.extract(source for source in documents if source.name not in work.done):
+    for item in extractor.extract(source for source in documents() if source.name not in work.done):
         work.add(item)
         asked += 1
         tokens += item.tokens
         note(asked, tokens, time.monotonic() - began)
+    seconds = time.monotonic() - began
     counts = count_extractions(read_extraction(row) for row in work.rows())
-    work.finish(by_fact=by_fact)
-    return Extracted(counts, time.monotonic() - began, asked)
+    review: dict[str, int] = {}
+    if wanted.html is not None:
+        write_page(wanted.html, _with_texts(work, documents()), extractor.card, counts, list(extractor.tasks))
+    if wanted.review is not None:
+        review = write_review(
+            wanted.review,
+            _with_texts(work, documents()),
+            extractor.card,
+            extractor.tasks.values(),
+            extractor.settings.review_format,
+        )
+    work.finish(by_fact=wanted.by_fact)
+    return Extracted(counts, seconds, asked, review)
 
 
 def fingerprint(extractor: Extractor) -> str:
     """Return a hash of everything that decides what is extracted: the model's card and the settings."""
-    return digest(dumps([to_dict(extractor.card), to_dict(extractor.settings)]))[:16]
+    settings = extractor.settings
+    told = {
+        name: getattr(settings, name)
+        for name in ("tasks", "decoding", "ungrounded", "retries", "min_precision")
+    }
+    fallback = None if settings.fallback is None else settings.fallback.name
+    return digest(dumps([to_dict(extractor.card), told, fallback]))[:16]
+
+
+def _with_texts(work: WorkFile, documents: Iterator[Source]) -> Iterator[tuple[Extraction, Source]]:
+    """Yield what was found in each document, with the document: both stand in the order of the paths."""
+    rows = work.rows()
+    for source in documents:
+        row = next(rows, None)
+        if row is None or row["document"] != source.name:
+            raise EtlchError(
+                f"{source.name} was not among the documents when the extraction began",
+                f"Move {work.path} away to begin anew.",
+            )
+        yield read_extraction(row), source

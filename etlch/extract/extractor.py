@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.extract_settings import ExtractSettings
 from etlch.dataset.chunking import chunk
 from etlch.extract.card import ExtractorCard, read_card
 from etlch.extract.confidence import calibrated, threshold
-from etlch.extract.decoding import Decoding, grammar
+from etlch.extract.decoding import grammar
 from etlch.extract.facts import (
-    Answer,
     ExtractedFact,
     Extraction,
     PieceFacts,
@@ -23,6 +23,7 @@ from etlch.extract.facts import (
     merge_pieces,
     read_answer,
 )
+from etlch.extract.models import AnsweringModel, open_fallback, open_model
 from etlch.tasks import Task, find_task
 from etlch.text.normalize import special_tokens
 
@@ -35,33 +36,6 @@ LONGEST = 4_000_000
 """Characters. A longer document is a row with a reason, not a day of work."""
 
 
-class AnsweringModel(Protocol):
-    """Whatever answers questions: a model in this process, or one behind an endpoint."""
-
-    def answer(self, questions: Sequence[Question], *, sample: int | None = None) -> list[Answer]:
-        """Return one answer for each question, in their order; greedy unless a sample is asked for."""
-        ...
-
-
-@dataclass(frozen=True)
-class ExtractSettings:
-    """How to extract.
-
-    Attributes:
-        tasks: names of tasks; empty takes all that the model was trained on and that have an instruction.
-        decoding: free, schema (the label's form is forced) or copy (values are words of the article).
-        ungrounded: what becomes of a fact that does not stand in its document: drop, flag or retry.
-        retries: how often an unreadable answer (or, with retry, an ungrounded one) is sampled again.
-        min_precision: keep only facts whose confidence threshold held this precision on validation.
-    """
-
-    tasks: tuple[str, ...] = ()
-    decoding: Decoding = "free"
-    ungrounded: Literal["drop", "flag", "retry"] = "drop"
-    retries: int = 1
-    min_precision: float | None = None
-
-
 class Extractor:
     """A tuned model, ready for documents.
 
@@ -69,7 +43,9 @@ class Extractor:
         model: a model folder (adapter or export); a run's are `outputs/RUN/models/NAME`.
         settings: how to extract.
         card: how the model is asked; None reads extractor.json, or derives it from the run.
-        answering: answers questions; None loads the folder with transformers.
+        replies: folder in which the answers of endpoints are kept, so that none is asked or paid for twice.
+        answering: answers questions; None takes what the settings name: an endpoint, or transformers in this process.
+        fallback: answers where the model is unsure; None takes what the settings name.
 
     Raises:
         EtlchError: no such model, no such task, or no calibration for `min_precision`.
@@ -81,7 +57,9 @@ class Extractor:
         settings: ExtractSettings | None = None,
         *,
         card: ExtractorCard | None = None,
+        replies: Path = Path("extract.replies"),
         answering: AnsweringModel | None = None,
+        fallback: AnsweringModel | None = None,
     ) -> None:
         self.settings = settings or ExtractSettings()
         folder = Path(model)
@@ -93,13 +71,8 @@ class Extractor:
         self._least = (
             {} if least is None else {name: threshold(self.card, name, least).raw for name in self.tasks}
         )
-        if answering is None:
-            from etlch.extract.local_model import LocalModel, require
-
-            if self.settings.decoding != "free":
-                require("llguidance")
-            answering = LocalModel(folder, self.card)
-        self._model = answering
+        self._model = answering or open_model(folder, self.card, self.settings, replies)
+        self.fallback = fallback or open_fallback(self.settings, replies)
 
     def extract(self, documents: Iterable[str | Source]) -> Iterator[Extraction]:
         """Yield one extraction for each document, in their order; memory holds WINDOW documents."""
@@ -133,51 +106,58 @@ class Extractor:
         return pd.DataFrame([fact_row(item, fact) for item in self.extract(documents) for fact in item.facts])
 
     def _window(self, window: list[Source]) -> Iterator[Extraction]:
-        problems = {place: found for place, item in enumerate(window) if (found := _refused(item.text))}
+        problems = {
+            place: why for place, item in enumerate(window) if (why := _refused(item.text[item.start :]))
+        }
         asked: list[_Asked] = []
         for place, item in enumerate(window):
             if place not in problems:
-                for start, end in chunk(item.text, self.card.chunk):
-                    asked += [
-                        _Asked(place, start, item.text[start:end], task) for task in self.tasks.values()
-                    ]
-        answered = self._ask(asked)
-        for place, item in enumerate(window):
-            if place in problems:
-                yield Extraction(item.name, (), problem=problems[place])
-            else:
-                mine = [
-                    (one, *two) for one, two in zip(asked, answered, strict=True) if one.document == place
-                ]
-                yield self._merged(item, mine)
+                for start, end in chunk(item.text[item.start :], self.card.chunk):
+                    low, high = item.start + start, item.start + end
+                    asked += [_Asked(place, low, item.text[low:high], task) for task in self.tasks.values()]
+        by_document: dict[int, list[_Read]] = {place: [] for place in range(len(window))}
+        for read in self._ask(asked):
+            by_document[read.asked.document].append(read)
+        found = {
+            place: Extraction(item.name, (), problem=problems[place])
+            if place in problems
+            else self._merged(item, by_document[place])
+            for place, item in enumerate(window)
+        }
+        if self.fallback is not None:
+            for place, (reads, names) in self._second_opinion(self.fallback, found, by_document).items():
+                found[place] = self._merged(window[place], reads, names)
+        yield from found.values()
 
-    def _ask(self, asked: list[_Asked]) -> list[tuple[PieceFacts, int]]:
-        """Return the facts of every piece and the tokens that were written for it; retries are sampled."""
-        found = self._read(asked, None)
+    def _ask(self, asked: list[_Asked]) -> list[_Read]:
+        """Return what was read for every piece; retries are sampled."""
+        found = self._read(self._model, asked, None)
         for sample in range(1, self.settings.retries + 1):
-            again = [at for at, (piece, _) in enumerate(found) if self._unsatisfying(piece)]
+            again = [at for at, read in enumerate(found) if self._unsatisfying(read.piece)]
             if not again:
                 break
-            for at, (piece, tokens) in zip(
-                again, self._read([asked[at] for at in again], sample), strict=True
+            for at, read in zip(
+                again, self._read(self._model, [asked[at] for at in again], sample), strict=True
             ):
-                spent = found[at][1] + tokens
                 # A sampled answer takes the greedy one's place only where it is sound.
-                found[at] = (found[at][0] if self._unsatisfying(piece) else piece, spent)
+                kept = found[at].piece if self._unsatisfying(read.piece) else read.piece
+                found[at] = _Read(asked[at], kept, found[at].tokens + read.tokens)
         return found
 
-    def _read(self, asked: list[_Asked], sample: int | None) -> list[tuple[PieceFacts, int]]:
+    def _read(self, model: AnsweringModel, asked: list[_Asked], sample: int | None) -> list[_Read]:
         card = self.card
         questions = []
         for one in asked:
             told = card.tasks[one.task.name]
-            decoding = self.settings.decoding
+            # The fallback model was not tuned on the form, and has no weights here to force.
+            decoding = self.settings.decoding if model is self._model else "schema"
             rules = grammar(decoding, one.task.name, told.keys, told.schema, card.language, one.text)
             schema = told.schema if decoding == "schema" else None
             questions.append(Question(f"{told.instruction}\n{one.text}", rules, schema))
-        answers = self._model.answer(questions, sample=sample) if asked else []
+        answers = model.answer(questions, sample=sample) if asked else []
         return [
-            (
+            _Read(
+                one,
                 read_answer(
                     answer, one.task, one.text, card.language, card.policies, card.tasks[one.task.name].schema
                 ),
@@ -186,26 +166,70 @@ class Extractor:
             for one, answer in zip(asked, answers, strict=True)
         ]
 
+    def _second_opinion(
+        self,
+        fallback: AnsweringModel,
+        found: dict[int, Extraction],
+        by_document: dict[int, list[_Read]],
+    ) -> dict[int, tuple[list[_Read], tuple[str, ...]]]:
+        """Ask the fallback model what the model is unsure of: all facts of a task in a document.
+
+        Returns:
+            For each document that changes: what was read, and the tasks that the fallback model answered.
+            An answer of it that cannot be read changes nothing.
+        """
+        unsure = {
+            (place, read.asked.task.name)
+            for place, reads in by_document.items()
+            for read in reads
+            if read.piece.problem or read.asked.task.name in {fact.task for fact in found[place].below}
+        }
+        asked = [
+            read.asked
+            for place, reads in by_document.items()
+            for read in reads
+            if (place, read.asked.task.name) in unsure
+        ]
+        told = self._read(fallback, asked, None)
+        unsure -= {(read.asked.document, read.asked.task.name) for read in told if read.piece.problem}
+        answered: dict[int, tuple[list[_Read], tuple[str, ...]]] = {}
+        for place in sorted({place for place, _ in unsure}):
+            tasks = tuple(name for name in self.tasks if (place, name) in unsure)
+            own = [read for read in by_document[place] if read.asked.task.name not in tasks]
+            others = [read for read in told if read.asked.document == place and read.asked.task.name in tasks]
+            answered[place] = (own + others, tasks)
+        return answered
+
     def _unsatisfying(self, piece: PieceFacts) -> bool:
         loose = self.settings.ungrounded == "retry" and any(not fact.grounded for fact in piece.facts)
         return bool(piece.problem) or loose
 
-    def _merged(self, source: Source, mine: list[tuple[_Asked, PieceFacts, int]]) -> Extraction:
-        whole = merge_pieces((one.start, piece) for one, piece, _ in mine)
+    def _merged(self, source: Source, mine: list[_Read], fallback: Collection[str] = ()) -> Extraction:
+        """Return the facts of a document; `fallback` names tasks that have no threshold: another model answered."""
+        whole = merge_pieces((read.asked.start, read.piece) for read in mine)
         kept: list[ExtractedFact] = []
         below: list[ExtractedFact] = []
         dropped: list[ExtractedFact] = []
         for fact in whole.facts:
             if not fact.grounded and self.settings.ungrounded != "flag":
                 dropped.append(fact)
-            elif fact.task in self._least and (fact.confidence or 0.0) < self._least[fact.task]:
+            elif (
+                fact.task in self._least
+                and fact.task not in fallback
+                and (fact.confidence or 0.0) < self._least[fact.task]
+            ):
                 below.append(calibrated(self.card, fact))
             else:
                 kept.append(calibrated(self.card, fact))
-        pieces = len({one.start for one, _, _ in mine})
-        tokens = sum(count for _, _, count in mine)
         return Extraction(
-            source.name, tuple(kept), tuple(below), tuple(dropped), whole.problem, pieces, tokens
+            source.name,
+            tuple(kept),
+            tuple(below),
+            tuple(dropped),
+            whole.problem,
+            len({read.asked.start for read in mine}),
+            sum(read.tokens for read in mine),
+            tuple(fallback),
         )
 
 
@@ -217,6 +241,14 @@ class _Asked:
     start: int
     text: str
     task: Task
+
+
+class _Read(NamedTuple):
+    """A question, the facts of its answer, and the tokens that were written for it."""
+
+    asked: _Asked
+    piece: PieceFacts
+    tokens: int
 
 
 def chosen_fields(card: ExtractorCard, instruction: str | None, fields: tuple[str, ...]) -> ExtractorCard:
@@ -272,8 +304,12 @@ def _refused(text: str) -> str:
 
 
 def count_extractions(extractions: Iterable[Extraction]) -> dict[str, int]:
-    """Return how many documents, facts, ungrounded ones, ones below the threshold, problems and tokens there were."""
-    totals = dict.fromkeys(("documents", "facts", "ungrounded", "below", "problems", "tokens"), 0)
+    """Return how many documents, facts, ungrounded ones, ones below the threshold, problems and tokens there were.
+
+    `fallback` counts documents that the fallback model answered about, `pieces` those of all documents.
+    """
+    names = ("documents", "facts", "ungrounded", "below", "problems", "tokens", "pieces", "fallback")
+    totals = dict.fromkeys(names, 0)
     for item in extractions:
         totals["documents"] += 1
         totals["facts"] += len(item.facts)
@@ -281,9 +317,11 @@ def count_extractions(extractions: Iterable[Extraction]) -> dict[str, int]:
         totals["below"] += len(item.below)
         totals["problems"] += bool(item.problem)
         totals["tokens"] += item.tokens
+        totals["pieces"] += item.pieces
+        totals["fallback"] += bool(item.fallback)
     return totals
 
 
 def without_threshold(settings: ExtractSettings) -> ExtractSettings:
     """Return settings that keep every fact, ungrounded ones flagged: what calibration needs to see."""
-    return replace(settings, min_precision=None, ungrounded="flag", retries=0)
+    return replace(settings, min_precision=None, ungrounded="flag", retries=0, fallback=None)

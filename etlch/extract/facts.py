@@ -14,10 +14,17 @@ from etlch.tasks import Task
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document to extract from: a name that stays the same between runs, and its text."""
+    """A document to extract from.
+
+    Attributes:
+        name: stays the same between runs.
+        text: all of it; spans count its characters.
+        start: where reading begins, after any front matter.
+    """
 
     name: str
     text: str
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class Extraction:
         dropped: ungrounded facts that were dropped.
         problem: why there is nothing, or less than there should be; empty where all is well.
         pieces, tokens: pieces that the document was cut into, and tokens written for them.
+        fallback: tasks whose facts are the fallback model's.
     """
 
     document: str
@@ -106,6 +114,7 @@ class Extraction:
     problem: str = ""
     pieces: int = 0
     tokens: int = 0
+    fallback: tuple[str, ...] = ()
 
 
 def read_answer(

@@ -20,7 +20,7 @@ from etlch.core.records import Json
 from etlch.extract.facts import ExtractedFact, Extraction
 
 FORMATS = (".jsonl", ".csv", ".parquet", ".sqlite")
-_FACT_COLUMNS = ("document", "task", "fact", "spans", "confidence", "grounded")
+_FACT_COLUMNS = ("document", "task", "fact", "spans", "confidence", "grounded", "fallback")
 
 
 def document_row(item: Extraction) -> dict[str, Json]:
@@ -33,12 +33,13 @@ def document_row(item: Extraction) -> dict[str, Json]:
         "problem": item.problem,
         "pieces": item.pieces,
         "tokens": item.tokens,
+        "fallback": list(item.fallback),
     }
 
 
 def fact_row(item: Extraction, fact: ExtractedFact) -> dict[str, Json]:
-    """Return a fact's row."""
-    return {"document": item.document, **_fact(fact)}
+    """Return a fact's row; `fallback` tells whether the fallback model wrote it."""
+    return {"document": item.document, **_fact(fact), "fallback": fact.task in item.fallback}
 
 
 def read_extraction(row: dict[str, Json]) -> Extraction:
@@ -57,7 +58,12 @@ def read_extraction(row: dict[str, Json]) -> Extraction:
         for name in ("facts", "below", "dropped")
     }
     return Extraction(
-        row["document"], **facts, problem=row["problem"], pieces=row["pieces"], tokens=row["tokens"]
+        row["document"],
+        **facts,
+        problem=row["problem"],
+        pieces=row["pieces"],
+        tokens=row["tokens"],
+        fallback=tuple(row["fallback"]),
     )
 
 
@@ -123,7 +129,7 @@ class WorkFile:
     def _facts(self) -> Iterator[dict[str, Json]]:
         for row in self.rows():
             for fact in row["facts"]:
-                yield {"document": row["document"], **fact}
+                yield {"document": row["document"], **fact, "fallback": fact["task"] in row["fallback"]}
 
     def _resume(self, fingerprint: str) -> None:
         content = self.path.read_bytes()

@@ -235,7 +235,7 @@ class LLMClient:
                 self._stop(
                     f"the budget of {self._account.budget} USD does not cover the next request:"
                     f" {self._account.spent:.4f} USD are spent, it may cost {amount:.4f} USD",
-                    f"Run again with a larger --budget to go on, {pricing.cents(self._account.spent + amount):.2f} at"
+                    f"Run again with a larger budget to go on, {pricing.cents(self._account.spent + amount):.2f} at"
                     " least; what is answered is not paid again.",
                 )
             self._settled.clear()

@@ -223,7 +223,8 @@ class Answer:
 class Sample:
     """One record with its label and, where models are compared, their predictions.
 
-    `facts` are the label's, with their spans.
+    `facts` are the label's, with their spans; their kinds and notes are shown where there are no answers.
+    An empty `gold` is not shown.
     """
 
     id: str
@@ -236,13 +237,16 @@ class Sample:
     answers: tuple[Answer, ...] = ()
 
 
-def browser(samples: Sequence[Sample], *, name: str = "samples", note: str = "") -> Html:
+def browser(
+    samples: Sequence[Sample], *, name: str = "samples", note: str = "", heading: str = "Label (gold)"
+) -> Html:
     """Return the sample browser: its controls, and its samples as data for the page's script.
 
     Args:
         samples: in file order. Articles and instructions that repeat are stored once.
         name: prefix of the ids; one page may hold several browsers.
         note: a line above it, such as how the samples were chosen.
+        heading: above a sample's facts.
     """
     models = list(dict.fromkeys(answer.model for sample in samples for answer in sample.answers))
     tasks = list(dict.fromkeys(sample.task for sample in samples))
@@ -251,6 +255,7 @@ def browser(samples: Sequence[Sample], *, name: str = "samples", note: str = "")
         "browser.html.j2",
         name=name,
         note=note,
+        heading=heading,
         tasks=tasks,
         models=models,
         outcomes=OUTCOMES,
@@ -277,7 +282,7 @@ def _browser_data(
             "instruction": number(sample.instruction),
             "article": number(sample.article),
             "gold": sample.gold,
-            "facts": [[fact.parts, fact.spans] for fact in sample.facts],
+            "facts": [[fact.parts, fact.spans, fact.kind, fact.note] for fact in sample.facts],
             "answers": {models.index(a.model): _answer_data(a, errors) for a in sample.answers},
         }
         for sample in samples

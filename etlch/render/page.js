@@ -271,7 +271,7 @@
     }
 
     function goldOf(sample, answer) {
-      return sample.facts.map(([parts, spans], i) => [parts, spans, ...(answer ? answer.gold[i] : ["", ""])]);
+      return sample.facts.map(([parts, spans, kind, note], i) => [parts, spans, ...(answer ? answer.gold[i] : [kind, note])]);
     }
 
     function raw(text, open) {
@@ -286,8 +286,8 @@
       const spurious = answer ? answer.facts.filter((fact) => fact[2] === "spurious") : [];
       const marks = marksOf([...gold, ...spurious]);
       const about = [tasks[sample.task], sample.language, row.model >= 0 ? models[row.model] : null].filter(Boolean).join(" · ");
-      const columns = make("div", { class: "columns" }, make("div", {}, make("h4", {}, "Label (gold)"),
-        factList(gold, "The label holds no fact."), raw(sample.gold)));
+      const columns = make("div", { class: "columns" }, make("div", {}, make("h4", {}, root.dataset.heading),
+        factList(gold, "No fact."), sample.gold ? raw(sample.gold) : null));
       if (row.model >= 0) columns.append(answerColumn(answer, row.model, sample, false));
       if (other >= 0 && other !== row.model) columns.append(answerColumn(sample.answers[other], other, sample, true));
       const text = highlighted(texts[sample.article], marks);

@@ -232,6 +232,44 @@ def _apart(places: Sequence[float], least: float) -> list[float]:
     return moved
 
 
+class Bin(NamedTuple):
+    """Facts of nearly one confidence: their mean confidence, and the share that is right with its interval."""
+
+    confidence: float
+    right: float
+    low: float
+    high: float
+
+
+class Reliability(NamedTuple):
+    """One panel of a reliability diagram: binned facts, and the fitted curve as (confidence, precision)."""
+
+    title: str
+    bins: Sequence[Bin]
+    fitted: Sequence[tuple[float, float]]
+
+
+def reliability(panels: Sequence[Reliability]) -> Drawing:
+    """Draw how often facts of a confidence are right, side by side; on the diagonal, confidence is precision."""
+    axis, height = "probability that the model gives", "share that is right"
+    letters = choose_letters([panel.title for panel in panels], [axis, height])
+
+    def build(figure: Any) -> None:
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            quiet(axes, "both")
+            axes.plot((0, 1), (0, 1), color=SOFT, linewidth=0.8, linestyle=":")
+            axes.step(*zip(*panel.fitted, strict=True), where="pre", color=_TUNED[1], linewidth=1.4)
+            for item in panel.bins:
+                axes.plot((item.confidence,) * 2, (item.low, item.high), color=INK, linewidth=0.8)
+                axes.plot(item.confidence, item.right, marker="o", color=INK, markersize=4)
+            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+            axes.set_title(letters.write(panel.title), fontsize=9)
+            axes.set_xlabel(letters.write(axis))
+        figure.axes[0].set_ylabel(letters.write(height))
+
+    return draw((3.2 * len(panels), 3.2), letters, build)
+
+
 def win_rates(panels: Sequence[Grid]) -> Drawing:
     """Draw win rates as a heatmap: won/applicable in each cell, a star per significant win."""
     rows = list(dict.fromkeys(row for panel in panels for row in panel.rows))

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from etlch.core.errors import EtlchError
-from etlch.extract.decoding import Decoding, grammar
+from etlch.core.extract_settings import Decoding
+from etlch.extract.decoding import grammar
 from etlch.tasks import find_task
 from tests.tiny import tiny_tokenizer
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from etlch.core.errors import EtlchError
+from etlch.core.extract_settings import ExtractSettings
 from etlch.extract.card import Calibration, read_card
 from etlch.extract.confidence import steps, threshold
-from etlch.extract.extractor import Extractor, ExtractSettings, chosen_fields
+from etlch.extract.documents import sources
+from etlch.extract.extractor import Extractor, chosen_fields
 from etlch.extract.facts import Answer, Source
 from tests.extract.models import Scripted, card, tiny_model
 
@@ -36,6 +38,15 @@ def test_spans_are_those_of_the_whole_document_and_facts_of_several_pieces_come_
     for item in found.facts:
         span = item.spans[1]
         assert span is not None and text[slice(*span)] == item.fact[1]
+
+
+def test_spans_count_the_file_s_own_characters_after_front_matter(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text("---\ntitle: Ann\n---\nAnn left.\n", encoding="utf-8")
+    model = Scripted(lambda asked, _: label(Person=["Ann"]))
+    (found,) = Extractor("x", NER, card=card(), answering=model).extract(sources([str(file)], None, None))
+    assert "title" not in model.asked[0][0]
+    assert found.facts[0].spans[1] == (19, 22)
 
 
 def test_values_that_do_not_stand_in_the_document_are_dropped_flagged_or_asked_again() -> None:

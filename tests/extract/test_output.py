@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from etlch.core.errors import EtlchError
-from etlch.extract.documents import extract_to_file
-from etlch.extract.extractor import Extractor, ExtractSettings
+from etlch.core.extract_settings import ExtractSettings
+from etlch.extract.documents import Wanted, extract_to_file
+from etlch.extract.extractor import Extractor
 from etlch.extract.facts import Source
 from etlch.extract.output import WorkFile
 from tests.extract.models import Scripted, card
@@ -26,6 +28,10 @@ def extractor(model: Scripted | None = None) -> Extractor:
     return Extractor("x", ExtractSettings(tasks=("ner",)), card=card(), answering=say)
 
 
+def documents() -> Iterator[Source]:
+    return iter(DOCUMENTS)
+
+
 def quiet(documents: int, tokens: int, seconds: float) -> None:
     """Show nothing."""
 
@@ -33,7 +39,7 @@ def quiet(documents: int, tokens: int, seconds: float) -> None:
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet", ".sqlite"])
 def test_every_format_holds_the_same_facts(tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"facts{ending}"
-    done = extract_to_file(extractor(), iter(DOCUMENTS), out, by_fact=True, note=quiet)
+    done = extract_to_file(extractor(), documents, Wanted(out, by_fact=True), quiet)
     assert done.counts == {
         "documents": 5,
         "facts": 10,
@@ -41,6 +47,8 @@ def test_every_format_holds_the_same_facts(tmp_path: Path, ending: str) -> None:
         "below": 0,
         "problems": 0,
         "tokens": 5,
+        "pieces": 5,
+        "fallback": 0,
     }
     if ending == ".jsonl":
         rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
@@ -62,20 +70,20 @@ def test_every_format_holds_the_same_facts(tmp_path: Path, ending: str) -> None:
 def test_a_stopped_extraction_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     out = tmp_path / "facts.jsonl"
     whole = tmp_path / "whole.jsonl"
-    extract_to_file(extractor(), iter(DOCUMENTS), whole, by_fact=False, note=quiet)
+    extract_to_file(extractor(), documents, Wanted(whole), quiet)
 
     def stop(documents: int, tokens: int, seconds: float) -> None:
         if documents == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract_to_file(extractor(), iter(DOCUMENTS), out, by_fact=False, note=stop)
+        extract_to_file(extractor(), documents, Wanted(out), stop)
     part = tmp_path / "facts.jsonl.part"
     part.write_bytes(part.read_bytes() + b'{"document": "d3", "fac')  # torn by kill -9
     model = Scripted(
         lambda asked, _: json.dumps({"Person": [asked.splitlines()[1].split()[0]], "Place": ["Rim"]})
     )
-    done = extract_to_file(extractor(model), iter(DOCUMENTS), out, by_fact=False, note=quiet)
+    done = extract_to_file(extractor(model), documents, Wanted(out), quiet)
     assert done.asked == len(model.asked) == 2
     assert out.read_bytes() == whole.read_bytes()
 

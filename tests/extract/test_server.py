@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from etlch.extract.extractor import Extractor, ExtractSettings
+from etlch.core.extract_settings import ExtractSettings
+from etlch.extract.extractor import Extractor
 from etlch.extract.server import KEY, LONGEST, make_app
 from tests.extract.models import Scripted, card
 
