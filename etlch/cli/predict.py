@@ -57,12 +57,12 @@ def predict(
     import asyncio
     import dataclasses
 
+    from etlch.baselines import dictionary
     from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
     from etlch.core.manifest import read
     from etlch.core.run_folder import Run
-    from etlch.pipeline import dictionary
     from etlch.pipeline import predict as room
 
     found = Run(run)

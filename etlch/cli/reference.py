@@ -91,6 +91,7 @@ PACKAGES = (
         "extract",
         "quality",
         "training",
+        "baselines",
         "scoring",
         "export",
         "dataset",

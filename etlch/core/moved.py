@@ -18,7 +18,7 @@ MODULES = {
     "data.chunks": "dataset.chunking",
     "data.collect": "dataset.collect",
     "data.copies": "dataset.dedup",
-    "data.dictionary": "pipeline.dictionary",
+    "data.dictionary": "baselines.dictionary",
     "data.doctor": "training.doctor",
     "data.endpoint": "llm.endpoint",
     "data.engine": "llm.client",

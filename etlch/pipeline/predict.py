@@ -11,43 +11,16 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
+from etlch.baselines.test_set import Predicted, prompt, read_test, refuse_foreign, write_card, write_rows
 from etlch.core.errors import EtlchError, nearest
-from etlch.core.files import dumps, read_jsonl, read_lines, write_text
-from etlch.core.records import Json, Key, Model, to_dict
+from etlch.core.records import Key, Model
 from etlch.core.run_folder import Run
 from etlch.core.settings import TeacherSettings
-from etlch.export.data_files import turn
 from etlch.llm.client import LLMClient, open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """What one task's prediction file holds.
-
-    Attributes:
-        task: its name.
-        path: the file, relative to the run folder.
-        rows: predictions, one for each key.
-        cut: answers that reached the limit of tokens.
-        refused: rows without an answer, because the endpoint refused them (HTTP 400).
-        stored: answers on file from before. A question that a model of this name answered, at
-            whatever endpoint, is not sent again.
-        usd: what was paid for them in this session and before; None without a price.
-    """
-
-    task: str
-    path: str
-    rows: int
-    cut: int
-    refused: int
-    stored: int
-    usd: float | None
-
 
 Note = Callable[[str, int, int, float], None]
 """Called with (task, rows answered, rows, US dollars that the run has cost; 0 without a price)."""
@@ -72,7 +45,7 @@ async def predict(
     """
     tests = {task: read_test(run, task) for task in tasks}
     for task, keys in tests.items():
-        _refuse_foreign(run.prediction_file(folder, task), keys)
+        refuse_foreign(run.prediction_file(folder, task), keys)
     async with open_client(teacher, run) as client:
         done = await asyncio.gather(
             *(_task(run, teacher, folder, task, keys, client, note) for task, keys in tests.items())
@@ -99,29 +72,6 @@ def chosen_tasks(run: Run, known: tuple[str, ...], wanted: Sequence[str] | None)
                 f"{run.folder} has no task '{task}'.{nearest(task, known)}", f"It has {', '.join(known)}."
             )
     return tuple(wanted or known)
-
-
-def read_test(run: Run, task: str) -> list[Key]:
-    """Return the keys of a task's test set.
-
-    Raises:
-        EtlchError: there is none, or it is empty.
-    """
-    path = run.keys(run.stem(task, "test"))
-    if not path.is_file():
-        raise EtlchError(
-            f"{run.folder} has no test set for {task}: there is no {path.relative_to(run.folder)}",
-            f"Write it with `etlch-data export {run.folder}`.",
-        )
-    keys = read_jsonl(path, Key)
-    if not keys:
-        raise EtlchError(f"{path} is empty", "A run with --test 0 has nothing to predict.")
-    return keys
-
-
-def prompt(key: Key) -> str:
-    """Return what a user would say."""
-    return turn(key.instruction, key.input)
 
 
 async def _task(
@@ -170,42 +120,6 @@ def request(key: Key, teacher: TeacherSettings) -> Request:
         schema=key.schema if teacher.constrained else None,
         extra=teacher.extra_body or None,
     )
-
-
-def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Sequence[str]) -> Predicted:
-    """Write a prediction file: one text for each key, in order.
-
-    Raises:
-        EtlchError: the file holds predictions of another origin.
-    """
-    path = run.prediction_file(folder, task)
-    _refuse_foreign(path, keys)
-    write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
-    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0, 0.0)
-
-
-def write_card(run: Run, model: Model) -> None:
-    """Write a model's model.json where there is none."""
-    card = run.model_card(model.folder)
-    if not card.exists():
-        write_text(card, dumps(to_dict(model), indent=2) + "\n")
-
-
-def _row(key: Key, text: str) -> str:
-    row: dict[str, Json] = {"prompt": prompt(key), "predict": text, "label": key.gold}
-    return dumps(row) + "\n"
-
-
-def _refuse_foreign(path: Path, keys: Sequence[Key]) -> None:
-    """Refuse to write over predictions that something else made, or of another test set."""
-    if not path.exists():
-        return
-    first = next(read_lines(path), None)
-    if first is not None and first.value.get("prompt") != prompt(keys[0]):
-        raise EtlchError(
-            f"{path} holds predictions that `etlch-data predict` did not make for this test set",
-            "Name another folder with --as, or move them away.",
-        )
 
 
 def refuse_offline(teacher: TeacherSettings) -> None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
+from etlch.baselines.test_set import Predicted, prompt
 from etlch.cli.data import main
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
@@ -24,7 +25,7 @@ from tests.fake_server import Fault, Server, serve
 from tests.small_run import write_run
 
 
-def go(run: Run, server: Server, folder: str = "gpt-4o-mini", **changed: Any) -> list[predict.Predicted]:
+def go(run: Run, server: Server, folder: str = "gpt-4o-mini", **changed: Any) -> list[Predicted]:
     teacher = make_settings(base_url=server.url, **changed).teacher
     tasks = ("json", "kge", "ner")
     return asyncio.run(predict.predict(run, teacher, tasks, folder, lambda task, done, rows, spent: None))
@@ -35,7 +36,7 @@ def right(run: Run) -> Any:
     golds = {}
     for task in ("json", "kge", "ner"):
         for key in read_jsonl(run.keys(run.stem(task, "test")), Key):
-            golds[predict.prompt(key)] = key.gold
+            golds[prompt(key)] = key.gold
     return lambda body: golds[body["messages"][0]["content"]]
 
 

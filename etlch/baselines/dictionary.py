@@ -18,13 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etlch.core.errors import EtlchError
+from etlch.baselines.test_set import Predicted, read_test, read_training, write_card, write_rows
 from etlch.core.records import Fact, Json, Key, Model, Span
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.grounding import Policy, ground
-from etlch.pipeline.predict import Predicted, read_test, write_card, write_rows
-from etlch.quality.check_rows import DataRow, read_rows
 from etlch.tasks import Task, find_task
 from etlch.text.locate import standing
 from etlch.text.normalize import fact_form
@@ -81,13 +79,11 @@ def training_facts(run: Run, language: str, task: Task, size: int) -> list[Fact]
     Raises:
         EtlchError: the file is missing, or not what `etlch-data export` writes.
     """
-    path = run.data(run.stem(task.name, "train", size))
-    facts: list[Fact] = []
-    for row in read_rows(path, str(path)):
-        if not isinstance(row, DataRow):
-            raise EtlchError(str(row), f"Write it with `etlch-data export {run.folder}`.")
-        facts += task.parse(row.output, language, True).facts
-    return facts
+    return [
+        fact
+        for _, output in read_training(run, task.name, size)
+        for fact in task.parse(output, language, True).facts
+    ]
 
 
 def build(facts: Iterable[Fact], task: Task) -> Dictionary:

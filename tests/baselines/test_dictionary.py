@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from etlch.baselines import dictionary
+from etlch.baselines.dictionary import answer, build
 from etlch.cli.data import main
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.manifest import read
 from etlch.core.records import Fact, Json, Key
 from etlch.metrics.predictions import read_aligned
-from etlch.pipeline import dictionary
-from etlch.pipeline.dictionary import answer, build
 from etlch.tasks import Task, find_task
 from tests.small_run import write_run
 
