@@ -60,7 +60,13 @@ class FactPair(NamedTuple):
 
 def comparable(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     """Return facts in the form in which they are compared, each once, in order."""
-    return tuple(dict.fromkeys(tuple(map(_form, fact)) for fact in facts))
+    return tuple(dict.fromkeys(map(comparable_fact, facts)))
+
+
+@lru_cache(maxsize=16384)
+def comparable_fact(fact: Fact) -> Fact:
+    """Return a fact in the form in which it is compared."""
+    return tuple(map(_form, fact))
 
 
 @lru_cache(maxsize=16384)

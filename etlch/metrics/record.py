@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,10 +19,6 @@ from etlch.metrics.spans import Placed
 from etlch.tasks.base import policy_names
 from etlch.text.json_text import read_json, schema_problems
 from etlch.text.normalize import fact_form
-from etlch.text.numerals import NUMERALS
-
-_NUMERIC = NUMERALS + "年月日號号時时分秒點点民國国西元公百之"
-_PLAIN_RUN = re.compile(rf"(?:(?![{_NUMERIC}])[\u4e00-\u9fff])+")
 
 
 @dataclass(frozen=True)
@@ -136,7 +130,7 @@ def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> dict[str, 
     for fact in raw:
         here = _stands(fact, article, config)
         counts["attribution"] += here
-        if facts.comparable([fact] if config.nested else mapped([fact], config))[0] in wrong:
+        if facts.comparable_fact(fact if config.nested else mapped([fact], config)[0]) in wrong:
             counts["spurious" if here else "hallucinated"] += 1
     return {name: Row(count, len(raw), 0) for name, count in counts.items()}
 
@@ -156,36 +150,11 @@ def _stands(fact: Fact, article: str, config: ParseConfig) -> bool:
         if policy == "derived":
             continue
         if isinstance(policy, str):
-            if not stands_in(fact[part], article):
+            if not spans.places(fact[part], article):
                 return False
         elif fact_form(fact[part]).casefold() not in {fact_form(item).casefold() for item in policy}:
             return False
     return True
-
-
-def stands_in(value: str, article: str) -> bool:
-    """Tell whether grounding.locate finds a value in an article.
-
-    Ideographs that no number or date form is made of are the same in every form that locate looks
-    for; where the article lacks a run of them, that is the answer without a search.
-    """
-    from etlch.text.locate import locate
-
-    held = _bare(article)
-    if any(run not in held for run in _PLAIN_RUN.findall(value.replace("臺", "台"))):
-        return False
-    return locate(value, article) is not None
-
-
-@lru_cache(maxsize=4096)
-def _bare(article: str) -> str:
-    """The article as locate folds it, also without what it passes over between ideographs."""
-    text = unicodedata.normalize("NFKC", article).replace("臺", "台")
-    return "".join(
-        char
-        for char in text
-        if not (char.isspace() or unicodedata.category(char) in ("Cf", "Mn", "Mc", "Me"))
-    )
 
 
 def _form_values(text: str, schema: Json) -> dict[str, float]:

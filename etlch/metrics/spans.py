@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from etlch.core.records import Fact, Span
-from etlch.metrics.facts import MOST_PAIRS, Row, comparable, most_pairs
+from etlch.metrics.facts import MOST_PAIRS, Row, comparable_fact, most_pairs
 from etlch.text.locate import locate, standing
 
 MOST_PLACES = 50
 """Places of one value that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Placed:
     """A fact and where its grounded parts stand.
 
@@ -39,10 +39,10 @@ class Placed:
     number: int | None
     article: str
 
-    @property
+    @cached_property
     def places(self) -> tuple[tuple[Span, ...], ...]:
         """For each grounded part, where it stands; empty where it does not."""
-        found = (_places(text, self.article) for text in self.written)
+        found = (places(text, self.article) for text in self.written)
         if self.number is None:
             return tuple(found)
         return tuple(held[self.number : self.number + 1] or held[-1:] for held in found)
@@ -58,19 +58,28 @@ def place(facts: Sequence[Fact], grounded: Sequence[int], article: str) -> list[
     """
     total, seen = Counter(facts), Counter[Fact]()
     found = []
+    chosen = tuple(grounded)
     for fact in facts:
-        form = comparable([fact])[0]
-        names = tuple(part for index, part in enumerate(form) if index not in grounded)
-        texts = tuple(form[part] for part in grounded if part < len(form))
-        written = tuple(fact[part] for part in grounded if part < len(form))
-        number = seen[fact] if total[fact] > 1 else None
-        seen[fact] += 1
-        found.append(Placed(form, names, texts, written, number, article))
+        number = None
+        if total[fact] > 1:
+            number = seen[fact]
+            seen[fact] += 1
+        found.append(Placed(*_split(fact, chosen), number, article))
     return found
 
 
+@lru_cache(maxsize=16384)
+def _split(fact: Fact, grounded: tuple[int, ...]) -> tuple[Fact, Fact, Fact, Fact]:
+    """Return a fact in the form of comparison, what names it, and its grounded parts in that form and as written."""
+    form = comparable_fact(fact)
+    names = tuple(part for index, part in enumerate(form) if index not in grounded)
+    texts = tuple(form[part] for part in grounded if part < len(form))
+    return form, names, texts, tuple(fact[part] for part in grounded if part < len(form))
+
+
 @lru_cache(maxsize=4096)
-def _places(value: str, article: str) -> tuple[Span, ...]:
+def places(value: str, article: str) -> tuple[Span, ...]:
+    """Return where a value stands: up to MOST_PLACES places as it is written, else the one that `locate` finds."""
     if not article or not value.strip():
         return ()
     found: list[Span] = []
@@ -98,11 +107,14 @@ def lenient(gold: Sequence[Placed], predicted: Sequence[Placed], wrong: int) -> 
     pairs as there can be.
     """
     rest_gold, rest, equal = _rest(gold, predicted)
+    named: dict[Fact, list[int]] = {}
+    for column, item in enumerate(rest):
+        named.setdefault(item.names, []).append(column)
     edges = [
         (row, column)
         for row, one in enumerate(rest_gold)
-        for column, two in enumerate(rest)
-        if one.names == two.names and overlap(one, two)
+        for column in named.get(one.names, ())
+        if overlap(one, rest[column])
     ]
     return Row(equal + most_pairs(edges, len(rest_gold), len(rest)), len(predicted) + wrong, len(gold))
 

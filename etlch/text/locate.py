@@ -41,6 +41,9 @@ _REACH = 40
 """Characters that a number is followed to either side; a longer one is no number that people write."""
 
 _SPACES = re.compile(r"\s{2,}")
+_SAME_FORM = re.compile("[\u4e00-\u9fff]+|[!-~]+")
+"""Characters that fold one by one, unless a combining mark follows: ideographs, and ASCII without white space."""
+_PLAIN_RUN = re.compile(rf"(?:(?![{NUMERALS}年月日號号時时分秒點点民國国西元公百之])[\u4e00-\u9fff])+")
 _NUMERAL_TAIL = re.compile(rf"[\d{NUMERALS}]+\Z")
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around a number or date in the third view, so that 5 is not found inside 2024-03-05."""
@@ -80,11 +83,38 @@ def locate(value: str, article: str) -> Place | None:
         return None
     for start, end in standing(value, article):
         return Place(start, end, value, "verbatim")
-    for view, how in ((folded, "folded"), (normalised, "normalised")):
-        place = _locate_in(view(article), view(value).text, article, how)
-        if place and not _is_acronym_of_word(value, place.text):
-            return place
-    return None
+    if _lacks_ideographs(article, value):
+        return None
+    plain, numbered = folded(value), normalised(value)
+    place = _locate_in(folded(article), plain.text, article, "folded")
+    if place is None and numbered.text == plain.text:
+        return None  # for a value without a number or date the third view holds nothing new
+    if place is None or _is_acronym_of_word(value, place.text):
+        place = _locate_in(normalised(article), numbered.text, article, "normalised")
+    return place if place and not _is_acronym_of_word(value, place.text) else None
+
+
+def _lacks_ideographs(article: str, value: str) -> bool:
+    """Tell whether a value has a run of ideographs that an article lacks, and that is part of no number or date.
+
+    Such a run is the same in every view, so where it is missing no view need be made.
+    """
+    runs = _PLAIN_RUN.findall(value.replace("臺", "台"))
+    if not runs:
+        return False
+    held = _bare(article)
+    return any(run not in held for run in runs)
+
+
+@lru_cache(maxsize=4096)
+def _bare(article: str) -> str:
+    """The article as it is folded, also without what folding passes over between ideographs."""
+    text = unicodedata.normalize("NFKC", article).replace("臺", "台")
+    return "".join(
+        char
+        for char in text
+        if not (char.isspace() or unicodedata.category(char) in ("Cf", "Mn", "Mc", "Me"))
+    )
 
 
 def standing(value: str, article: str) -> Iterator[Span]:
@@ -127,22 +157,34 @@ def folded(text: str) -> View:
     ends: list[int] = []
     place, space = 0, -1
     while place < len(text):
-        end = place + 1
-        while end < len(text) and unicodedata.combining(text[end]):
-            end += 1
+        end = _end_of_run(text, place)
+        simple = end > place
+        if not simple:
+            end = place + 1
+            while end < len(text) and unicodedata.combining(text[end]):
+                end += 1
         if text[place].isspace():
             space = place if space < 0 else space
-        elif form := _fold(text[place:end]):
+        elif form := text[place:end].lower().translate(_TWINS) if simple else _fold(text[place:end]):
             if space >= 0 and starts and not (_is_wide(text[place]) or _is_wide(text[ends[-1] - 1])):
                 chars.append(" ")
                 starts.append(space)
                 ends.append(place)
             space = -1
-            chars.extend(form)
-            starts.extend([place] * len(form))
-            ends.extend([end] * len(form))
+            chars.append(form)
+            starts.extend(range(place, end) if simple else [place] * len(form))
+            ends.extend(range(place + 1, end + 1) if simple else [end] * len(form))
         place = end
     return View("".join(chars), tuple(starts), tuple(ends))
+
+
+def _end_of_run(text: str, place: int) -> int:
+    """Return where a run of characters ends that fold one by one; `place` where none begins."""
+    run = _SAME_FORM.match(text, place)
+    if run is None:
+        return place
+    end = run.end()
+    return end - 1 if end < len(text) and unicodedata.combining(text[end]) else end
 
 
 def _folded_ascii(text: str) -> View:
@@ -157,13 +199,19 @@ def _folded_ascii(text: str) -> View:
 
 @lru_cache(maxsize=512)
 def normalised(text: str) -> View:
-    """Return the folded text with every number and date in one form between OPEN and CLOSE."""
+    """Return the folded text with every number and date in one form between OPEN and CLOSE.
+
+    Without any it is the folded view itself.
+    """
     view = folded(text)
+    found = forms(view.text)
+    if not found:
+        return view
     chars: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     last = 0
-    for form in [*forms(view.text), Form(len(view.text), len(view.text), "")]:
+    for form in [*found, Form(len(view.text), len(view.text), "")]:
         chars.extend(view.text[last : form.start])
         starts.extend(view.starts[last : form.start])
         ends.extend(view.ends[last : form.start])

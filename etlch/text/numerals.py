@@ -75,6 +75,8 @@ _ENGLISH = re.compile(
 )
 _ENGLISH_PART = re.compile(rf"{_ARABIC}|{_WORD}")
 _CHINESE_PART = re.compile(rf"{_ARABIC}|.")
+_ANY = re.compile(rf"[\d{NUMERALS}]|(?<![a-z\d])(?:{_WORD})(?![a-z])")
+"""What every number and date has."""
 _PERCENT = re.compile(r" ?per ?cent(?![a-z])|%")
 
 
@@ -93,6 +95,8 @@ def forms(text: str) -> list[Form]:
     a percentage ends in %.
     """
     taken: list[Form] = []
+    if not _ANY.search(text):
+        return taken
     used = bytearray(len(text))
     for found in (_dates(text), _era_years(text), _numbers(text)):
         for form in found:

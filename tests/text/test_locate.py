@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import time
+import unicodedata
+from bisect import bisect_left
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etlch.text.locate import View, folded, locate, normal_text, normalised
+from etlch.text.locate import (
+    Place,
+    View,
+    _is_acronym_of_word,
+    _locate_in,
+    folded,
+    locate,
+    normal_text,
+    normalised,
+    standing,
+)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +145,38 @@ def test_views_map_back_into_the_text(text: str) -> None:
         assert list(view.starts) == sorted(view.starts)
 
 
+@given(st.text(st.sampled_from([*map(chr, range(128)), *"臺龍ａß，\u0301"]), max_size=20))
+def test_runs_are_folded_as_their_characters_one_by_one(text: str) -> None:
+    """A zero-width space folds to nothing; before each character it leaves no run that could be folded at once."""
+    parted = "".join(char if unicodedata.combining(char) else "\u200b" + char for char in text + "臺")
+    kept = [place for place, char in enumerate(parted) if char != "\u200b"]
+    slow, fast = folded(parted), folded(text + "臺")
+    assert slow.text == fast.text
+    assert [bisect_left(kept, start) for start in slow.starts] == list(fast.starts)
+    assert [bisect_left(kept, end) for end in slow.ends] == list(fast.ends)
+
+
 @given(st.text(st.sampled_from([chr(code) for code in range(128)]), max_size=20))
 def test_ascii_is_folded_as_any_text(text: str) -> None:
     """臺 keeps the text from the fast way; a CJK character drops spaces beside it, so 'x' stands between."""
     slow, fast = folded(f"{text}x臺"), folded(f"{text}x")
     assert View(slow.text[:-1], slow.starts[:-1], slow.ends[:-1]) == fast
+
+
+_VALUES = st.text(st.sampled_from("台臺積電二十三月日年萬1２3 aBUS龍龙,，百.-"), max_size=6)
+
+
+@settings(max_examples=500)
+@given(_VALUES, st.text(st.sampled_from("台臺積電二十三月日年萬1２3 aBus龍,，百.- "), max_size=30))
+def test_short_cuts_never_change_where_a_value_is_found(value: str, article: str) -> None:
+    """Every view is searched here, whatever the value holds."""
+    bare = value.strip()
+    slow = next((Place(*span, bare, "verbatim") for span in standing(bare, article)), None) if bare else None
+    for view, how in ((folded, "folded"), (normalised, "normalised")):
+        if slow is None:
+            found = _locate_in(view(article), view(bare).text, article, how)
+            slow = found if found and not _is_acronym_of_word(bare, found.text) else None
+    assert locate(value, article) == slow
 
 
 @given(_TEXTS, _TEXTS, _TEXTS)
