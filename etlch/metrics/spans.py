@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
 from etlch.core.records import Fact, Span
 from etlch.metrics.facts import MOST_PAIRS, Row, comparable_fact, most_pairs
@@ -19,9 +19,8 @@ MOST_PLACES = 50
 """Places of one value that are looked at."""
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A fact and where its grounded parts stand.
+class Placed(NamedTuple):
+    """A fact and where its grounded parts are to be found.
 
     Attributes:
         fact: in the form of comparison.
@@ -39,12 +38,12 @@ class Placed:
     number: int | None
     article: str
 
-    @cached_property
+    @property
     def places(self) -> tuple[tuple[Span, ...], ...]:
         """For each grounded part, where it stands; empty where it does not."""
-        found = (places(text, self.article) for text in self.written)
+        found = tuple([places(text, self.article) for text in self.written])
         if self.number is None:
-            return tuple(found)
+            return found
         return tuple(held[self.number : self.number + 1] or held[-1:] for held in found)
 
 
@@ -107,15 +106,7 @@ def lenient(gold: Sequence[Placed], predicted: Sequence[Placed], wrong: int) -> 
     pairs as there can be.
     """
     rest_gold, rest, equal = _rest(gold, predicted)
-    named: dict[Fact, list[int]] = {}
-    for column, item in enumerate(rest):
-        named.setdefault(item.names, []).append(column)
-    edges = [
-        (row, column)
-        for row, one in enumerate(rest_gold)
-        for column in named.get(one.names, ())
-        if overlap(one, rest[column])
-    ]
+    edges = _overlaps(rest_gold, rest, same_names=True)
     return Row(equal + most_pairs(edges, len(rest_gold), len(rest)), len(predicted) + wrong, len(gold))
 
 
@@ -126,12 +117,7 @@ def partial(gold: Sequence[Placed], predicted: Sequence[Placed], wrong: int) -> 
     """
     one, two = ([_untyped(item) for item in side] for side in (gold, predicted))
     rest_gold, rest, equal = _rest(one, two)
-    edges = [
-        (row, column)
-        for row, first in enumerate(rest_gold)
-        for column, second in enumerate(rest)
-        if overlap(first, second)
-    ]
+    edges = _overlaps(rest_gold, rest, same_names=False)
     hits = equal + 0.5 * most_pairs(edges, len(rest_gold), len(rest))
     return Row(hits, len(predicted) + wrong, len(gold))
 
@@ -144,31 +130,56 @@ def types(gold: Sequence[Placed], predicted: Sequence[Placed], wrong: int) -> Ro
     """
     taken: set[int] = set()
     hits = 0
-    for item in predicted if len(gold) * len(predicted) <= MOST_PAIRS else ():
-        free = [index for index, one in enumerate(gold) if index not in taken and overlap(one, item)]
-        same = [index for index in free if gold[index].names == item.names]
+    near: dict[int, list[int]] = {}
+    if len(gold) * len(predicted) <= MOST_PAIRS:
+        for row, column in _overlaps(gold, predicted, same_names=False):
+            near.setdefault(column, []).append(row)
+    for column in sorted(near):
+        item = predicted[column]
+        free = [row for row in near[column] if row not in taken]
+        same = [row for row in free if gold[row].names == item.names]
         if same:
             hits += 1
-            taken.add(min(same, key=lambda index: _distance(gold[index], item)))
+            taken.add(min(same, key=lambda row: _distance(gold[row], item)))
         elif free:
             taken.add(free[0])
     return Row(hits, len(predicted) + wrong, len(gold))
 
 
-def overlap(one: Placed, two: Placed) -> bool:
-    """Tell whether every grounded part of one fact overlaps the same part of the other."""
-    if one.texts == two.texts:
+def _overlaps(
+    gold: Sequence[Placed], predicted: Sequence[Placed], *, same_names: bool
+) -> list[tuple[int, int]]:
+    """Return the pairs (row of gold, column of predicted) all of whose grounded parts overlap, in order."""
+    columns: dict[Fact, list[int]] = {}
+    for column, item in enumerate(predicted):
+        columns.setdefault(item.names if same_names else (), []).append(column)
+    there = [item.places for item in predicted]
+    edges = []
+    for row, item in enumerate(gold):
+        here = item.places
+        for column in columns.get(item.names if same_names else (), ()):
+            if _overlap(item.texts, predicted[column].texts, here, there[column]):
+                edges.append((row, column))
+    return edges
+
+
+def _overlap(
+    one: Fact, two: Fact, here: Sequence[tuple[Span, ...]], there: Sequence[tuple[Span, ...]]
+) -> bool:
+    """Tell whether every part of one fact overlaps the same part of the other: in places, or else in letters."""
+    if one == two:
         return True
-    return len(one.texts) == len(two.texts) and all(
-        first == second or _overlap(first, second, here, there)
-        for first, second, here, there in zip(one.texts, two.texts, one.places, two.places, strict=True)
-    )
-
-
-def _overlap(one: str, two: str, here: tuple[Span, ...], there: tuple[Span, ...]) -> bool:
-    if not here or not there:
-        return not here and not there and (one in two or two in one)
-    return any(a < d and c < b for a, b in here for c, d in there)
+    if len(one) != len(two):
+        return False
+    for first, second, spans, others in zip(one, two, here, there, strict=True):
+        if first == second:
+            continue
+        if spans and others:
+            if not any(a < d and c < b for a, b in spans for c, d in others):
+                return False
+        elif spans or others or not (first in second or second in first):
+            return False
+    return True
 
 
 def _distance(one: Placed, two: Placed) -> int:
@@ -180,7 +191,7 @@ def _distance(one: Placed, two: Placed) -> int:
 
 
 def _untyped(item: Placed) -> Placed:
-    return replace(item, fact=item.texts, names=())
+    return item._replace(fact=item.texts, names=())
 
 
 def _rest(gold: Sequence[Placed], predicted: Sequence[Placed]) -> tuple[list[Placed], list[Placed], int]:

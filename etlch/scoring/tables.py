@@ -27,7 +27,7 @@ from etlch.scoring.worker import Block, Chunk, Part, Plan, measure_chunk
 
 CHUNK_ROWS = 250
 CHUNK_BYTES = 4 * 1024 * 1024
-SMALL = 8 * 1024 * 1024
+SMALL = 2 * 1024 * 1024
 """Bytes of all files together below which starting processes costs more than it saves."""
 
 MOST_TYPES = 10_000

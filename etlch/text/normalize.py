@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 _CJK = (
     "\u2e80-\u2eff\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -30,6 +31,7 @@ _HYBRID_RUNS = re.compile(
 _MIXED = re.compile(f"[^{_CJK}{_KANA_HANGUL}\u3001-\u3004\u3008-\u3020\uff01-\uff0f\uff1a-\uff20]+")
 
 
+@lru_cache(maxsize=65536)
 def is_cjk(char: str) -> bool:
     """Tell whether a character is written without spaces around words (Han, kana, hangul)."""
     return _CJK_CHAR.match(char) is not None
@@ -50,6 +52,8 @@ def fact_form(value: str) -> str:
     NFKC (full-width digits and letters become half-width), trimmed, spaces between CJK
     characters removed, 臺 written as 台. Case is kept.
     """
+    if value.isascii():
+        return value.strip()
     folded = unicodedata.normalize("NFKC", value).strip()
     return _SPACE_BETWEEN_CJK.sub("", folded).replace("臺", "台")
 

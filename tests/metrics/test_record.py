@@ -6,8 +6,6 @@ import json
 from math import isfinite
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from etlch.core.records import Json, Key
 from etlch.metrics.facts import Row
