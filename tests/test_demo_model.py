@@ -1,4 +1,4 @@
-"""The demo's tokenizer, built from the GGUF, gives the token ids that llama.cpp gives."""
+"""Model folders from GGUF files: SmolLM2's token ids are llama.cpp's; pieces with scores; a wrong one is refused."""
 
 from __future__ import annotations
 
@@ -31,15 +31,20 @@ LLAMA_CPP = {
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
+def module() -> Any:
     pytest.importorskip("gguf")
-    if not GGUF.is_file():
-        pytest.skip("the GGUF is not there; `make test` fetches it")
     spec = importlib.util.spec_from_file_location("demo_model", ROOT / "docs/demo/model.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tokenizer(module: Any) -> Any:
+    if not GGUF.is_file():
+        pytest.skip("the GGUF is not there; `make test` fetches it")
     return module.tokenizer(GGUF)
 
 
@@ -59,3 +64,107 @@ def test_it_ends_an_answer_as_the_template_does(tokenizer: Any) -> None:
         [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
     )
     assert said.endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+
+
+PIECES = {
+    "<pad>": -1000.0,
+    "<eos>": -1000.0,
+    "<bos>": -1000.0,
+    "<unk>": -1000.0,
+    "\n\n": -1000.0,
+    **{f"<0x{byte:02X}>": -1000.0 for byte in range(256)},
+    "ab": -1.0,
+    "bc": -2.0,
+    "abc": -3.0,
+    "▁abc": -4.0,
+    "▁▁": -5.0,
+    "臺": -6.0,
+    "a": -7.0,
+    "b": -7.0,
+    "c": -7.0,
+    "▁": -7.0,
+    "\n": -7.0,
+}
+
+
+@pytest.fixture(scope="module")
+def scored(module: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A llama of one layer with random weights and Gemma's kind of tokenizer, as a GGUF file."""
+    import numpy
+    from gguf import GGUFWriter
+
+    tokens = list(PIECES)
+    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    writer = GGUFWriter(file, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(16)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(32)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(list(PIECES.values()))
+    byte = {token: 6 for token in tokens if token.startswith("<0x")}
+    kinds = {"<pad>": 3, "<eos>": 3, "<bos>": 3, "<unk>": 2, "\n\n": 4, **byte}
+    writer.add_token_types([kinds.get(token, 1) for token in tokens])
+    writer.add_pad_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_unk_token_id(3)
+    random = numpy.random.default_rng(0)
+    shapes = {
+        "token_embd": (len(tokens), 16),
+        "output": (len(tokens), 16),
+        "output_norm": (16,),
+        "blk.0.attn_norm": (16,),
+        "blk.0.ffn_norm": (16,),
+        **{f"blk.0.attn_{name}": (16, 16) for name in ("q", "k", "v", "output")},
+        "blk.0.ffn_gate": (32, 16),
+        "blk.0.ffn_up": (32, 16),
+        "blk.0.ffn_down": (16, 32),
+    }
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", random.normal(size=shape).astype(numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+@pytest.mark.train
+def test_pieces_are_merged_by_their_scores(module: Any, scored: Path) -> None:
+    """By hand, as SentencePiece's BPE does it: the pair whose piece scores best is joined first."""
+    built = module.tokenizer(scored)
+
+    def pieces(text: str) -> list[str]:
+        return list(built.convert_ids_to_tokens(built.encode(text)))
+
+    assert pieces("abc") == ["<bos>", "abc"]
+    assert pieces("a abc") == ["<bos>", "a", "▁abc"]
+    assert pieces("a  bc") == ["<bos>", "a", "▁▁", "bc"]
+    assert pieces("臺\n\na<eos>") == ["<bos>", "臺", "\n\n", "a", "<eos>"]
+    assert pieces("é") == ["<bos>", "<0xC3>", "<0xA9>"]
+    text = "a  abc 臺\n\né"
+    assert built.decode(built.encode(text, add_special_tokens=False)) == text
+
+
+@pytest.mark.train
+def test_a_model_that_a_plain_sentence_surprises_is_refused(
+    module: Any, scored: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match=r"nats a token .* no folder was written"):
+        module.main(str(scored), str(tmp_path / "model"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.train
+def test_a_file_in_parts_is_joined_in_order(module: Any, tmp_path: Path) -> None:
+    for name, content in (("one/part00.bin", b"ab"), ("one/__init__.py", b"#"), ("two/part01.bin", b"cd")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    module.join([tmp_path / "one", tmp_path / "two"], tmp_path / "whole")
+    assert (tmp_path / "whole").read_bytes() == b"abcd"
