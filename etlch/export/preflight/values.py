@@ -356,8 +356,9 @@ def _hardware(values: dict[str, Json], gpus: int | None) -> Iterator[Problem]:
     if (values.get("bf16") or values.get("pure_bf16")) and not values.get("use_cpu"):
         yield Problem(
             "error",
-            "bf16 needs a GPU, and there is none",
-            "`etlch-data export RUN --preset smoke` writes recipes for a CPU.",
+            "bf16 needs a GPU, and there is none; on a CPU it needs `use_cpu: true` beside it",
+            "Add `use_cpu: true` to the preset if this CPU has AMX or AVX512-BF16, else take one in float32: "
+            "`etlch-data export RUN --preset smoke`.",
         )
     if values.get("fp16"):
         yield Problem("error", "fp16 on a CPU", "Remove it.")
