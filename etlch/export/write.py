@@ -83,6 +83,17 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     )
 
 
+def refuse_unusable(run: Run, export: ExportSettings) -> None:
+    """Stop before any request on a preset, base model or template that recipes could not name.
+
+    Raises:
+        EtlchError: as export says at its end.
+    """
+    preset = load_preset(export.preset)
+    base_model(run, preset, export)
+    _template(preset, export)
+
+
 def doubts(export: ExportSettings, language: str) -> tuple[str, ...]:
     """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
     named = export.base_model or load_preset(export.preset).values.get("model_name_or_path") or ""

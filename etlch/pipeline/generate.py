@@ -19,7 +19,7 @@ from etlch.core.settings import Settings
 from etlch.dataset import documents
 from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
-from etlch.export.write import doubts, export
+from etlch.export.write import doubts, export, refuse_unusable
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import (
     changed,
@@ -161,6 +161,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     plan, needed = settings.plan, settings.needed
     prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
     refuse_impossible(settings)
+    refuse_unusable(run, settings.export)
     article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
     for line in doubts(settings.export, plan.language):
         say(line)

@@ -25,7 +25,7 @@ from etlch.dataset.readers.ground import ground_labelled
 from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.readers.rows import RowOptions
 from etlch.dataset.splits import FOLD
-from etlch.export.write import export
+from etlch.export.write import export, refuse_unusable
 from etlch.tasks import Task, find_task
 from etlch.text.normalize import special_tokens
 
@@ -93,6 +93,7 @@ def import_labels(
         )
     (name,) = settings.plan.tasks
     task = find_task(name, Path(settings.plan.task_file) if settings.plan.task_file else None)
+    refuse_unusable(run, settings.export)
     chosen, left_out, lines = _chosen(request, task)
     left = len(chosen.texts) - chosen.test
     sizes = request.sizes or (left,)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from etlch.cli.data import main
@@ -49,6 +50,23 @@ def test_what_was_never_finished_may_be_asked_for_smaller(tmp_path: Path) -> Non
     with pytest.raises(EtlchError, match="was made with test 300, not 6"):
         resume(run, earlier(run), less)
     assert resume(run, earlier(run), changed_settings(ASKED, sizes=(14,))).plan.sizes == (14, 100)
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"base_model": "./mine"}, "no model folder ./mine"),
+        ({"base_model": "a/b"}, "no chat template is named for b"),
+    ],
+)
+def test_a_model_that_recipes_cannot_name_is_refused_before_anything_is_written(
+    named: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(named), encoding="utf-8")
+    asked = ["generate", "--teacher", "offline", "--language", "en", "--sizes", "2", "--test", "1"]
+    done = CliRunner().invoke(main, [*asked, "--settings", f"{tmp_path}/s.yaml", "--out", f"{tmp_path}/run"])
+    assert done.exit_code == 2 and told in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("other", [{"max_tokens": 2048}, {"temperature": 0.0}])
