@@ -16,7 +16,10 @@ from etlch.cli.common import split
     "--base-model",
     help="A hub's name or a folder; `preset` is the preset's own again.  [default: the run's]",
 )
-@click.option("--template", help="LlamaFactory's name of its chat template.  [default: the run's]")
+@click.option(
+    "--template",
+    help="LlamaFactory's name of its chat template.  [default: the run's, else LlamaFactory's table's]",
+)
 @click.option("--sizes", callback=split(int), help="Further sizes, e.g. 100,300.  [default: the run's]")
 @click.option(
     "--shots", type=int, help="Solved examples for a further row of the base model.  [default: the run's]"

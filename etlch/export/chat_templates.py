@@ -11,10 +11,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from etlch.core.errors import EtlchError
 from etlch.core.files import write_text
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job
-from etlch.export.preflight.tokens import Setup, counter_of, has_tokenizer, in_own_process, prompts
+from etlch.export.llamafactory import templates
+from etlch.export.preflight.counter import counter_of, has_tokenizer, in_own_process, prompts, setup_of
 
 NAME = "chat_template.jinja"
 
@@ -28,12 +30,12 @@ def write(run: Run, exports: Sequence[Job]) -> list[str]:
 
     Returns:
         A line for each that was changed, and for each that could not be.
-
-    Raises:
-        BrokenProcessPool: LlamaFactory cannot be imported.
     """
     whole = [job for job in exports if has_tokenizer(run, str(job.values["export_dir"]))]
-    return in_own_process(_write, run, whole) if whole else []
+    try:
+        return in_own_process(_write, run, whole) if whole else []
+    except EtlchError as error:
+        return [f"the exports keep the chat template of their base model: {error.what}. {error.hint}"]
 
 
 def _write(run: Run, exports: list[Job]) -> list[str]:
@@ -46,15 +48,18 @@ def _write(run: Run, exports: list[Job]) -> list[str]:
 def _written(job: Job) -> str:
     """Mend one merged model; return what there is to say."""
     folder, template = (str(job.values[key]) for key in ("export_dir", "template"))
-    trust = bool(job.values.get("trust_remote_code", False))
-    held, problem = counter_of(Setup(folder, template, trust, job.values.get("default_system")))
+    held, problem = counter_of(setup_of(job)._replace(model=folder))
     if held is None:
-        return problem.what
+        return f"{folder} keeps the chat template of its base model: {problem.what}"
     trained, served = prompts(held)
     if trained == served:
         return ""
     held.template.replace_jinja_template = True
     held.template.fix_jinja_template(held.tokenizer)
+    if held.tokenizer.chat_template and templates()[template].thinks:
+        # LlamaFactory's own conversion leaves out the empty block of thoughts that training wrote into prompts.
+        block = held.template.add_thought().replace("\n", "\\n")
+        held.tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ '{block}' }}}}{{% endif %}}"
     if prompts(held)[1] != trained:
         return f"{folder}: its chat template does not write template {template}, and none could be made that does"
     write_text(Path(folder, NAME), held.tokenizer.chat_template)

@@ -17,6 +17,7 @@ from etlch.core.files import dump_yaml, load_yaml, shipped
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.dataset.splits import FOLD
+from etlch.export.llamafactory import templates
 from etlch.export.models import Planned
 
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
@@ -137,7 +138,7 @@ def train(run: Run, preset: Preset, model: Planned) -> Recipe:
         "stage": "sft",
         "do_train": True,
         "model_name_or_path": model.weights,
-        "template": model.template,
+        **_template(model),
         "dataset_dir": "llamafactory",
         **data,
         "output_dir": f"models/{card.folder}",
@@ -159,7 +160,7 @@ def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
         "do_predict": True,
         "predict_with_generate": True,
         **_weights(preset, model),
-        "template": model.template,
+        **_template(model),
         "dataset_dir": "llamafactory",
         "eval_dataset": run.stem(task, model.split),
         "output_dir": f"predictions/{card.folder}/{task}",
@@ -178,7 +179,7 @@ def merge(preset: Preset, model: Planned) -> Recipe:
     name = model.card.folder
     said: dict[str, Json] = {
         **_weights(preset, model),
-        "template": model.template,
+        **_template(model),
         "export_dir": f"models/{name}/merged",
         "export_size": 5,
         "export_device": "cpu",
@@ -196,6 +197,12 @@ def _weights(preset: Preset, model: Planned) -> dict[str, Json]:
     if not preset.lora:
         return {"model_name_or_path": trained}
     return {"model_name_or_path": model.weights, "adapter_name_or_path": trained, "finetuning_type": "lora"}
+
+
+def _template(model: Planned) -> dict[str, Json]:
+    """Return a model's template; one for models that think is told that labels hold no thoughts."""
+    held = templates().get(model.template)
+    return {"template": model.template, **({"enable_thinking": False} if held and held.thinks else {})}
 
 
 def _stems(run: Run, model: Planned, split: str) -> str:

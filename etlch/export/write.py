@@ -13,15 +13,15 @@ from pathlib import Path
 
 from etlch.core import manifest
 from etlch.core.config import changed, parse_settings, plain, read_file
-from etlch.core.errors import EtlchError, nearest
+from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_jsonl, write_text
 from etlch.core.records import Json, Record, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ExportSettings, Settings
 from etlch.dataset.splits import split
 from etlch.export import data_files
+from etlch.export.llamafactory import installed, proposed, settled
 from etlch.export.models import Planned, planned
-from etlch.export.preflight.values import known
 from etlch.export.recipes import RUN_SH, Preset, Recipe, load_preset, recipes
 
 CHANGEABLE = ("sizes", *(item.name for item in fields(ExportSettings)))
@@ -67,10 +67,11 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
         raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")
     preset = load_preset(settings.export.preset)
     weights = base_model(run, preset, settings.export)
-    template = _template(preset, settings.export)
+    template, how = _template(preset, settings.export)
     article_ids = list(dict.fromkeys(record.article_id for record in records))
     splits = split(article_ids, settings.plan.test, settings.plan.sizes)
     models = planned(settings.plan, settings.export, preset.name, weights, template, lora=preset.lora)
+    models, turned = _without_thoughts(models, preset)
     made = recipes(run, preset, models, settings.plan.tasks if settings.plan.test else ())
     data_sets = data_files.write_data(run, records, splits, settings.plan.tasks, settings.export.shots)
     _write_recipes(run, made)
@@ -79,7 +80,7 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
         data_sets=tuple(data_sets),
         recipes=tuple(recipe.stem for recipe in made),
         models=tuple(model.card.folder for model in models),
-        doubts=doubts(settings.export, settings.plan.language),
+        doubts=(*how, *turned, *doubts(settings.export, settings.plan.language)),
     )
 
 
@@ -159,22 +160,40 @@ def base_model(run: Run, preset: Preset, export: ExportSettings) -> str:
     return str(named)
 
 
-def _template(preset: Preset, export: ExportSettings) -> str:
-    """Return the chat template; another base model than the preset's needs its own to be named."""
-    template = export.template or preset.values.get("template")
+def _template(preset: Preset, export: ExportSettings) -> tuple[str, tuple[str, ...]]:
+    """Return the chat template, and a sentence on where it is from if nobody named it.
+
+    Another base model than the preset's takes the one of LlamaFactory's table.
+
+    Raises:
+        EtlchError: none is named, and LlamaFactory's table has none.
+    """
+    if export.template:
+        return export.template, ()
     theirs = str(preset.values.get("model_name_or_path", "")).rsplit("/", 1)[-1]
     ours = (export.base_model or theirs).rstrip("/").rsplit("/", 1)[-1]
-    if not template or (export.template is None and ours != theirs):
-        raise EtlchError(
-            f"no chat template is named for {ours or 'the base model'}",
-            "Name LlamaFactory's name of it, e.g. --template llama3 (or the setting `template`).",
+    if ours == theirs and preset.values.get("template"):
+        return str(preset.values["template"]), ()
+    if found := proposed(export.base_model or theirs):
+        return found, (
+            f"template {found}, which LlamaFactory's table names for {ours}; --template takes another",
         )
-    if template not in known().templates:
-        raise EtlchError(
-            f"LlamaFactory has no template '{template}'.{nearest(str(template), known().templates)}",
-            "It would take the name without a word and prompt the model wrongly.",
-        )
-    return str(template)
+    raise EtlchError(
+        f"no chat template is named for {ours or 'the base model'}",
+        "Name LlamaFactory's name of it, e.g. --template llama3 (or the setting `template`). "
+        + (
+            "Its own table names none: a model without chat training takes `default`, or its chat model's."
+            if installed()
+            else "Where LlamaFactory is installed, its own table names that of most models."
+        ),
+    )
+
+
+def _without_thoughts(models: Sequence[Planned], preset: Preset) -> tuple[list[Planned], tuple[str, ...]]:
+    """Return the models with templates that fit labels without thoughts, and a sentence for each that was changed."""
+    found = {name: settled(name, preset.values) for name in dict.fromkeys(model.template for model in models)}
+    turned = [replace(model, template=found[model.template][0]) for model in models]
+    return turned, tuple(told for _, told in found.values() if told)
 
 
 def _write_recipes(run: Run, made: Sequence[Recipe]) -> None:

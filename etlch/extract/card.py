@@ -243,7 +243,7 @@ def _task_prompt(run: Run, task: str) -> TaskPrompt:
 
 def _prompt_of(run: Run, job: Job) -> tuple[tuple[str, str], tuple[str, ...]]:
     """Return the text around a question, and the stop tokens, as LlamaFactory's template has them."""
-    from etlch.export.preflight.tokens import in_own_process
+    from etlch.export.preflight.counter import in_own_process
 
     whole, stop = in_own_process(_trained_prompt, run, [job])
     before, found, after = whole.partition(_QUESTION)
@@ -254,7 +254,7 @@ def _prompt_of(run: Run, job: Job) -> tuple[tuple[str, str], tuple[str, ...]]:
 
 def _trained_prompt(run: Run, jobs: list[Job]) -> tuple[str, tuple[str, ...]]:
     """Work in a process of its own, which may import LlamaFactory."""
-    from etlch.export.preflight.tokens import counter_of, prompts, setup_of
+    from etlch.export.preflight.counter import counter_of, prompts, setup_of
 
     os.chdir(run.folder)
     counter, problem = counter_of(setup_of(jobs[0]))

@@ -7,6 +7,7 @@ people make of it (`readers`). Keys are the gold side of the same rows; without 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -25,6 +26,9 @@ from etlch.text.normalize import squash
 
 END_MARKERS = ScoreSettings.end_markers
 """What trainers append to a label; removed from the end of labels and predictions before reading."""
+
+EMPTY_THOUGHTS = re.compile(r"\s*(?:<(?:seed:)?think>|◁think▷)?\s*(?:</(?:seed:)?think>|◁/think▷)\s*")
+"""What LlamaFactory's templates for models that think put before a label without thoughts."""
 
 PROMPT_HEAD = 64
 """Characters of the input that the prompt must contain where a row has no label."""
@@ -89,7 +93,7 @@ def _parsed(raw: RawRow, path: Path) -> dict[str, Json]:
 
 
 def parse_row(raw: RawRow, path: Path, layout: Layout | None = None) -> Prediction:
-    """Return one row.
+    """Return one row. A block of thoughts that stands empty before the label is part of neither label nor text.
 
     Args:
         raw: the row.
@@ -109,6 +113,9 @@ def parse_row(raw: RawRow, path: Path, layout: Layout | None = None) -> Predicti
         raise _no_prediction(value, raw, path, layout)
     text = _answer_text(held)
     label = _label_text(_take(columns, layout.columns["label"]) if "label" in layout.columns else None)
+    if label and (block := EMPTY_THOUGHTS.match(label)):
+        label = label[block.end() :]
+        text = text[before.end() :] if (before := EMPTY_THOUGHTS.match(text)) else text
     prompt = _take(columns, layout.columns["prompt"]) if "prompt" in layout.columns else None
     for name in _OURS:
         if name in layout.columns and (found := taken(value, layout.columns[name])) is not None:

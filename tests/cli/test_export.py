@@ -50,8 +50,8 @@ def test_another_base_model_takes_its_own_template_and_the_presets_can_be_had_ba
     llama, qwen = ("meta-llama/Llama-3.2-1B-Instruct", "llama3"), ("Qwen/Qwen2.5-1.5B-Instruct", "qwen")
     assert prompted("--base-model", qwen[0], "--template", qwen[1]) == qwen
     assert prompted() == qwen
-    done = CliRunner().invoke(main, ["export", str(run.folder), "--base-model", "google/gemma-3-1b-it"])
-    assert done.exit_code == 2 and "no chat template is named for gemma-3-1b-it" in done.stderr
+    done = CliRunner().invoke(main, ["export", str(run.folder), "--base-model", "nobody/gemma-3-1b-mine"])
+    assert done.exit_code == 2 and "no chat template is named for gemma-3-1b-mine" in done.stderr
     assert prompted("--base-model", "preset") == llama
 
 
@@ -84,8 +84,8 @@ def test_mistakes_are_exit_code_2(tmp_path: Path) -> None:
     ("options", "told"),
     [
         (
-            ["--base-model", "Qwen/Qwen2.5-1.5B-Instruct"],
-            "no chat template is named for Qwen2.5-1.5B-Instruct",
+            ["--base-model", "nobody/Qwen2.5-1.5B-mine"],
+            "no chat template is named for Qwen2.5-1.5B-mine",
         ),
         (["--template", "lama3"], "LlamaFactory has no template 'lama3'. Did you mean 'llama3'?"),
     ],

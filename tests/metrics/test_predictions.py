@@ -121,6 +121,24 @@ def test_a_row_that_carries_the_keys_id_needs_no_label() -> None:
     assert aligned(predict="p", id="a1-ner").key == KEY
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "<think>\n\n</think>\n\n",
+        "<think></think>",
+        "</think>\n",
+        "<seed:think></seed:think>",
+        "◁think▷◁/think▷",
+    ],
+)
+def test_an_empty_block_of_thoughts_before_the_label_is_the_templates(block: str) -> None:
+    """As LlamaFactory's templates qwen3, hy3, glm4_7, seed_oss and kimi_vl write it before labels."""
+    found = aligned(label=block + KEY.gold, predict=block + "{}")
+    assert (found.text, found.truncated) == ("{}", False)
+    assert aligned(label=block + KEY.gold, predict="{}").text == "{}"
+    assert aligned(label=KEY.gold, predict=block + "{}").text == block + "{}"  # the model's own
+
+
 def test_an_end_marker_of_the_trainer_is_no_part_of_the_label() -> None:
     assert not aligned(predict="p", label='{"Person": ["Ann Lee"]}\n\nEND\n\n').truncated
 

@@ -7,45 +7,39 @@ imports torch and LlamaFactory, so it works in a process of its own, which ends 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from itertools import cycle
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from etlch.core.errors import EtlchError
 from etlch.core.files import read_text
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.export.data_files import COLUMNS, INFO
 from etlch.export.jobs import Job, names, read_jobs
+from etlch.export.llamafactory import installed
+from etlch.export.preflight.counter import (
+    UNCUT,
+    Counter,
+    Setup,
+    counter_of,
+    has_tokenizer,
+    in_own_process,
+    prompts,
+    setup_of,
+)
 from etlch.export.preflight.data_files import read_rows
 from etlch.export.preflight.findings import Finding, gathered, quick
-from etlch.export.preflight.steps import model_folder
 from etlch.export.preflight.values import Problem
 from etlch.text.json_text import loads
 
 WASTED = 0.1
 """A larger share of samples that lose their label's end or their prompt's is an error."""
 ROUND = 64
-UNCUT = 1_000_000
-_ROLES = ("user", "assistant")
 _SHOWN = 400
 _BATCH = 200
-Result = TypeVar("Result")
-
-
-class Setup(NamedTuple):
-    """What decides how a text becomes tokens."""
-
-    model: str
-    template: str
-    trust: bool
-    system: str | None
 
 
 class Lengths(NamedTuple):
@@ -81,19 +75,10 @@ def look(run: Run, jobs: Sequence[Job]) -> Look:
     """Count the tokens of all data sets that jobs name; a hub may be asked for tokenizers."""
     try:
         return in_own_process(_look, run, list(jobs))
-    except BrokenProcessPool:
-        told = "LlamaFactory could not be imported to count tokens"
-        return Look((Finding("error", told, ("preflight",), "`etlch-data doctor` says why."),), ())
-
-
-def in_own_process(work: Callable[[Run, list[Job]], Result], run: Run, jobs: list[Job]) -> Result:
-    """Return what `work` makes of jobs in a process that may import LlamaFactory.
-
-    Raises:
-        BrokenProcessPool: the process died, most likely while importing it.
-    """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
-        return pool.submit(work, run, jobs).result()
+    except EtlchError as error:
+        return Look(
+            (Finding("error", f"tokens were not counted: {error.what}", ("preflight",), error.hint),), ()
+        )
 
 
 def at_export(run: Run) -> list[str]:
@@ -107,7 +92,7 @@ def at_export(run: Run) -> list[str]:
     needed = {str(job.values.get("model_name_or_path")) for job in jobs if job.kind == "train"}
     missing = sorted(name for name in needed if not has_tokenizer(run, name))
     last = []
-    if find_spec("llamafactory") is None:
+    if not installed():
         last = [f"tokens were not counted: LlamaFactory is not installed; {again}"]
     elif missing:
         last = [f"tokens were not counted: no tokenizer of {', '.join(missing)} on this disk; {again}"]
@@ -115,19 +100,6 @@ def at_export(run: Run) -> list[str]:
         here = [job for job in jobs if has_tokenizer(run, str(job.values.get("model_name_or_path")))]
         found += look(run, here).findings
     return [str(finding) for finding in found if finding.level != "note"] + last
-
-
-def has_tokenizer(run: Run, model: str) -> bool:
-    """Tell whether a model's tokenizer is on this disk."""
-    folder = model_folder(run, model)
-    return folder is not None and any(
-        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")
-    )
-
-
-def _quiet() -> None:
-    os.environ.setdefault("LLAMAFACTORY_VERBOSITY", "ERROR")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def _look(run: Run, jobs: Sequence[Job]) -> Look:
@@ -151,83 +123,16 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
             most = longest.get((setup, cutoff), Lengths(0, 0, 0, 0))
             longest[setup, cutoff] = Lengths(*map(max, zip(most, *lengths, strict=True)))
             found += [(name, problem) for problem in _cut(lengths, cutoff, job)]
+        if not job.values.get("resize_vocab"):
+            found += [(setup.model, problem) for problem in _embedding(counter)]
         if job.kind == "train" and not sample:
             sample = _sample(run, job, counter)
     for (setup, cutoff), most in longest.items():
         counter, _ = counter_of(setup)
         found.append((setup.model, _told(most, cutoff)))
-        found += [(setup.model, problem) for problem in (*_window(counter, most), *_parity(counter))]
+        if counter is not None:
+            found += [(setup.model, problem) for problem in (*_window(counter, most), *_parity(counter))]
     return Look(tuple(gathered(found)), sample)
-
-
-def setup_of(job: Job) -> Setup:
-    """Return what decides how a job's texts become tokens."""
-    values = job.values
-    return Setup(
-        str(values.get("model_name_or_path")),
-        str(values.get("template")),
-        bool(values.get("trust_remote_code", False)),
-        values.get("default_system"),
-    )
-
-
-class Counter(NamedTuple):
-    """A tokenizer and a template, as LlamaFactory pairs them."""
-
-    setup: Setup
-    tokenizer: Any
-    template: Any
-
-    def encode(
-        self, pairs: Sequence[tuple[Sequence[str], str]], cutoff: int, train: bool
-    ) -> list[tuple[list[int], list[int]]]:
-        """Return (input ids, label ids) of samples, turns and a label, as LlamaFactory's processors make them.
-
-        In training the labels are as long as the inputs, -100 where nothing is learnt; in
-        predicting they are the label alone.
-        """
-        from llamafactory.data.processor import SupervisedDatasetProcessor, UnsupervisedDatasetProcessor
-        from llamafactory.hparams import DataArguments
-
-        kind = SupervisedDatasetProcessor if train else UnsupervisedDatasetProcessor
-        processor = kind(
-            template=self.template,
-            tokenizer=self.tokenizer,
-            processor=None,
-            data_args=DataArguments(template=self.setup.template, cutoff_len=cutoff),
-        )
-        none: list[None] = [None] * len(pairs)
-        examples = {
-            "_prompt": [
-                [{"role": role, "content": turn} for role, turn in zip(cycle(_ROLES), turns, strict=False)]
-                for turns, _ in pairs
-            ],
-            "_response": [[{"role": "assistant", "content": answer}] for _, answer in pairs],
-            "_system": [""] * len(pairs),
-            "_tools": [""] * len(pairs),
-            **dict.fromkeys(("_images", "_videos", "_audios"), none),
-        }
-        made = processor.preprocess_dataset(examples)
-        return list(zip(made["input_ids"], made["labels"], strict=True))
-
-
-@lru_cache(maxsize=8)
-def counter_of(setup: Setup) -> tuple[Counter | None, Problem]:
-    """Return a model's tokenizer and template, or why there are none."""
-    from llamafactory.data import get_template_and_fix_tokenizer
-    from llamafactory.hparams import DataArguments, ModelArguments
-    from llamafactory.model import load_tokenizer
-
-    try:
-        arguments = ModelArguments(model_name_or_path=setup.model, trust_remote_code=setup.trust)
-        tokenizer = load_tokenizer(arguments)["tokenizer"]
-        data = DataArguments(template=setup.template, default_system=setup.system)
-        template = get_template_and_fix_tokenizer(tokenizer, data)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        mend = f"`etlch-data doctor --hub {setup.model}` looks further."
-        return None, Problem("error", f"no tokenizer or template of {setup.model}: {reason}", mend)
-    return Counter(setup, tokenizer, template), Problem("note", "")
 
 
 @lru_cache(maxsize=256)
@@ -322,28 +227,42 @@ def rounded_up(tokens: int) -> int:
     return -(-tokens // ROUND) * ROUND
 
 
-def _window(counter: Counter | None, most: Lengths) -> Iterator[Problem]:
-    """Yield samples that are longer than the model's own window."""
-    if counter is None:
-        return
+def _text_config(counter: Counter) -> Any:
+    """Return the configuration of the model's part for text."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(counter.setup.model, trust_remote_code=counter.setup.trust)
-    window = getattr(config, "max_position_embeddings", None)
+    return config.get_text_config()
+
+
+def _embedding(counter: Counter) -> Iterator[Problem]:
+    """Yield tokens that the template adds and the model's embedding has no rows for."""
+    rows = getattr(_text_config(counter), "vocab_size", None)
+    added = sorted(token for token, place in counter.tokenizer.get_vocab().items() if rows and place >= rows)
+    if added:
+        yield Problem(
+            "error",
+            f"template {counter.setup.template} adds {', '.join(added)}, and {counter.setup.model} has {rows:,} rows "
+            "of embeddings, all of them taken: training would fail",
+            "Take the model's own template, or say resize_vocab: true and additional_target: embed_tokens,lm_head.",
+        )
+
+
+def _window(counter: Counter, most: Lengths) -> Iterator[Problem]:
+    """Yield samples that are longer than the model's own window."""
+    window = getattr(_text_config(counter), "max_position_embeddings", None)
     if window and most.prompt + most.label > window:
         told = f"samples have up to {most.prompt + most.label:,} tokens, the model's window {window:,}"
         yield Problem("warning", told, "Cut articles with the setting `chunk`.")
 
 
-def _parity(counter: Counter | None) -> Iterator[Problem]:
+def _parity(counter: Counter) -> Iterator[Problem]:
     """Yield how the chat template that an export carries differs from the training template."""
-    if counter is None:
-        return
-    if not counter.tokenizer.chat_template:
+    trained, served = prompts(counter)
+    if served is None:
         told = "the export will carry no chat template: servers that need one refuse it or take their own"
         yield Problem("warning", told, "Serve it with the training template.")
         return
-    trained, served = prompts(counter)
     if trained == served:
         return
     pairs = enumerate(zip(trained, served, strict=False))
@@ -355,16 +274,6 @@ def _parity(counter: Counter | None) -> Iterator[Problem]:
         f"template {counter.setup.template} writes {ours!r}, the export's chat template {theirs!r}",
         "`etlch-data run RUN --exports` writes the training template into the export, llamafactory-cli does not.",
     )
-
-
-def prompts(counter: Counter) -> tuple[str, str]:
-    """Return one prompt as the template writes it in training, and as the tokenizer's chat template does."""
-    asked = "QUESTION"
-    trained = counter.tokenizer.decode(counter.encode([([asked], "ANSWER")], UNCUT, False)[0][0])
-    served = counter.tokenizer.apply_chat_template(
-        [{"role": "user", "content": asked}], add_generation_prompt=True, tokenize=False
-    )
-    return str(trained), str(served)
 
 
 def _sample(run: Run, job: Job, counter: Counter) -> tuple[Piece, ...]:

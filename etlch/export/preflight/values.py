@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from etlch.core.errors import nearest
-from etlch.core.files import load_yaml
 from etlch.core.records import Json
+from etlch.export.llamafactory import known, templates
 
 KINDS: dict[str, Any] = {
     "int": int,
@@ -41,26 +39,6 @@ class Problem(NamedTuple):
     level: Literal["error", "warning", "note"]
     what: str
     mend: str = ""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What LlamaFactory takes: argument → kinds of value, argument → its only values, and templates."""
-
-    arguments: dict[str, tuple[str, ...]]
-    choices: dict[str, tuple[str, ...]]
-    templates: tuple[str, ...]
-
-
-@lru_cache(maxsize=1)
-def known() -> Known:
-    """Return the list that ships with the package."""
-    held = load_yaml(Path(__file__).parent / "llamafactory_known.yaml")
-    return Known(
-        {name: tuple(str(kinds).split("|")) for name, kinds in held["arguments"].items()},
-        {name: tuple(values) for name, values in held["choices"].items()},
-        tuple(held["templates"]),
-    )
 
 
 def problems(values: dict[str, Json], folder: Path, gpus: int | None) -> Iterator[Problem]:
@@ -176,8 +154,8 @@ def _template(values: dict[str, Json]) -> Iterator[Problem]:
             "no template: LlamaFactory guesses one, or takes none",
             "Name the base model's, e.g. template: llama3.",
         )
-    elif template not in known().templates:
-        hint = nearest(str(template), known().templates).strip()
+    elif template not in templates():
+        hint = nearest(str(template), list(templates())).strip()
         yield Problem(
             "error", f"LlamaFactory has no template '{template}'", hint or "Look in its documentation."
         )

@@ -14,9 +14,9 @@ import yaml
 from etlch.core.config import make_settings
 from etlch.core.run_folder import Run
 from etlch.export import jobs
+from etlch.export.llamafactory import known
 from etlch.export.preflight import findings
 from etlch.export.preflight.findings import Finding
-from etlch.export.preflight.values import known
 from etlch.export.write import export
 from tests.runs import make_run
 
