@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etlch.baselines.test_set import Predicted, read_test, read_training, write_card, write_rows
-from etlch.core.records import Fact, Json, Key, Model, Span
+from etlch.core.records import Fact, Json, Key, Model, Span, task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.grounding import Policy, ground
@@ -54,7 +54,7 @@ class Dictionary:
     fields: Mapping[str, Entries]
 
 
-def predict(run: Run, settings: Settings, tasks: Sequence[str]) -> list[Predicted]:
+def predict(run: Run, settings: Settings, tests: Sequence[str]) -> list[Predicted]:
     """Write the predictions and the model.json of a dictionary for each size of a run. Nothing is asked.
 
     Raises:
@@ -64,11 +64,11 @@ def predict(run: Run, settings: Settings, tasks: Sequence[str]) -> list[Predicte
     done = []
     for size in sorted(settings.plan.sizes):
         model = Model(NAME, size, None, "baseline", None, None)
-        for task in (find_task(name, task_file) for name in tasks):
-            keys = read_test(run, task.name)
+        for name in tests:
+            keys, task = read_test(run, name), find_task(task_of(name), task_file)
             held = build(training_facts(run, settings.plan.language, task, size), task)
             texts = [answer(held, key, settings.check.policies) for key in keys]
-            done.append(write_rows(run, model.folder, task.name, keys, texts))
+            done.append(write_rows(run, model.folder, name, keys, texts))
         write_card(run, model)
     return done
 

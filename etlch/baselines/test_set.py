@@ -16,10 +16,10 @@ from etlch.text.json_text import loads
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What one task's prediction file holds.
+    """What the prediction file of one test set holds.
 
     Attributes:
-        task: its name.
+        task: the test set, such as `ner` or `ner@human`.
         path: the file, relative to the run folder.
         rows: predictions, one for each key.
         cut: answers that reached the limit of tokens.
@@ -39,12 +39,12 @@ class Predicted:
 
 
 def read_test(run: Run, task: str) -> list[Key]:
-    """Return the keys of a task's test set.
+    """Return the keys of a test set, such as `ner` or `ner@human`.
 
     Raises:
         EtlchError: there is none, or it is empty.
     """
-    path = run.keys(run.stem(task, "test"))
+    path = run.keys(run.test_stem(task))
     if not path.is_file():
         raise EtlchError(
             f"{run.folder} has no test set for {task}: there is no {path.relative_to(run.folder)}",

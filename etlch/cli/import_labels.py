@@ -12,6 +12,7 @@ from etlch.core.records import LANGUAGES
 
 if TYPE_CHECKING:
     from etlch.core.run_folder import Run
+    from etlch.pipeline.import_labels import Imported
 
 
 @click.command("import")
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     "--update",
     type=click.Path(path_type=Path),
     help="Take corrected labels into this run instead of making one.",
+)
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="Add the records to this run: training sets of its own and human records, and a test set.",
+)
+@click.option(
+    "--as-test",
+    help="With --into: all of it is a test set of this name.  [default: its test set is named human]",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder.  [default: outputs/human-<task>-<language>]"
@@ -54,6 +64,8 @@ def import_(
     task: str | None,
     language: str | None,
     update: Path | None,
+    into: Path | None,
+    as_test: str | None,
     out: Path | None,
     file: Path | None,
     columns: tuple[str, ...],
@@ -72,18 +84,32 @@ def import_(
       etlch-data import corpus/ --task ner --language en --sizes 100,300
       etlch-data import --train train.jsonl --test test.jsonl --task kge --language zh-CN
       etlch-data import --update outputs/human-ner-en corrected.jsonl
+      etlch-data import corpus/ --task ner --into outputs/gpt-4o-mini-en
+      etlch-data import other.jsonl --task ner --into outputs/human-ner-en --as-test news
     """
     from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
-    from etlch.core.files import dumps
     from etlch.core.run_folder import Run
     from etlch.core.settings import Settings
     from etlch.dataset.readers.rows import RowOptions
+    from etlch.pipeline.import_into import import_into
     from etlch.pipeline.import_labels import ImportRequest, import_labels
 
     if update is not None:
         _update(Run(update), paths, task, named_columns(columns), as_json)
         return
+    request = ImportRequest(
+        paths=paths,
+        only_test=as_test is not None,
+        options=RowOptions(columns=named_columns(columns)),
+        **{**told, "sizes": told["sizes"] or ()},
+    )
+    if into is not None:
+        _refuse_with_into(out=out, language=language, ungrounded=ungrounded != "drop")
+        _told(import_into(Run(into), request, task, as_test, file, _say), into, as_json)
+        return
+    if as_test is not None:
+        raise EtlchError("--as-test names a test set of a run", "Say which run with --into RUN.")
     if task is None or language is None:
         raise EtlchError(
             "no task or language was named", "Say --task ner|kge|json and --language zh-TW|zh-CN|en."
@@ -91,22 +117,32 @@ def import_(
     settings = load_settings(
         Settings, file, {"tasks": [task], "language": language, "ungrounded": ungrounded}
     )
-    request = ImportRequest(
-        paths=paths,
-        train=told["train"],
-        validation=told["validation"],
-        test=told["test"],
-        test_size=told["test_size"],
-        sizes=told["sizes"] or (),
-        options=RowOptions(columns=named_columns(columns)),
-    )
     run = Run(out or Path("outputs") / f"human-{task}-{language}")
-    done = import_labels(request, settings, run, lambda line: click.echo(line, err=True))
+    _told(import_labels(request, settings, run, _say), run.folder, as_json)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _told(done: Imported, run: Path, as_json: bool) -> None:
+    from etlch.core.files import dumps
+
     if as_json:
-        click.echo(dumps({"run": str(run.folder), "counts": done.counts}))
+        click.echo(dumps({"run": str(run), "counts": done.counts}))
     else:
         click.echo("\n".join(done.lines[-2:]))
-        click.echo(f"Next: etlch-data run {run.folder}")
+        click.echo(f"Next: etlch-data run {run}")
+
+
+def _refuse_with_into(**given: object) -> None:
+    from etlch.core.errors import EtlchError
+
+    for name, value in given.items():
+        if value:
+            raise EtlchError(
+                f"--{name} does not go with --into: the run that is added to decides it", "Leave it out."
+            )
 
 
 def _update(

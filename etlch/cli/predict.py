@@ -20,7 +20,9 @@ from etlch.core.settings import Settings, TeacherSettings
     help="An OpenAI-compatible endpoint.  [default: $OPENAI_BASE_URL, or OpenAI's own]",
 )
 @click.option("--as", "folder", help="The model's folder in predictions/.  [default: from --model]")
-@click.option("--tasks", callback=split(), help="Tasks, by comma.  [default: the run's]")
+@click.option(
+    "--tasks", callback=split(), help="Tasks, or test sets such as ner@human, by comma.  [default: the run's]"
+)
 @click.option("--budget", type=float, help="Hard cap on all that the run ever cost, in US dollars.")
 @click.option(
     "--concurrency", type=int, help=f"Requests in flight.  [default: {TeacherSettings.concurrency}]"
@@ -69,13 +71,12 @@ def predict(
     if model == dictionary.NAME:
         if folder is not None:
             raise EtlchError("--as: a dictionary is named by its size", "Leave it out.")
-        run_settings = read(found).settings
-        wanted = room.chosen_tasks(found, run_settings.plan.tasks, tasks)
-        done = dictionary.predict(found, run_settings, wanted)
+        held = read(found)
+        done = dictionary.predict(found, held.settings, room.chosen_tests(found, held, tasks))
     else:
         teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
         room.refuse_offline(teacher)
-        wanted = room.chosen_tasks(found, read(found).settings.plan.tasks, tasks)
+        wanted = room.chosen_tests(found, read(found), tasks)
         named = folder or room.folder_name(model, teacher.constrained)
         done = asyncio.run(room.predict(found, teacher, wanted, named, _note))
     if as_json:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from etlch.core.config import changed, parse_settings, plain
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, load_yaml, write_text
-from etlch.core.records import Json
+from etlch.core.records import TRAIN, Json, test_name
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.core.urls import public_url
@@ -25,7 +25,8 @@ class Manifest:
     Attributes:
         settings: resolved; `sizes` is the union of all sizes ever asked for.
         prompts: prompt file → 12 hex digits of its hash.
-        counts: what came out: articles, records by task, rejected by reason.
+        counts: what came out: articles, records by task, rejected by reason; records imported into the run by
+            task and split stand apart, under `imported`.
         cost: requests, tokens and US dollars (zero for the offline teacher).
     """
 
@@ -33,6 +34,24 @@ class Manifest:
     prompts: dict[str, str]
     counts: dict[str, Json]
     cost: dict[str, Json]
+
+    @property
+    def imported(self) -> dict[str, dict[str, int]]:
+        """Task → split ("train" or the name of a test set) → records that were imported into the run."""
+        held: dict[str, dict[str, int]] = self.counts.get("imported", {})
+        return held
+
+    def tests(self) -> tuple[str, ...]:
+        """Return the test sets of the run, as predictions and scores call them: `ner`, `ner@human`."""
+        plan = self.settings.plan
+        own = plan.tasks if plan.test else ()
+        further = [
+            test_name(task, split)
+            for task in plan.tasks
+            for split in self.imported.get(task, {})
+            if split != TRAIN
+        ]
+        return (*own, *further)
 
 
 def write(run: Run, manifest: Manifest) -> None:

@@ -15,6 +15,12 @@ Fact = tuple[str, ...]
 Span = tuple[int, int]
 """Where a value stands in an article: start and end in characters, end exclusive."""
 
+HUMAN = "human"
+"""The source of labels that people made, and the teacher's name in runs of imported labels."""
+
+TRAIN = "train"
+"""The split of imported records that training sets are made of (setting `mix`)."""
+
 LANGUAGES = ("zh-TW", "zh-CN", "en")
 TASKS = ("json", "kge", "ner")
 """The tasks that ship with the package, in the order in which files list them."""
@@ -65,9 +71,13 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One training sample: article + instruction + label, for one task.
+    """One sample: article + instruction + label, for one task.
 
-    `schema` is the JSON schema that the label must satisfy; None where the label is not JSON.
+    Attributes:
+        schema: the JSON schema that the label must satisfy; None where the label is not JSON.
+        source: who made the label: `teacher:NAME`, `offline` or HUMAN.
+        split: empty where the record's place in the run decides; for records imported into a run, TRAIN or the name
+            of their test set.
     """
 
     id: str
@@ -79,6 +89,8 @@ class Record:
     output: str
     schema: Json
     facts: tuple[Located, ...]
+    source: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,21 @@ class Model:
 T = TypeVar("T")
 
 
+def test_name(task: str, test: str) -> str:
+    """Return how predictions and scores of a task on one of its test sets are called: `ner`, or `ner@human`."""
+    return f"{task}@{test}" if test else task
+
+
+def task_of(name: str) -> str:
+    """Return the task of a name such as `ner@human`."""
+    return name.partition("@")[0]
+
+
+def test_of(name: str) -> str:
+    """Return the test set of a name such as `ner@human`; empty for a run's own."""
+    return name.partition("@")[2]
+
+
 def to_dict(value: Any) -> dict[str, Json]:
     """Return a record type as a dict that `json.dumps` takes, keys in the order of its definition."""
     return dataclasses.asdict(value)
@@ -135,18 +162,21 @@ def to_dict(value: Any) -> dict[str, Json]:
 def from_dict(kind: type[T], values: dict[str, Json]) -> T:
     """Build a record type from one parsed JSON object, restoring tuples.
 
+    Fields with a default may be missing: files of earlier releases do not have them.
+
     Raises:
-        KeyError: a field is missing or unknown; the message names it.
+        KeyError: another field is missing, or one is unknown; the message names it.
     """
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    missing = [name for name in names if name not in values]
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = list(fields)
+    missing = [name for name in names if name not in values and fields[name].default is dataclasses.MISSING]
     unknown = [name for name in values if name not in names]
     if missing or unknown:
         problems = [f"no field '{name}'" for name in missing] + [
             f"unknown field '{name}'" for name in unknown
         ]
         raise KeyError(", ".join(problems))
-    return kind(**{name: _restore(name, values[name]) for name in names})
+    return kind(**{name: _restore(name, values[name]) for name in names if name in values})
 
 
 def _restore(name: str, value: Json) -> Json:

@@ -76,8 +76,16 @@ class Run:
         return self.folder / "scores"
 
     def stem(self, task: str, split: str, size: int | None = None) -> str:
-        """Name of a data set in dataset_info.json and of its file: split is train, val or test."""
+        """Name of a data set in dataset_info.json and of its file.
+
+        `split` is train, val or test, for imported records train-human, val-human or test-NAME.
+        """
         return f"{self.name}_{task}_{split}" + ("" if size is None else f"_{size}")
+
+    def test_stem(self, name: str) -> str:
+        """Name of the data set of a test set: `ner` is the run's own, `ner@human` a further one."""
+        task, _, test = name.partition("@")
+        return self.stem(task, f"test-{test}" if test else "test")
 
     def data(self, stem: str) -> Path:
         """The data file of a data set."""
@@ -88,7 +96,7 @@ class Run:
         return self.llamafactory / f"{stem}.keys.jsonl"
 
     def prediction_file(self, model: str, task: str) -> Path:
-        """Where LlamaFactory writes a model's predictions on a task's test set."""
+        """Where LlamaFactory writes a model's predictions on a test set, such as `ner` or `ner@human`."""
         return self.predictions / model / task / "generated_predictions.jsonl"
 
     def model_card(self, model: str) -> Path:

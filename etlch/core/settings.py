@@ -191,6 +191,8 @@ class ExportSettings:
         seeds: training seeds; one recipe each.
         baselines: predict these models too: name → {model, template}.
         variants: further training sets: multi, single, leave-one-out.
+        mix: further training sets of a run that labels of people were imported into (`import --into`): how many of
+            them, and of the run's own.
         shots: predict the base model also with this many solved examples before each question; 0 does not.
         matrix: "paper" takes the paper's baselines, three seeds and all variants instead of
             the three settings above; sizes stay those named.
@@ -205,18 +207,31 @@ class ExportSettings:
         Field(examples=[{"qwen-7b": {"model": "Qwen/Qwen2.5-7B-Instruct", "template": "qwen"}}]),
     ] = field(default_factory=dict)
     variants: tuple[Literal["multi", "single", "leave-one-out"], ...] = ("multi",)
+    mix: Annotated[
+        tuple[dict[Literal["human", "synthetic"], Annotated[int, Field(gt=0)]], ...],
+        Field(examples=[[{"human": 100}, {"human": 100, "synthetic": 300}]]),
+    ] = ()
     shots: Annotated[int, Field(ge=0)] = 0
     matrix: Literal["settings", "paper"] = "settings"
 
     __pydantic_config__ = FORBID
 
     def __post_init__(self) -> None:
-        """Refuse a seed named twice.
+        """Refuse a seed named twice, and an empty mix.
 
         Raises:
             EtlchError: names it.
         """
         _once("seeds", self.seeds)
+        if not all(self.mix):
+            raise EtlchError(
+                "mix: a training set names no records", "Write e.g. mix: [{human: 100, synthetic: 300}]."
+            )
+
+    @property
+    def human_sizes(self) -> tuple[int, ...]:
+        """How many of the imported records the training sets of `mix` take, ascending, each once."""
+        return tuple(sorted({mix["human"] for mix in self.mix if "human" in mix}))
 
 
 @dataclass(frozen=True)
@@ -234,6 +249,12 @@ class Settings:
     def needed(self) -> int:
         """Accepted articles in the end: the test set's and those of the largest size."""
         return self.plan.test + max(self.plan.sizes)
+
+    @property
+    def own_sizes(self) -> tuple[int, ...]:
+        """Sizes of the training sets of the run's own records, those that `mix` adds others to included."""
+        mixed = (mix["synthetic"] for mix in self.export.mix if "synthetic" in mix)
+        return tuple(sorted({*self.plan.sizes, *mixed}))
 
     @property
     def default_out(self) -> Path:

@@ -213,7 +213,7 @@ class RecordBuilder:
             drop_allowed = False
         if problems or (lost and not drop_allowed):
             raise BadContent((*problems, *lost), raw)
-        record = _render(article, task, instruction, grounded, raw)
+        record = _render(article, task, instruction, grounded, raw, source(self.teacher.name))
         dropped = (Rejected(article.id, task.name, "grounding", tuple(lost), raw),) if lost else ()
         return _TaskResult(
             record, dropped, len(grounded.located), len(grounded.located) + len(grounded.ungrounded)
@@ -307,7 +307,14 @@ def _ungrounded_reason(fact: Fact, task: Task) -> str:
     return f"not word for word in the article: {values}"
 
 
-def _render(article: Article, task: Task, instruction: Instruction, grounded: Grounded, raw: str) -> Record:
+def source(teacher: str) -> str:
+    """Return the source of a teacher's records."""
+    return teacher if teacher == "offline" else f"teacher:{teacher}"
+
+
+def _render(
+    article: Article, task: Task, instruction: Instruction, grounded: Grounded, raw: str, source: str
+) -> Record:
     """Write the label, parse it, and reject it if the parsed facts differ from those written.
 
     A label that its own parser reads differently would be scored against itself as an error.
@@ -328,4 +335,5 @@ def _render(article: Article, task: Task, instruction: Instruction, grounded: Gr
         output=label,
         schema=task.label_schema(instruction.keys) if task.json_label else None,
         facts=located,
+        source=source,
     )

@@ -281,6 +281,7 @@ async def collect_with_holdout(
     concurrency: int,
     all_candidates: Callable[[], Iterator[Candidate]],
     watcher: Watcher,
+    known: Deduplicator | None = None,
 ) -> AcceptedData:
     """Return the articles of the test set and then those of the largest size, without a shared group.
 
@@ -292,14 +293,15 @@ async def collect_with_holdout(
         concurrency: candidates processed at a time.
         all_candidates: returns the candidates from the beginning of the plan.
         watcher: shows progress.
+        known: holds texts that no article may copy, such as imported ones; accepted articles are added.
 
     Raises:
         EtlchError: as `collect` says, or one of the splits gets no group.
     """
     test, size = plan.test, max(plan.sizes)
     if plan.split_by == "article" or not test:
-        return await collect(builder, plan, concurrency, all_candidates(), test + size, watcher)
-    deduplicator = Deduplicator()
+        return await collect(builder, plan, concurrency, all_candidates(), test + size, watcher, known)
+    deduplicator = Deduplicator() if known is None else known
     test_data = await collect(
         builder,
         plan,

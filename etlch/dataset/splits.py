@@ -6,10 +6,11 @@ size contains every smaller one, and every tenth of them is validation in every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from etlch.core.errors import EtlchError
+from etlch.core.records import TRAIN, Record
 
 FOLD = 10
 """Every tenth article of a size is validation; a smaller size has no validation set."""
@@ -44,9 +45,37 @@ class Splits:
         return self.train[size][:shots]
 
 
-def few_shot(shots: int) -> str:
-    """Return the name of the few-shot test split, whose rows have `shots` solved examples before the question."""
-    return f"test_{shots}shot"
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Article ids of one task's records that were imported into a run, in the order of the run.
+
+    Attributes:
+        train: for training sets of the setting `mix`.
+        tests: name of a test set → ids.
+    """
+
+    train: tuple[str, ...]
+    tests: dict[str, tuple[str, ...]]
+
+
+def imported(records: Iterable[Record]) -> dict[str, Imported]:
+    """Return, by task, which articles were imported into a run; its own are passed over."""
+    held: dict[str, dict[str, list[str]]] = {}
+    for record in records:
+        if record.split:
+            held.setdefault(record.task, {}).setdefault(record.split, []).append(record.article_id)
+    return {
+        task: Imported(
+            tuple(by_split.get(TRAIN, ())),
+            {name: tuple(ids) for name, ids in by_split.items() if name != TRAIN},
+        )
+        for task, by_split in held.items()
+    }
+
+
+def few_shot(stem: str, shots: int) -> str:
+    """Return the data set of a test set whose rows have `shots` solved examples before the question."""
+    return f"{stem}_{shots}shot"
 
 
 def split(article_ids: Sequence[str], test: int, sizes: Sequence[int]) -> Splits:
@@ -68,11 +97,20 @@ def split(article_ids: Sequence[str], test: int, sizes: Sequence[int]) -> Splits
             f"{needed - test} need {needed}",
             "Run `etlch-data generate` with these sizes; it writes only what is missing.",
         )
-    rest = tuple(article_ids[test:])
+    parts = {size: portion(article_ids[test:], size) for size in ordered}
     return Splits(
         test=tuple(article_ids[:test]),
-        train={size: tuple(rest[i] for i in range(size) if not _held_out(i)) for size in ordered},
-        val={size: tuple(rest[i] for i in range(size) if _held_out(i)) for size in ordered},
+        train={size: train for size, (train, _) in parts.items()},
+        val={size: val for size, (_, val) in parts.items()},
+    )
+
+
+def portion(article_ids: Sequence[str], size: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the training and the validation articles of a size: of the first `size`, every tenth is validation."""
+    first = tuple(article_ids[:size])
+    return (
+        tuple(name for place, name in enumerate(first) if not _held_out(place)),
+        tuple(name for place, name in enumerate(first) if _held_out(place)),
     )
 
 

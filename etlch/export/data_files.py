@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_text, write_jsonl, write_text
-from etlch.core.records import Json, Key, Record
+from etlch.core.records import Json, Key, Record, test_name
 from etlch.core.run_folder import Run
-from etlch.dataset.splits import Splits, few_shot
+from etlch.dataset.splits import Imported, Splits, few_shot, imported, portion
 from etlch.text.json_text import loads
 
 INFO = "dataset_info.json"
@@ -36,16 +36,22 @@ class DataSet(NamedTuple):
 
 
 def write_data(
-    run: Run, records: Sequence[Record], splits: Splits, tasks: Sequence[str], shots: int = 0
+    run: Run,
+    records: Sequence[Record],
+    splits: Splits,
+    tasks: Sequence[str],
+    shots: int = 0,
+    human_sizes: Sequence[int] = (),
 ) -> list[str]:
     """Write every data set of a run and remove those that an earlier export left behind.
 
     Args:
         run: where to write.
         records: all records; several tasks per article.
-        splits: article ids by use.
+        splits: ids of the run's own articles by use.
         tasks: which tasks to write.
-        shots: solved examples before each row of a further test file; 0 writes none.
+        shots: solved examples before each row of a further file of each test set; 0 writes none.
+        human_sizes: sizes of the training sets of imported records.
 
     Returns:
         The names of the data sets, as in dataset_info.json.
@@ -54,6 +60,7 @@ def write_data(
         EtlchError: an article has no record for one of the tasks, or there are too few examples.
     """
     held = {(record.article_id, record.task): record for record in records}
+    added = imported(records)
 
     def chosen(task: str, ids: Iterable[str]) -> tuple[Record, ...]:
         return tuple(_record(held, article_id, task) for article_id in ids)
@@ -61,7 +68,10 @@ def write_data(
     sets = [
         DataSet(stem, chosen(task, ids), with_keys, chosen(task, examples))
         for task in tasks
-        for stem, ids, with_keys, examples in _sets(run, splits, task, shots)
+        for stem, ids, with_keys, examples in (
+            *_sets(run, splits, task, shots),
+            *(_imported_sets(run, splits, task, added[task], shots, human_sizes) if task in added else ()),
+        )
         if ids
     ]
     before = _listed(run)
@@ -124,12 +134,27 @@ def _sets(
     run: Run, splits: Splits, task: str, shots: int
 ) -> Iterator[tuple[str, tuple[str, ...], bool, tuple[str, ...]]]:
     """Yield (stem, article ids, has keys, article ids of examples) of each data set of a task."""
-    yield run.stem(task, "test"), splits.test, True, ()
+    yield run.test_stem(task), splits.test, True, ()
     if shots:
-        yield run.stem(task, few_shot(shots)), splits.test, True, splits.examples(shots)
+        yield few_shot(run.test_stem(task), shots), splits.test, True, splits.examples(shots)
     for size in splits.train:
         yield run.stem(task, "train", size), splits.train[size], False, ()
         yield run.stem(task, "val", size), splits.val[size], True, ()
+
+
+def _imported_sets(
+    run: Run, splits: Splits, task: str, added: Imported, shots: int, sizes: Sequence[int]
+) -> Iterator[tuple[str, tuple[str, ...], bool, tuple[str, ...]]]:
+    """Yield the same of what was imported: further test sets, and training sets of human records."""
+    for name, ids in added.tests.items():
+        stem = run.test_stem(test_name(task, name))
+        yield stem, ids, True, ()
+        if shots:
+            yield few_shot(stem, shots), ids, True, splits.examples(shots)
+    for size in (size for size in sizes if size <= len(added.train)):
+        train, val = portion(added.train, size)
+        yield run.stem(task, "train-human", size), train, False, ()
+        yield run.stem(task, "val-human", size), val, True, ()
 
 
 def _record(held: dict[tuple[str, str], Record], article_id: str, task: str) -> Record:

@@ -1,6 +1,6 @@
 """List every model that a run trains or predicts with, from its settings.
 
-A tuned model is named `<preset>[-<variant>]`, and its folder `<name>-<size>-s<seed>`, so that models of two presets,
+A tuned model is named `<preset>[-<mix>][-<variant>]`, and its folder `<name>-<size>-s<seed>`, so that models of two presets,
 sizes or seeds stand side by side in one run; the untuned base model is `base`, with solved
 examples in its prompt `base-<k>shot`, and a baseline has the name that the settings give it.
 """
@@ -8,13 +8,13 @@ examples in its prompt `base-<k>shot`, and a baseline has the name that the sett
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from etlch.core.errors import EtlchError
 from etlch.core.records import Model
 from etlch.core.settings import ExportSettings, PlanSettings
-from etlch.dataset.splits import few_shot
 
 PAPER_SEEDS = (42, 43, 44)
 PAPER_BASELINES = {
@@ -36,6 +36,7 @@ class Planned:
         weights: what LlamaFactory calls model_name_or_path.
         template: LlamaFactory's name of its chat template.
         shots: solved examples before each question.
+        parts: what it is trained on: "human" (imported) or "" (the run's own), and how many records of each.
     """
 
     card: Model
@@ -43,17 +44,28 @@ class Planned:
     weights: str
     template: str
     shots: int = 0
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
-    def split(self) -> str:
-        """The split that it predicts."""
-        return few_shot(self.shots) if self.shots else "test"
+    def mixed(self) -> bool:
+        """Whether it is trained on imported records too, so on the tasks alone that these have."""
+        return any(source for source, _ in self.parts)
 
 
 def planned(
-    plan: PlanSettings, export: ExportSettings, preset: str, weights: str, template: str, *, lora: bool
+    plan: PlanSettings,
+    export: ExportSettings,
+    preset: str,
+    weights: str,
+    template: str,
+    *,
+    lora: bool,
+    human: Mapping[str, int] | None = None,
 ) -> list[Planned]:
     """Return the models of a run: the base, the baselines, then the tuned ones by size, variant, seed.
+
+    A training set of the setting `mix` is a model of its own, `<preset>-human` or `<preset>-human<n>-synthetic<m>`,
+    for the tasks that have imported records.
 
     Args:
         plan: tasks and sizes.
@@ -62,9 +74,11 @@ def planned(
         weights: the base model.
         template: the base model's template.
         lora: whether training leaves an adapter (or a whole model).
+        human: task → training records imported into the run.
 
     Raises:
-        EtlchError: a baseline's name cannot be a folder, or it lacks `model` or `template`.
+        EtlchError: a baseline's name cannot be a folder, or it lacks `model` or `template`; or `mix` wants more
+            imported records than there are.
     """
     paper = export.matrix == "paper"
     baselines = {**PAPER_BASELINES, **export.baselines} if paper else export.baselines
@@ -79,17 +93,45 @@ def planned(
         _check(name, baseline, taken)
         card = Model(name, None, None, "baseline", None, None)
         models.append(Planned(card, (), baseline["model"], baseline["template"]))
-    for size in sorted(set(plan.sizes)):
-        for variant, tasks in variants(plan.tasks, kinds):
+    for source, parts, trained in _training_sets(plan, export.mix, human or {}):
+        size = sum(records for _, records in parts)
+        for variant, tasks in variants(trained, kinds):
             for seed in seeds:
-                card = Model("-".join(filter(None, (preset, variant))), size, seed, "tuned", None, None)
+                name = "-".join(filter(None, (preset, source, variant)))
+                card = Model(name, size, seed, "tuned", None, None)
                 card = replace(
                     card,
                     adapter=f"models/{card.folder}" if lora else None,
                     recipe=f"recipes/train_{card.folder}.yaml",
                 )
-                models.append(Planned(card, tasks, weights, template))
+                models.append(Planned(card, tasks, weights, template, parts=parts))
     return models
+
+
+def _training_sets(
+    plan: PlanSettings, mixes: Sequence[Mapping[Literal["human", "synthetic"], int]], human: Mapping[str, int]
+) -> Iterator[tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]]]:
+    """Yield (name, parts, tasks) of each training set; those of the run's own records alone have no name.
+
+    Raises:
+        EtlchError: more imported records are wanted than there are.
+    """
+    alone = {mix["synthetic"] for mix in mixes if set(mix) == {"synthetic"}}
+    for size in sorted({*plan.sizes, *alone}):
+        yield "", (("", size),), plan.tasks
+    tasks = tuple(task for task in plan.tasks if human.get(task))
+    for mix in sorted({tuple(sorted(mix.items())) for mix in mixes if "human" in mix}):
+        wanted = dict(mix)["human"]
+        lacking = next((task for task in tasks if human[task] < wanted), None)
+        if not tasks or lacking:
+            held = f"{human[lacking]} for {lacking}" if lacking else "none"
+            raise EtlchError(
+                f"mix: {wanted} human records are wanted, and the run holds {held}",
+                "Bring them with `etlch-data import FILE --into RUN`, or name fewer.",
+            )
+        parts = tuple(("human" if source == "human" else "", records) for source, records in mix)
+        name = "human" if len(mix) == 1 else "-".join(f"{source}{records}" for source, records in mix)
+        yield name, parts, tasks
 
 
 def _check(name: str, baseline: dict[str, str], taken: Sequence[str]) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import dump_yaml, load_yaml, shipped
-from etlch.core.records import Json
+from etlch.core.records import Json, task_of
 from etlch.core.run_folder import Run
-from etlch.dataset.splits import FOLD
+from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.llamafactory import templates
 from etlch.export.models import Planned
 
@@ -109,15 +109,19 @@ def load_preset(name: str) -> Preset:
     )
 
 
-def recipes(run: Run, preset: Preset, models: Sequence[Planned], tasks: Sequence[str]) -> list[Recipe]:
-    """Return every recipe of a run: trainings, predictions per model and tested task, exports."""
+def recipes(run: Run, preset: Preset, models: Sequence[Planned], tests: Sequence[str]) -> list[Recipe]:
+    """Return every recipe of a run: trainings, predictions per model and test set (`ner`, `ner@human`), exports."""
     made = []
     for model in models:
         if model.tasks:
             made.append(train(run, preset, model))
             if preset.lora:
                 made.append(merge(preset, model))
-        made += [predict(run, preset, model, task) for task in tasks]
+        made += [
+            predict(run, preset, model, name)
+            for name in tests
+            if not model.mixed or task_of(name) in model.tasks
+        ]
     return sorted(made, key=lambda recipe: recipe.stem)
 
 
@@ -127,11 +131,10 @@ def train(run: Run, preset: Preset, model: Planned) -> Recipe:
     A size too small for a validation set gets a recipe without evaluation.
     """
     card = model.card
-    size = card.size or 0
     data: dict[str, Json] = {"dataset": _stems(run, model, "train")}
     kept = preset.values
-    if size >= FOLD:
-        data["eval_dataset"] = _stems(run, model, "val")
+    if held_out := _stems(run, model, "val"):
+        data["eval_dataset"] = held_out
     else:
         kept = {key: value for key, value in kept.items() if not _EVALUATION.match(key)}
     said = {
@@ -144,14 +147,16 @@ def train(run: Run, preset: Preset, model: Planned) -> Recipe:
         "output_dir": f"models/{card.folder}",
         "seed": card.seed,
     }
-    about = f"Train {card.folder}: preset {preset.name}, {', '.join(model.tasks)}, {size} records a task."
+    about = (
+        f"Train {card.folder}: preset {preset.name}, {', '.join(model.tasks)}, {card.size} records a task."
+    )
     return Recipe(f"train_{card.folder}", about, _over(kept, said))
 
 
-def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
-    """Return the recipe that predicts one task's test set with one model, greedily.
+def predict(run: Run, preset: Preset, model: Planned, name: str) -> Recipe:
+    """Return the recipe that predicts one test set of a task with one model, greedily.
 
-    One task a recipe: LlamaFactory joins several test sets into one file without a mark. Each
+    One test set a recipe: LlamaFactory joins several test sets into one file without a mark. Each
     solved example gets the room that a question with its label has, so that none is cut.
     """
     card = model.card
@@ -162,15 +167,15 @@ def predict(run: Run, preset: Preset, model: Planned, task: str) -> Recipe:
         **_weights(preset, model),
         **_template(model),
         "dataset_dir": "llamafactory",
-        "eval_dataset": run.stem(task, model.split),
-        "output_dir": f"predictions/{card.folder}/{task}",
+        "eval_dataset": few_shot(run.test_stem(name), model.shots) if model.shots else run.test_stem(name),
+        "output_dir": f"predictions/{card.folder}/{name}",
         "do_sample": False,
     }
     if model.shots:
         said["cutoff_len"] = (model.shots + 1) * int(preset.values.get("cutoff_len", 2048))
     kept = {key: value for key, value in preset.values.items() if not _TRAINING_ONLY.match(key)}
     return Recipe(
-        f"predict_{card.folder}_{task}", f"Predict the {task} test set with {card.folder}.", _over(kept, said)
+        f"predict_{card.folder}_{name}", f"Predict the {name} test set with {card.folder}.", _over(kept, said)
     )
 
 
@@ -206,7 +211,13 @@ def _template(model: Planned) -> dict[str, Json]:
 
 
 def _stems(run: Run, model: Planned, split: str) -> str:
-    return ",".join(run.stem(task, split, model.card.size) for task in model.tasks)
+    """Return the data sets that a model is trained on, or its validation sets; few records have none."""
+    return ",".join(
+        run.stem(task, f"{split}-{source}" if source else split, records)
+        for task in model.tasks
+        for source, records in model.parts
+        if split == "train" or records >= FOLD
+    )
 
 
 def _over(preset: dict[str, Json], said: dict[str, Json]) -> dict[str, Json]:

@@ -7,7 +7,7 @@ again for another preset, base model or matrix at any time.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from etlch.core import manifest
 from etlch.core.config import changed, parse_settings, plain, read_file
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_jsonl, write_text
-from etlch.core.records import Json, Record, to_dict
+from etlch.core.records import Json, Record, test_name, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ExportSettings, Settings
-from etlch.dataset.splits import split
+from etlch.dataset.splits import imported, split
 from etlch.export import data_files
 from etlch.export.llamafactory import installed, proposed, settled
 from etlch.export.models import Planned, planned
@@ -68,12 +68,17 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     preset = load_preset(settings.export.preset)
     weights = base_model(run, preset, settings.export)
     template, how = _template(preset, settings.export)
-    article_ids = list(dict.fromkeys(record.article_id for record in records))
-    splits = split(article_ids, settings.plan.test, settings.plan.sizes)
-    models = planned(settings.plan, settings.export, preset.name, weights, template, lora=preset.lora)
+    plan, added = settings.plan, imported(records)
+    article_ids = list(dict.fromkeys(record.article_id for record in records if not record.split))
+    splits = split(article_ids, plan.test, settings.own_sizes)
+    human = {task: len(part.train) for task, part in added.items()}
+    models = planned(plan, settings.export, preset.name, weights, template, lora=preset.lora, human=human)
     models, turned = _without_thoughts(models, preset)
-    made = recipes(run, preset, models, settings.plan.tasks if settings.plan.test else ())
-    data_sets = data_files.write_data(run, records, splits, settings.plan.tasks, settings.export.shots)
+    further = [test_name(task, name) for task in plan.tasks if task in added for name in added[task].tests]
+    made = recipes(run, preset, models, [*(plan.tasks if plan.test else ()), *further])
+    data_sets = data_files.write_data(
+        run, records, splits, plan.tasks, settings.export.shots, settings.export.human_sizes
+    )
     _write_recipes(run, made)
     _write_cards(run, models)
     return Exported(
@@ -120,25 +125,40 @@ def reexport(run: Run, file: Path | None, sizes: Sequence[int] | None, options: 
         EtlchError: not a run, an unknown setting, or as export says.
     """
     held = manifest.read_finished(run)
-    before = plain(held.settings)
+    settings = reexported(held.settings, file, options)
+    settings = changed(
+        settings, sizes=sorted({*held.settings.plan.sizes, *settings.plan.sizes, *(sizes or ())})
+    )
+    done = export(run, settings)
+    manifest.write(run, replace(held, settings=settings))
+    return done
+
+
+def reexported(held: Settings, file: Path | None, options: Mapping[str, Json]) -> Settings:
+    """Return a run's settings with those that an export may have otherwise.
+
+    Args:
+        held: settings of the run.
+        file: a YAML file of settings, or None.
+        options: settings by name; None leaves a setting as it is.
+
+    Raises:
+        EtlchError: an unknown setting, or one that made the records.
+    """
+    before = plain(held)
     told = {} if file is None else read_file(Settings, file)
     told |= {name: value for name, value in options.items() if value is not None}
     if told.get("base_model", before["base_model"]) != before["base_model"]:
         told.setdefault("template", PRESETS)
     told |= {name: None for name in ("base_model", "template") if told.get(name) == PRESETS}
     settings = parse_settings(Settings, {**before, **told}, str(file or "settings"))
-    settings = changed(
-        settings, sizes=sorted({*held.settings.plan.sizes, *settings.plan.sizes, *(sizes or ())})
-    )
     for name, value in plain(settings).items():
         if name not in CHANGEABLE and value != before[name]:
             raise EtlchError(
                 f"{file}: the setting '{name}' made this run's records, and export does not make them again",
                 f"An export can change {', '.join(CHANGEABLE)}.",
             )
-    done = export(run, settings)
-    manifest.write(run, replace(held, settings=settings))
-    return done
+    return settings
 
 
 def base_model(run: Run, preset: Preset, export: ExportSettings) -> str:

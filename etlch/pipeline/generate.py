@@ -20,6 +20,7 @@ from etlch.dataset import documents
 from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
 from etlch.export.write import doubts, export, refuse_unusable
+from etlch.pipeline.imported import imported_part, not_to_copy, refuse_mix, with_imported
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import (
     changed,
@@ -69,10 +70,10 @@ def start(run: Run, before: Manifest | None, settings: Settings, prompts: Prompt
 
 
 def finish(
-    run: Run, settings: Settings, prompts: Prompts, collected: AcceptedData, cost: dict[str, Json]
+    run: Run, settings: Settings, prompts: Prompts, counted: dict[str, Json], cost: dict[str, Json]
 ) -> Manifest:
     """Write run.yaml with its counts, last of all files, and return what it says."""
-    done = Manifest(settings, used_prompts(prompts, settings), counts(collected), cost)
+    done = Manifest(settings, used_prompts(prompts, settings), counted, cost)
     manifest.write(run, done)
     return done
 
@@ -162,6 +163,8 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     prompts, tasks = chosen_prompts(plan), chosen_tasks(plan)
     refuse_impossible(settings)
     refuse_unusable(run, settings.export)
+    added = imported_part(run, before)
+    refuse_mix(settings, before)
     article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
     for line in doubts(settings.export, plan.language):
         say(line)
@@ -180,16 +183,19 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
                 settings.teacher.concurrency,
                 lambda: documents.candidates(plan) if plan.articles else planned(teacher),
                 watcher,
+                added and not_to_copy(run, added),
             )
         except Exhausted as failure:
-            write_jsonl(run.rejected, failure.rejected)
+            write_jsonl(run.rejected, (*failure.rejected, *(added.rejected if added else ())))
             raise
         finally:
             watcher.close()
         cost = bill.cost()
+    counted = counts(collected) | ({"imported": before.imported} if before and added else {})
+    collected = with_imported(collected, added)
     write(run, collected)
     exported = export(run, settings, collected.records)
-    done = finish(run, settings, prompts, collected, cost)
+    done = finish(run, settings, prompts, counted, cost)
     # Imported after the requests: these draw, and the first request shall wait for no plot.
     from etlch.quality import card, page
 

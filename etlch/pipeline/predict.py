@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from etlch.baselines.test_set import Predicted, prompt, read_test, refuse_foreign, write_card, write_rows
 from etlch.core.errors import EtlchError, nearest
-from etlch.core.records import Key, Model
+from etlch.core.manifest import Manifest
+from etlch.core.records import Key, Model, task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import TeacherSettings
 from etlch.llm.client import LLMClient, open_client
@@ -27,7 +28,7 @@ Note = Callable[[str, int, int, float], None]
 
 
 async def predict(
-    run: Run, teacher: TeacherSettings, tasks: Sequence[str], folder: str, note: Note
+    run: Run, teacher: TeacherSettings, names: Sequence[str], folder: str, note: Note
 ) -> list[Predicted]:
     """Write the prediction files of one model, and its model.json where there is none.
 
@@ -35,7 +36,7 @@ async def predict(
         run: a run with LlamaFactory files.
         teacher: the model asked, its endpoint, max_tokens, budget, `constrained`.
             Without a `temperature` 0 is sent, as predictions of recipes do not sample either.
-        tasks: whose test sets are predicted.
+        names: test sets, such as `ner` and `ner@human`.
         folder: name of the model's folder.
         note: takes the progress.
 
@@ -43,7 +44,7 @@ async def predict(
         EtlchError: no test set, predictions of another origin in the folder, or the endpoint
             cannot be used; what was answered is not paid again.
     """
-    tests = {task: read_test(run, task) for task in tasks}
+    tests = {name: read_test(run, name) for name in names}
     for task, keys in tests.items():
         refuse_foreign(run.prediction_file(folder, task), keys)
     async with open_client(teacher, run) as client:
@@ -60,18 +61,22 @@ def folder_name(model: str, constrained: bool) -> str:
     return f"{name}-constrained" if constrained else name
 
 
-def chosen_tasks(run: Run, known: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the tasks to predict: those wanted, else all known ones of the run.
+def chosen_tests(run: Run, held: Manifest, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the test sets to predict: all of the run, or those of the tasks wanted and those named as `ner@human`.
 
     Raises:
         EtlchError: the run does not have one of them.
     """
-    for task in wanted or ():
-        if task not in known:
+    known = held.tests() or held.settings.plan.tasks
+    chosen: list[str] = []
+    for name in wanted or known:
+        found = [test for test in known if name in (test, task_of(test))] if wanted else [name]
+        if not found:
             raise EtlchError(
-                f"{run.folder} has no task '{task}'.{nearest(task, known)}", f"It has {', '.join(known)}."
+                f"{run.folder} has no task '{name}'.{nearest(name, known)}", f"It has {', '.join(known)}."
             )
-    return tuple(wanted or known)
+        chosen += found
+    return tuple(dict.fromkeys(chosen))
 
 
 async def _task(

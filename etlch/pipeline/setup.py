@@ -135,7 +135,7 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
             )
     sizes = sorted({*wanted["sizes"], *(earlier["sizes"] if before.counts else ())})
     tasks = tuple(dict.fromkeys((*earlier["tasks"], *wanted["tasks"])))
-    return changed_settings(settings, sizes=sizes, tasks=tasks)
+    return changed_settings(settings, sizes=sizes, tasks=tasks, mix=wanted["mix"] or earlier["mix"])
 
 
 _OPTIONS = ("teacher", "language", "seed", "test", "articles", "schema")

@@ -27,7 +27,7 @@ class Status:
         reasons: first reason → count, of the rejected ones.
         usage: purpose → replies, tokens, dollars.
         spent: US dollars, unanswered requests at their reserve included.
-        models: model folder → predicted tasks.
+        models: model folder → predicted test sets.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ def read(run: Run) -> Status:
     settings = held.settings
     needed = settings.needed
     finished = held.counts.get("articles", -1) >= needed
-    models = dict(_models(run, settings.plan.tasks))
+    models = dict(_models(run, held.tests() or settings.plan.tasks))
     if not run.replies.exists():
         accepted = held.counts.get("articles", 0)
         rejected = sum(held.counts.get("rejected", {}).values())

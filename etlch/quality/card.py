@@ -8,15 +8,13 @@ from urllib.parse import urlsplit
 
 from etlch.core.files import dump_yaml, write_text
 from etlch.core.manifest import Manifest
-from etlch.core.records import Json
+from etlch.core.records import HUMAN, TRAIN, Json
 from etlch.core.run_folder import Run
 from etlch.quality.measure import Quality
 from etlch.quality.page import summary
 from etlch.tasks import all_tasks
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-HUMAN = "human"
-"""The teacher's name in runs of imported labels."""
 PAPER = "https://arxiv.org/abs/2509.08381"
 
 
@@ -47,6 +45,7 @@ def render(run: Run, manifest: Manifest, quality: Quality) -> str:
         _table("Quality", ("what", "number", "meaning"), summary(quality)),
         _attrition(quality),
         _splits(manifest),
+        _imported(manifest),
         _cost(manifest),
         _licence(manifest),
         _prompts(manifest),
@@ -144,6 +143,19 @@ def _splits(manifest: Manifest) -> str:
             ),
         ]
     )
+
+
+def _imported(manifest: Manifest) -> str:
+    """Return what people labelled and was imported into the run."""
+    if not manifest.imported:
+        return ""
+    rows = [
+        (task, "training sets of `mix`" if split == TRAIN else f"test set {split}", f"{records:,}")
+        for task, splits in manifest.imported.items()
+        for split, records in splits.items()
+    ]
+    table = _table("Imported", ("task", "use", "records"), rows)
+    return f"{table}\n\nTheir labels were made by people (`source: human` in records.jsonl); they nearly copy no text that is trained on."
 
 
 def _cost(manifest: Manifest) -> str:

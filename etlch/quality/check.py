@@ -13,15 +13,15 @@ from pathlib import Path
 
 from etlch.core import manifest
 from etlch.core.errors import EtlchError
-from etlch.core.files import load_yaml, read_text
+from etlch.core.files import load_yaml
 from etlch.core.manifest import Manifest
-from etlch.core.records import Key
+from etlch.core.records import HUMAN, Key
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.splits import FOLD, few_shot
-from etlch.export.data_files import COLUMNS, INFO, SHOT_COLUMNS, turn
-from etlch.quality.card import HUMAN
+from etlch.export.data_files import turn
+from etlch.quality.check_info import check_info, expected, training_sizes
 from etlch.quality.check_rows import (
     CheckRules,
     DataProblem,
@@ -33,7 +33,6 @@ from etlch.quality.check_rows import (
 )
 from etlch.quality.check_sources import ReadLine, RunSources, read_jsonl_lines
 from etlch.tasks import Task, find_task
-from etlch.text.json_text import loads
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class _State:
     """What was read of the data files so far, as 64-bit fingerprints: memory does not grow with their texts.
 
     Attributes:
+        stored: what run.yaml says.
         files, rows: as in CheckReport.
         checked: rows without a problem.
         test: test articles, to find near copies.
@@ -67,7 +67,7 @@ class _State:
     """
 
     run: Run
-    settings: Settings
+    stored: Manifest
     tasks: Mapping[str, Task]
     sources: RunSources
     files: int = 0
@@ -77,6 +77,11 @@ class _State:
     test_inputs: dict[int, str] = field(default_factory=dict)
     test_groups: set[str] = field(default_factory=set)
     clean: set[int] = field(default_factory=set)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return self.stored.settings
 
 
 def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
@@ -97,14 +102,14 @@ def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
     rules = CheckRules(
         settings.check.policies,
         may_be_empty=settings.teacher.name == HUMAN,
-        may_repeat=settings.teacher.name == HUMAN,
+        may_repeat=settings.teacher.name == HUMAN or bool(stored.imported),
         may_be_ungrounded=settings.check.ungrounded == "keep",
     )
-    state = _State(run, settings, tasks, RunSources(run, tasks, settings.plan.split_by, rules))
-    wanted = expected(run, settings.plan, settings.export.shots)
+    state = _State(run, stored, tasks, RunSources(run, tasks, settings.plan.split_by, rules))
+    wanted = expected(run, stored)
     problems = (
         *state.sources.read(stored),
-        *_info(run, wanted),
+        *check_info(run, wanted),
         *_tests(state),
         *(problem for task in tasks for problem in _sizes(state, task)),
         *_recipes(run, wanted),
@@ -129,77 +134,11 @@ def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
         )
 
 
-def expected(run: Run, plan: PlanSettings, shots: int) -> dict[str, dict[str, str]]:
-    """Return the data sets that a run must have, by stem, with the `columns` entry of each.
-
-    Args:
-        run: gives the stems.
-        plan: tasks, test and sizes.
-        shots: setting export.shots; 0 for no few-shot test set.
-    """
-    columns = {}
-    for task in plan.tasks:
-        if plan.test:
-            columns[run.stem(task, "test")] = COLUMNS
-        if plan.test and shots:
-            columns[run.stem(task, few_shot(shots))] = SHOT_COLUMNS
-        for size in sorted(plan.sizes):
-            columns[run.stem(task, "train", size)] = COLUMNS
-            if size >= FOLD:
-                columns[run.stem(task, "val", size)] = COLUMNS
-    return columns
-
-
-def _info(run: Run, wanted: Mapping[str, dict[str, str]]) -> Iterator[DataProblem]:
-    """Check dataset_info.json: its entries, their columns and their formatting."""
-    path = run.llamafactory / INFO
-    name = f"{run.llamafactory.name}/{INFO}"
-    if not path.is_file():
-        yield DataProblem(name, None, "the file is missing")
-        return
-    try:
-        text = read_text(path)
-    except EtlchError as error:
-        yield DataProblem(name, None, error.what)
-        return
-    info, trouble = loads(text)
-    if trouble or not isinstance(info, dict):
-        yield DataProblem(name, None, f"not a JSON object {trouble}".rstrip())
-        return
-    if not text.isascii():
-        yield DataProblem(name, None, "not ASCII: LlamaFactory reads it in the machine's own encoding")
-    for stem in [*wanted, *(entry for entry in info if entry not in wanted)]:
-        entry = info.get(stem)
-        for reason in _entry_problems(stem, entry, wanted.get(stem)):
-            yield DataProblem(name, _line_of(text, stem), f"{stem}: {reason}")
-
-
-def _entry_problems(stem: str, entry: object, columns: dict[str, str] | None) -> list[str]:
-    if columns is None:
-        return ["no such data set is promised"]
-    if entry is None:
-        return ["the entry is missing"]
-    if not isinstance(entry, dict):
-        return ["the entry is not an object"]
-    problems = []
-    if entry.get("file_name") != f"{stem}.json":
-        problems.append(f"file_name is {entry.get('file_name')!r}, not '{stem}.json'")
-    if entry.get("formatting") != "alpaca":
-        problems.append(f"formatting is {entry.get('formatting')!r}, not 'alpaca'")
-    if entry.get("columns") != columns:
-        problems.append(f"columns must be {columns}: LlamaFactory ignores what is not named")
-    return problems
-
-
-def _line_of(text: str, stem: str) -> int | None:
-    place = text.find(f'"{stem}"')
-    return None if place < 0 else text.count("\n", 0, place) + 1
-
-
 def _tests(state: _State) -> Iterator[DataProblem]:
-    """Check the test file of each task and remember its inputs for the leakage check."""
-    for task in state.tasks if state.settings.plan.test else ():
-        stem = state.run.stem(task, "test")
+    """Check every test file and remember its inputs for the leakage check."""
+    for name in state.stored.tests():
+        task, _, test = name.partition("@")
+        stem = state.run.test_stem(name)
         marks = []
         for item in _data_set(state, task, stem, keyed=True):
             if isinstance(item, DataProblem):
@@ -212,22 +151,24 @@ def _tests(state: _State) -> Iterator[DataProblem]:
                 state.test_inputs[mark] = where
                 state.test.add(where, item.input)
                 state.test_groups.add(state.sources.groups.get(mark, where))
-        yield from _count(state.run, stem, len(marks), state.settings.plan.test)
+        promised = state.stored.imported[task][test] if test else state.settings.plan.test
+        yield from _count(state.run, stem, len(marks), promised)
         if state.settings.export.shots:
-            yield from _shots(state, task, marks)
+            yield from _shots(state, task, stem, marks)
 
 
-def _shots(state: _State, task: str, test: list[int]) -> Iterator[DataProblem]:
+def _shots(state: _State, task: str, tested: str, test: list[int]) -> Iterator[DataProblem]:
     """Check that a few-shot test file has the rows of the test file, and before each the promised examples.
 
     Args:
         state: what was read so far.
         task: its task.
-        test: fingerprints of the rows of the test file.
+        tested: stem of the test file.
+        test: fingerprints of its rows.
     """
     run, shots = state.run, state.settings.export.shots
     source = run.stem(task, "train", min(state.settings.plan.sizes))
-    stem = run.stem(task, few_shot(shots))
+    stem = few_shot(tested, shots)
     taken = [item for item in islice(read_rows(run.data(source), source), shots) if isinstance(item, DataRow)]
     examples = tuple((turn(row.instruction, row.input), row.output) for row in taken)
     marks = []
@@ -240,41 +181,63 @@ def _shots(state: _State, task: str, test: list[int]) -> Iterator[DataProblem]:
             reason = f"its examples are not the first {shots} rows of {source}.json"
             yield DataProblem(_name(run, stem), item.line, reason)
     if marks != test and run.data(stem).is_file():
-        reason = f"its rows are not those of {run.stem(task, 'test')}.json, in the same order"
+        reason = f"its rows are not those of {tested}.json, in the same order"
         yield DataProblem(_name(run, stem), None, reason)
 
 
 def _sizes(state: _State, task: str) -> Iterator[DataProblem]:
-    """Check the train and val files of a task: their rows, counts, nesting and leaks."""
-    before: dict[str, set[int]] = {"train": set(), "val": set()}
-    for size in sorted(state.settings.plan.sizes):
-        trained: set[int] = set()
-        for use, promised in (("train", size - size // FOLD), ("val", size // FOLD)):
-            if not promised:
-                continue
-            stem = state.run.stem(task, use, size)
-            rows, marks = 0, set()
-            for item in _data_set(state, task, stem, keyed=use == "val"):
-                if isinstance(item, DataProblem):
-                    yield item
-                    continue
-                rows += 1
-                marks.add(fingerprint(*item.texts))
-                yield from (
-                    DataProblem(_name(state.run, stem), item.line, why) for why in _leaks(state, item)
-                )
-                article = fingerprint(item.input)
-                if use == "train":
-                    trained.add(article)
-                elif article in trained:
-                    yield DataProblem(
-                        _name(state.run, stem), item.line, "its article is in the training file too"
-                    )
-            yield from _count(state.run, stem, rows, promised)
-            if lost := len(before[use] - marks):
-                reason = f"{lost} rows of the next smaller size are not in it: sizes must nest"
-                yield DataProblem(_name(state.run, stem), None, reason)
-            before[use] = marks
+    """Check the train and val files of a task: their rows, counts, nesting and leaks.
+
+    Training and validation articles are compared over all sizes and sources, because `mix` trains on several.
+    """
+    used: dict[str, set[int]] = {"train": set(), "val": set()}
+    for source, sizes in training_sizes(state.stored, task):
+        before: dict[str, set[int]] = {"train": set(), "val": set()}
+        for size in sizes:
+            for use, promised in (("train", size - size // FOLD), ("val", size // FOLD)):
+                if promised:
+                    stem = state.run.stem(task, f"{use}{source}", size)
+                    yield from _part(state, task, stem, promised, use, before, used)
+
+
+def _part(
+    state: _State,
+    task: str,
+    stem: str,
+    promised: int,
+    use: str,
+    before: dict[str, set[int]],
+    used: dict[str, set[int]],
+) -> Iterator[DataProblem]:
+    """Check one train or val file.
+
+    Args:
+        state: what was read so far.
+        task: its task.
+        stem: its name.
+        promised: rows that it must have.
+        use: train or val.
+        before: rows of the next smaller size by use; becomes this size's.
+        used: articles of all files so far by use; those of this one are added.
+    """
+    rows, marks, other = 0, set(), used["val" if use == "train" else "train"]
+    for item in _data_set(state, task, stem, keyed=use == "val"):
+        if isinstance(item, DataProblem):
+            yield item
+            continue
+        rows += 1
+        marks.add(fingerprint(*item.texts))
+        yield from (DataProblem(_name(state.run, stem), item.line, why) for why in _leaks(state, item))
+        article = fingerprint(item.input)
+        used[use].add(article)
+        if article in other:
+            what = "training" if use == "val" else "validation"
+            yield DataProblem(_name(state.run, stem), item.line, f"its article is in the {what} file too")
+    yield from _count(state.run, stem, rows, promised)
+    if lost := len(before[use] - marks):
+        reason = f"{lost} rows of the next smaller size are not in it: sizes must nest"
+        yield DataProblem(_name(state.run, stem), None, reason)
+    before[use] = marks
 
 
 def _data_set(
@@ -313,7 +276,8 @@ def _reasons(state: _State, task: str, row: DataRow) -> list[str]:
     schema = None if record is None else record.schema
     language = state.settings.plan.language if record is None else record.language
     placed = placed_facts(record, state.tasks[task]) if record else ()
-    reasons = row_problems(row, state.tasks[task], language, schema, state.sources.rules, placed)
+    rules = state.sources.rules_for(record)
+    reasons = row_problems(row, state.tasks[task], language, schema, rules, placed)
     if record is None:
         reasons.append("no record of records.jsonl has this instruction and input")
     elif record.output != row.output:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import parse_line
 from etlch.core.manifest import Manifest
-from etlch.core.records import Article, Record, from_dict
+from etlch.core.records import HUMAN, Article, Record, from_dict
 from etlch.core.run_folder import Run
 from etlch.quality.check_rows import CheckRules, DataProblem, DataRow, fingerprint, record_problems
 from etlch.tasks import Task
@@ -63,18 +63,17 @@ class RunSources:
 
     def read(self, manifest: Manifest) -> Iterator[DataProblem]:
         """Read articles, records and rejected; yield what is wrong in them."""
-        yield from self._articles()
+        yield from self._articles(manifest)
         yield from self._records()
         if not self.run.rejected.is_file():
             yield DataProblem(self.run.rejected.name, None, "the file is missing")
-        for path, found, promised in (
-            (self.run.articles, len(self.marks), manifest.counts.get("articles")),
-            (
-                self.run.records,
-                len(self.places) + self._repeats(),
-                sum(manifest.counts.get("records", {}).values()) or None,
-            ),
+        added = sum(sum(splits.values()) for splits in manifest.imported.values())
+        own = (manifest.counts.get("articles"), sum(manifest.counts.get("records", {}).values()) or None)
+        for path, found, counted in (
+            (self.run.articles, len(self.marks), own[0]),
+            (self.run.records, len(self.places) + self._repeats(), own[1]),
         ):
+            promised = None if counted is None else counted + added
             if promised is None:
                 yield DataProblem(
                     self.run.settings.name, None, f"no counts for {path.name}: the run is not finished"
@@ -91,6 +90,11 @@ class RunSources:
             for task, counts in self.types.items()
             if len(counts) == 1 and counts.total() > 1
         )
+
+    def rules_for(self, record: Record | None) -> CheckRules:
+        """Return what the label of a record may be: people may say that a text holds nothing."""
+        human = record is not None and record.source == HUMAN
+        return replace(self.rules, may_be_empty=True) if human else self.rules
 
     def _repeats(self) -> int:
         """Return how many records repeat an earlier one's text, where that is allowed."""
@@ -110,7 +114,7 @@ class RunSources:
             value = parse_line(stream.readline(), self.run.records, 0)
         return None if value is None else from_dict(Record, value)
 
-    def _articles(self) -> Iterator[DataProblem]:
+    def _articles(self, manifest: Manifest) -> Iterator[DataProblem]:
         name, texts = self.run.articles.name, set()
         for number, _, article in read_jsonl_lines(self.run.articles, Article):
             if not isinstance(article, Article):
@@ -119,7 +123,7 @@ class RunSources:
             mark = fingerprint(article.text)
             if article.id in self.marks:
                 yield DataProblem(name, number, f"a second article with the id {article.id}")
-            if mark in texts:
+            if mark in texts and not (article.source == HUMAN and manifest.imported):
                 yield DataProblem(name, number, "a second article with the same text")
             texts.add(mark)
             self.marks[article.id] = mark

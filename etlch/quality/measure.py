@@ -137,13 +137,19 @@ class Quality:
 
 
 def measure(run: RunData, reference: RunData | None = None) -> Quality:
-    """Return the quality of a finished run.
+    """Return the quality of a finished run. What was imported into it is not measured.
 
     Args:
         run: what it holds.
-        reference: a run whose labels are taken for right, such as imported human ones.
+        reference: a run whose labels are taken for right, such as imported human ones; None takes the records that
+            were imported into this run.
     """
-    plan, articles, records = run.manifest.settings.plan, run.articles, run.records
+    plan = run.manifest.settings.plan
+    records = [record for record in run.records if not record.split]
+    imported = [record for record in run.records if record.split]
+    ids = {record.article_id for record in imported}
+    articles = [article for article in run.articles if article.id not in ids]
+    trusted = reference.records if reference else imported
     facts = run.manifest.counts.get("facts", {})
     tasks = _tasks(plan)
     parts = split([article.id for article in articles], plan.test, plan.sizes)
@@ -156,8 +162,8 @@ def measure(run: RunData, reference: RunData | None = None) -> Quality:
         agreement=agreement(records, tasks),
         leakage=leakage(articles, records, parts),
         labels=label_mix(records, tasks),
-        reference=differences(records, reference.records, tasks, plan.seed) if reference else (),
-        missed=missed_facts(records, reference.records, plan.seed) if reference else (),
+        reference=differences(records, trusted, tasks, plan.seed) if trusted else (),
+        missed=missed_facts(records, trusted, plan.seed) if trusted else (),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
-from etlch.core.records import Article, Json, Record, to_dict
+from etlch.core.records import TRAIN, Article, Json, Record, to_dict
 from etlch.core.run_data import RunData
 from etlch.dataset.splits import Splits, split
 
@@ -93,18 +93,25 @@ def data_sets(run: RunData) -> dict[str, Any]:
 def rows(
     records: Sequence[Record], articles: dict[str, Article], parts: Splits, task: str
 ) -> Iterator[tuple[str, dict[str, Json]]]:
-    """Yield (split, row) of each record of a task, in file order."""
+    """Yield (split, row) of each record of a task, in file order.
+
+    What was imported into the run has splits of its own: `human`, and `test_NAME`.
+    """
     largest = max(parts.train)
     places = [("test", parts.test), ("train", parts.train[largest]), ("validation", parts.val[largest])]
     split_of = {article_id: name for name, ids in places for article_id in ids}
     sizes = {size: {*parts.train[size], *parts.val[size]} for size in sorted(parts.train)}
     for record in records:
-        if record.task != task or record.article_id not in split_of:
+        if record.split:
+            named = "human" if record.split == TRAIN else f"test_{record.split}".replace("-", "_")
+        else:
+            named = split_of.get(record.article_id, "")
+        if record.task != task or not named:
             continue
         article = articles[record.article_id]
         values = to_dict(record)
         yield (
-            split_of[record.article_id],
+            named,
             {
                 **{name: values[name] for name in _KEPT},
                 "schema": dumps(record.schema),

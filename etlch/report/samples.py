@@ -14,7 +14,7 @@ from statistics import median
 from typing import NamedTuple
 
 from etlch.core.files import digest
-from etlch.core.records import Fact, Key, Span
+from etlch.core.records import Fact, Key, Span, task_of
 from etlch.core.settings import ScoreSettings
 from etlch.render import html
 from etlch.report.errors import KINDS, Finding, confusions, find_mistakes
@@ -88,7 +88,7 @@ class _Shelf:
         return self._share >= 1 or _hashed(key) < self._share
 
     def add(self, sample: Sample, finding: Finding) -> None:
-        place = (sample.key.task, sample.key.id)
+        place = (sample.system.task, sample.key.id)
         self.keys[place] = sample.key
         self.answers[place].append((sample, finding))
         self._weight += _bytes_of(sample)
@@ -134,7 +134,7 @@ def analyse(
         count += 1
         system, key = sample.system, sample.key
         readings[system][sample.reading or "unparseable"] += 1
-        task = tasks.get(system.task)
+        task = tasks.get(task_of(system.task))
         if task is None:
             continue
         typed, shown_too = task.parts[0] == "type", shelf.takes(key)
@@ -149,9 +149,10 @@ def analyse(
         if shown_too:
             shelf.add(sample, finding)
     keys, answers = shelf.keys, shelf.answers
-    ids = _page_ids(keys.values())
+    ids = _page_ids(keys)
     shown = tuple(
-        _shown(ids[place], tasks[place[0]], key, answers[place]) for place, key in sorted_by_task(keys)
+        _shown(ids[place], place[0], tasks[task_of(place[0])], key, answers[place])
+        for place, key in sorted_by_task(keys)
     )
     held = sum(len(sample.answers) for sample in shown)
     return Analysis(readings, errors, affected, mixed, shown, tuple(_examples(shown)), count, held)
@@ -163,22 +164,24 @@ def sorted_by_task(keys: Mapping[tuple[str, str], Key]) -> list[tuple[tuple[str,
     return sorted(keys.items(), key=lambda item: tasks.index(item[0][0]))
 
 
-def _page_ids(keys: Iterable[Key]) -> dict[tuple[str, str], str]:
+def _page_ids(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return an id on the page for each record: its own, with its task where two tasks share it."""
-    held = list(keys)
-    times = Counter(key.id for key in held)
-    return {(key.task, key.id): key.id if times[key.id] == 1 else f"{key.id}-{key.task}" for key in held}
+    held = list(places)
+    times = Counter(name for _, name in held)
+    return {(task, name): name if times[name] == 1 else f"{name}-{task}" for task, name in held}
 
 
 # ---------------------------------------------------------------- what the browser shows
 
 
-def _shown(anchor: str, task: Task, key: Key, answers: Sequence[tuple[Sample, Finding]]) -> html.Sample:
+def _shown(
+    anchor: str, name: str, task: Task, key: Key, answers: Sequence[tuple[Sample, Finding]]
+) -> html.Sample:
     gold = answers[0][1].gold
     facts = tuple(html.ShownFact(fact, _spans(task, fact, key.input)) for fact in gold)
     return html.Sample(
         id=anchor,
-        task=key.task,
+        task=name,
         language=key.language,
         instruction=key.instruction,
         article=key.input,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, shipped
-from etlch.core.records import Json
+from etlch.core.records import Json, task_of
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import Prediction, own_gold, parse_row, without_markers
 from etlch.metrics.readers.containers import raw_rows
@@ -88,7 +88,7 @@ def detect_format(job: Job, settings: ScoreSettings) -> FileContext:
         raise EtlchError(f"{job.path} has no row that can be scored", "An empty file scores nothing.")
     by_prompt, notes = _articles([gold.prompt for gold in golds if gold.prompt is not None])
     golds = [replace(gold, text=without_markers(gold.text, settings.end_markers)) for gold in golds]
-    said = job.system.task or settings.task or ""
+    said = task_of(job.system.task or settings.task or "")
     unsaid = [gold.text for gold in golds if not gold.task]
     task = said or (_guess(unsaid, job) if unsaid else golds[0].task)
     if unsaid and not said:

@@ -163,11 +163,11 @@ def _model(path: Path) -> Model:
 
 
 def _keys(run: Run, task: str) -> Path | None:
-    """Return a task's keys; a run folder that was renamed keeps its files' old names."""
-    own = run.keys(run.stem(task, "test"))
+    """Return the keys of a test set such as `ner` or `ner@human`; a renamed run folder keeps its files' old names."""
+    own = run.keys(run.test_stem(task))
     if own.is_file():
         return own
-    others = sorted(run.llamafactory.glob(f"*_{task}_test.keys.jsonl"))
+    others = sorted(run.llamafactory.glob("*" + own.name.removeprefix(run.name)))
     if len(others) > 1:
         raise EtlchError(
             f"{run.llamafactory} holds several keys for {task}: {', '.join(path.name for path in others)}",

@@ -9,7 +9,7 @@ from typing import IO
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_lines
-from etlch.core.records import Key, from_dict
+from etlch.core.records import Key, from_dict, task_of
 from etlch.scoring.summary import KEYS, SCORES, Sample, System
 
 
@@ -49,7 +49,7 @@ def read_samples(folder: Path) -> Iterator[Sample]:
         for line in read_lines(folder / SCORES):
             value = line.value
             system = System(value["model"], value["task"], value["size"], value["seed"], value["role"])
-            place = places.get((system.task, value["id"]))
+            place = places.get((task_of(system.task), value["id"]))
             if place is None:
                 raise EtlchError(
                     f"{folder / KEYS} has no record '{value['id']}'", "Score again with etlch-score."

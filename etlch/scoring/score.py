@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml
+from etlch.core.records import task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
@@ -133,13 +134,13 @@ def _finish(
     similarity = add_cosine(found, settings, progress) if "cosine" in wanted else Similarity(found.tables)
     tables = similarity.tables
     progress("comparing")
-    compared = compare(tables, lambda name: metrics_of(tasks[name]), wanted, settings)
+    compared = compare(tables, lambda name: metrics_of(tasks[task_of(name)]), wanted, settings)
     summary = Summary(
         signature=signature(tables, settings, compared.resamples, similarity.signature),
         counts=sum((source.counts for source in found.sources), Counts()),
         scores=(*compared.scores, *similarity.scores),
         comparisons=compared.comparisons,
-        win_rates=win_rates(compared.comparisons, lambda name: tasks[name].win_rate_metrics),
+        win_rates=win_rates(compared.comparisons, lambda name: tasks[task_of(name)].win_rate_metrics),
         seeds=compared.seeds,
         choices=compared.choices,
         types=type_scores(tables, settings.type_support),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
-from etlch.core.records import Json, to_dict
+from etlch.core.records import Json, task_of, test_name, test_of, to_dict
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.comparators import parse_rules
 from etlch.metrics.predictions import Aligned, align, own_key, parse_row
@@ -202,11 +202,12 @@ def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
 def _system(plan: Plan, aligned: Aligned) -> System:
     """The folder says who answered; else columns of the row; else options and file names."""
     columns, system = aligned.columns, plan.system
+    task = test_name(aligned.key.task or plan.context.task, test_of(system.task))
     if system.role or not columns:
-        return replace(system, task=aligned.key.task or plan.context.task)
+        return replace(system, task=task)
     return System(
         model=str(columns.get("model") or system.model),
-        task=aligned.key.task or plan.context.task,
+        task=task,
         size=_whole(columns.get("size"), system.size),
         seed=_whole(columns.get("seed"), system.seed),
         role=str(columns.get("role") or ""),
@@ -218,6 +219,7 @@ def _whole(value: Json, otherwise: int | None) -> int | None:
 
 
 def _config(plan: Plan, task: str) -> ParseConfig:
+    task = task_of(task)
     settings, shape = plan.settings, plan.context.shapes.get(task, LabelShape(""))
     return ParseConfig(
         task=_task(task, settings.task_file),
@@ -241,7 +243,7 @@ def _task(name: str, task_file: str | None) -> Task:
 
 
 def _part(system: System, rows: list[Measured], plan: Plan) -> Part:
-    columns = columns_of(_task(system.task, plan.settings.task_file))
+    columns = columns_of(_task(task_of(system.task), plan.settings.task_file))
     types: dict[str, tuple[float, float, float]] = {}
     for _, found in rows:
         for name, row in found.types.items():
@@ -284,6 +286,6 @@ def _sample(plan: Plan, system: System, aligned: Aligned, found: Measures) -> st
             aligned.truncated,
             found.values,
             rows,
-            plan.context.shapes.get(system.task, LabelShape("")).nested,
+            plan.context.shapes.get(task_of(system.task), LabelShape("")).nested,
         )
     )

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from etlch.baselines.test_set import Predicted, prompt
 from etlch.cli.data import main
+from etlch.core import manifest
 from etlch.core.config import make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_jsonl, read_lines
@@ -138,7 +139,7 @@ def test_predictions_of_another_origin_are_not_written_over(tmp_path: Path) -> N
 def test_a_run_without_a_test_set_or_task_is_said_so(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     with pytest.raises(EtlchError, match=r"no task 'nre'.*'ner'"):
-        predict.chosen_tasks(run, ("json", "kge", "ner"), ("nre",))
+        predict.chosen_tests(run, manifest.read(run), ("nre",))
     run.keys(run.stem("ner", "test")).unlink()
     with serve() as server, pytest.raises(EtlchError, match="no test set for ner"):
         go(run, server)
