@@ -103,7 +103,7 @@ def extract(
     text_column: str | None,
     **options: Any,
 ) -> None:
-    """Extract facts from PATHS (files, folders or a data set's name) with MODEL (a model folder).
+    """Extract facts from PATHS (files, folders or a data set's name) with MODEL (a model folder or a GGUF file).
 
     The same command goes on where it was stopped. Documents that fail are rows with a reason.
 
@@ -159,6 +159,37 @@ def calibrate(model: Path, tasks: tuple[str, ...] | None) -> None:
 
 
 @main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def drift(before: Path, after: Path, as_json: bool) -> None:
+    """Compare two outputs of one model, BEFORE and AFTER: what has changed in what it reads or writes?
+
+    Both hold one row a document. Exit code 1 where a change is significant: at 5 % after Holm's correction.
+
+    \b
+    Example: etlch-extract drift facts-week-30.jsonl facts-week-31.jsonl
+    """
+    from etlch.core.files import dumps
+    from etlch.extract.drift import compare_outputs
+    from etlch.extract.output import read_output
+
+    changes = compare_outputs(read_output(before), read_output(after))
+    if as_json:
+        click.echo(dumps([{**one._asdict(), "significant": one.significant} for one in changes], indent=2))
+    else:
+        click.echo(f"{'':42} {'before':>8} {'after':>8} {'difference, 95 %':>20} {'p':>8}")
+        for one in changes:
+            values = ("–" if value is None else f"{value:.3f}" for value in (one.before, one.after))
+            interval = "" if one.low is None else f"{one.low:+.3f} to {one.high:+.3f}"
+            p = "–" if one.adjusted is None else f"{one.adjusted:.3g}"
+            mark = "  changed" if one.significant else ""
+            click.echo(f"{one.name:42} {next(values):>8} {next(values):>8} {interval:>20} {p:>8}{mark}")
+    if any(one.significant for one in changes):
+        raise SystemExit(1)
+
+
+@main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @model_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -188,14 +219,11 @@ def serve(model: Path, host: str, port: int, **options: Any) -> None:
 
 def _extractor(model: Path, out: Path, options: dict[str, Any]) -> Extractor:
     from etlch.core.config import load_settings
-    from etlch.core.errors import EtlchError
     from etlch.core.extract_settings import ExtractSettings
     from etlch.core.settings import TeacherSettings
     from etlch.extract.card import read_card
     from etlch.extract.extractor import Extractor, chosen_fields
 
-    if not model.is_dir():
-        raise EtlchError(f"{model} is no model folder", "Name one such as outputs/RUN/models/NAME.")
     card = read_card(model)
     if options["fields"]:
         card = chosen_fields(card, options["instruction"], options["fields"])

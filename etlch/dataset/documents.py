@@ -12,7 +12,6 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -45,6 +44,7 @@ class SourceDocument:
         start: character at which the article begins in `text`, after any front matter.
         title: from the row, front matter or first heading; else the file's name.
         domain: the row's or front matter's category; else the name of the folder.
+        problem: why there is no text; empty where it could be read.
     """
 
     source: str
@@ -52,6 +52,7 @@ class SourceDocument:
     start: int
     title: str
     domain: str
+    problem: str = ""
 
 
 def candidates(plan: PlanSettings) -> Iterator[Candidate]:
@@ -102,28 +103,55 @@ def read_documents(place: str, text_column: str | None = None) -> list[SourceDoc
     Raises:
         EtlchError: as candidates says.
     """
-    path = Path(place)
-    if path.is_file():
-        found = list(_read_file(path, path.name, text_column))
-    elif path.is_dir() and (path / "state.json").is_file():
-        found = list(_read_rows(_saved(path), path.name, text_column))
-    elif path.is_dir():
-        found = [
-            document
-            for file in sorted(path.rglob("*"))
-            if file.is_file() and file.suffix.lower() in _READERS and not _hidden(file.relative_to(path))
-            for document in _read_file(file, file.relative_to(path).as_posix(), text_column)
-        ]
-    elif path.suffix.lower() in _READERS or place.startswith((".", "/", "~")):
-        raise EtlchError(f"--articles {place}: there is no such file or folder", "Check the path.")
-    else:
-        found = list(_read_rows(_named(place), place, text_column))
-    found = [document for document in found if document.text[document.start :].strip()]
+    found = [
+        document for document in iter_documents(place, text_column) if document.text[document.start :].strip()
+    ]
     if not found:
         raise EtlchError(
             f"--articles {place} holds no text", f"Files read are {', '.join(sorted(_READERS))}, as UTF-8."
         )
     return found
+
+
+def iter_documents(
+    place: str, text_column: str | None = None, *, keep_unreadable: bool = False
+) -> Iterator[SourceDocument]:
+    """Yield every text at a path or in a data set, blank ones too, one at a time.
+
+    Args:
+        place: a file, a folder, or a data set's name.
+        text_column: of rows; None looks for one of COLUMNS.
+        keep_unreadable: a file of one text that cannot be read becomes a blank document with its problem.
+
+    Raises:
+        EtlchError: as candidates says.
+    """
+    path = Path(place)
+    if path.is_dir() and (path / "state.json").is_file():
+        yield from _read_rows(_saved(path), path.name, text_column)
+    elif path.is_file() or path.is_dir():
+        for file, name in _files(path):
+            try:
+                yield from _read_file(file, name, text_column)
+            except EtlchError as error:
+                if not keep_unreadable or file.suffix.lower() not in _ONE_TEXT:
+                    raise
+                yield SourceDocument(name, "", 0, file.stem, _folder(name), error.what)
+    elif path.suffix.lower() in _READERS or place.startswith((".", "/", "~")):
+        raise EtlchError(f"--articles {place}: there is no such file or folder", "Check the path.")
+    else:
+        yield from _read_rows(_named(place), place, text_column)
+
+
+def _files(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield a file, or the files of a folder that can be read, each with its name below the path."""
+    if path.is_file():
+        yield path, path.name
+        return
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path)
+        if file.is_file() and file.suffix.lower() in _READERS and not _hidden(name):
+            yield file, name.as_posix()
 
 
 def _read_file(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
@@ -167,18 +195,27 @@ def _read_jsonl(path: Path, name: str, text_column: str | None) -> Iterator[Sour
 def _read_csv(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
     mark = "\t" if path.suffix.lower() == ".tsv" else ","
     csv.field_size_limit(2**31 - 1)
-    return _read_rows(
-        csv.DictReader(StringIO(read_text(path), newline=""), delimiter=mark), name, text_column
-    )
+    return _read_rows(_csv_rows(path, mark), name, text_column)
+
+
+def _csv_rows(path: Path, mark: str) -> Iterator[Mapping[str, Json]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(file, delimiter=mark)
+    except UnicodeDecodeError as error:
+        raise EtlchError(f"{path} is not UTF-8", "Save the file as UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise EtlchError(f"cannot read {path}: {error}", "Check the file.") from error
 
 
 def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
-    import pandas as pd
+    import pyarrow.parquet as pq
 
     try:
-        rows: list[Mapping[str, Json]] = list(pd.read_parquet(path).to_dict("records"))  # type: ignore[arg-type]
+        file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise EtlchError(f"--articles {path} is not Parquet ({error})", "Check the file.") from error
+    rows = (row for batch in file.iter_batches(batch_size=1000) for row in batch.to_pylist())
     return _read_rows(rows, name, text_column)
 
 
@@ -191,6 +228,10 @@ _READERS: dict[str, Callable[[Path, str, str | None], Iterator[SourceDocument]]]
     ".tsv": _read_csv,
     ".parquet": _read_parquet,
 }
+
+
+_ONE_TEXT = (".txt", ".md", ".markdown")
+"""Files that are one document; the others are tables, and a table that cannot be read is the user's to repair."""
 
 
 def _read_rows(
@@ -208,12 +249,9 @@ def _read_rows(
                 f"--articles {name}: the column '{unused[0]}' is not used, and a teacher is asked for labels; "
                 "labels that people made come in with `etlch-data import`"
             )
-        text = row[column]
-        if isinstance(text, str):
-            title = _first(row, _TITLES) or f"{name} {number}"
-            yield SourceDocument(
-                f"{name}#row{number}", text, 0, title, _first(row, _DOMAINS) or _folder(name)
-            )
+        text = row[column] if isinstance(row[column], str) else ""
+        title = _first(row, _TITLES) or f"{name} {number}"
+        yield SourceDocument(f"{name}#row{number}", text, 0, title, _first(row, _DOMAINS) or _folder(name))
 
 
 def _saved(path: Path) -> Iterable[Mapping[str, Json]]:

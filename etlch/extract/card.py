@@ -21,6 +21,7 @@ from etlch.export.jobs import Job, names, read_jobs
 from etlch.text.json_text import loads
 
 NAME = "extractor.json"
+GGUF = ".gguf"
 FORMAT = 1
 _QUESTION = "QUESTION"
 
@@ -88,24 +89,35 @@ class ExtractorCard:
 def read_card(folder: Path) -> ExtractorCard:
     """Return the card of a model folder, derived from its run where no extractor.json stands there.
 
+    Args:
+        folder: of the model, or a GGUF file: it has a card of its own once it is calibrated, else its folder's.
+
     Raises:
         EtlchError: the folder is no model, or nothing tells how it is asked.
     """
-    path = folder / NAME
-    if path.is_file():
-        return _parse(path)
+    if not folder.is_dir() and not (folder.suffix == GGUF and folder.is_file()):
+        raise EtlchError(
+            f"{folder} is neither a model folder nor a GGUF file", "Name one such as outputs/RUN/models/NAME."
+        )
+    for path in (_card_path(folder), *((folder.parent / NAME,) if folder.suffix == GGUF else ())):
+        if path.is_file():
+            return _parse(path)
     run = run_of(folder)
     if run is None:
         raise EtlchError(
             f"{folder} has no {NAME} and stands in no run folder",
             "Name a model folder of a run (outputs/RUN/models/NAME), or copy extractor.json along with the model.",
         )
-    return derive(run, folder)
+    return derive(run, folder.parent if folder.suffix == GGUF else folder)
 
 
 def write_card(folder: Path, card: ExtractorCard) -> None:
-    """Write extractor.json into a model folder."""
-    write_text(folder / NAME, dumps({"format": FORMAT, **to_dict(card)}, indent=2) + "\n")
+    """Write extractor.json into a model folder, or beside a GGUF file under its name."""
+    write_text(_card_path(folder), dumps({"format": FORMAT, **to_dict(card)}, indent=2) + "\n")
+
+
+def _card_path(folder: Path) -> Path:
+    return folder.with_suffix(f".{NAME}") if folder.suffix == GGUF else folder / NAME
 
 
 def write_cards(run: Run, jobs: Iterable[Job]) -> list[str]:

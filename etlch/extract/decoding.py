@@ -47,7 +47,26 @@ def grammar(
             "decoding: copy is for flat labels and triples; this model's schema is nested",
             "Use --decoding schema; ungrounded values are dropped or flagged all the same.",
         )
-    return "start: %json " + json.dumps(schema, ensure_ascii=False)
+    written = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+    return "start: %json " + json.dumps({**schema, "x-guidance": written}, ensure_ascii=False)
+
+
+def gbnf_triples(language: str) -> str:
+    """Return the form of triples in llama.cpp's grammar notation (GBNF), for servers: a header, a triple a line.
+
+    Args:
+        language: decides header and separator.
+    """
+    separator = SEPARATORS[language]
+    bare = separator.strip()
+    return "\n".join(
+        (
+            f'root ::= {_quoted(HEADERS[language])} ("\\n" part {_quoted(separator)} part {_quoted(separator)} part)*',
+            "part ::= edge (inner* edge)?",
+            f"edge ::= [^ \\t\\n{bare}]",
+            f"inner ::= [^\\n{bare}]",
+        )
+    )
 
 
 def words(article: str) -> list[str]:

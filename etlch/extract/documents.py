@@ -10,7 +10,7 @@ from typing import NamedTuple
 from etlch.core.errors import EtlchError
 from etlch.core.files import digest, dumps
 from etlch.core.records import to_dict
-from etlch.dataset.documents import read_documents
+from etlch.dataset.documents import iter_documents
 from etlch.extract.extractor import Extractor, count_extractions
 from etlch.extract.facts import Extraction, Source
 from etlch.extract.output import WorkFile, read_extraction
@@ -51,15 +51,15 @@ class Wanted(NamedTuple):
 
 
 def sources(paths: Sequence[str], text_column: str | None, limit: int | None) -> Iterator[Source]:
-    """Yield the documents of paths, in their order, at most `limit` of them."""
+    """Yield the documents of paths, in their order, at most `limit` of them, one at a time."""
     count = 0
     for path in paths:
-        for document in read_documents(path, text_column):
+        for document in iter_documents(path, text_column, keep_unreadable=True):
             if limit is not None and count >= limit:
                 return
             count += 1
             name = document.source if len(paths) == 1 else f"{path}:{document.source}"
-            yield Source(name, document.text, document.start)
+            yield Source(name, document.text, document.start, document.problem)
 
 
 def extract_to_file(

@@ -13,7 +13,7 @@ from etlch.core.extract_settings import ExtractSettings
 from etlch.dataset.chunking import chunk
 from etlch.extract.card import ExtractorCard, read_card
 from etlch.extract.confidence import calibrated, threshold
-from etlch.extract.decoding import grammar
+from etlch.extract.decoding import gbnf_triples, grammar
 from etlch.extract.facts import (
     ExtractedFact,
     Extraction,
@@ -30,8 +30,8 @@ from etlch.text.normalize import special_tokens
 if TYPE_CHECKING:
     import pandas as pd
 
-WINDOW = 256
-"""Documents that are cut, sorted by length and asked together; what memory holds at one time."""
+WINDOW = 64
+"""Documents that are cut, sorted by length and asked together: what memory holds, and what a kill loses at most."""
 LONGEST = 4_000_000
 """Characters. A longer document is a row with a reason, not a day of work."""
 
@@ -40,7 +40,7 @@ class Extractor:
     """A tuned model, ready for documents.
 
     Args:
-        model: a model folder (adapter or export); a run's are `outputs/RUN/models/NAME`.
+        model: a model folder (adapter or export); a run's are `outputs/RUN/models/NAME`; or a GGUF file.
         settings: how to extract.
         card: how the model is asked; None reads extractor.json, or derives it from the run.
         replies: folder in which the answers of endpoints are kept, so that none is asked or paid for twice.
@@ -63,15 +63,13 @@ class Extractor:
     ) -> None:
         self.settings = settings or ExtractSettings()
         folder = Path(model)
-        if card is None and not folder.is_dir():
-            raise EtlchError(f"{model} is no model folder", "Name one such as outputs/RUN/models/NAME.")
         self.card = card or read_card(folder)
         self.tasks = _chosen(self.card, self.settings.tasks)
         least = self.settings.min_precision
         self._least = (
             {} if least is None else {name: threshold(self.card, name, least).raw for name in self.tasks}
         )
-        self._model = answering or open_model(folder, self.card, self.settings, replies)
+        self._model = answering or open_model(folder, self.card, self.settings, self.tasks, replies)
         self.fallback = fallback or open_fallback(self.settings, replies)
 
     def extract(self, documents: Iterable[str | Source]) -> Iterator[Extraction]:
@@ -107,7 +105,9 @@ class Extractor:
 
     def _window(self, window: list[Source]) -> Iterator[Extraction]:
         problems = {
-            place: why for place, item in enumerate(window) if (why := _refused(item.text[item.start :]))
+            place: why
+            for place, item in enumerate(window)
+            if (why := item.problem or _refused(item.text[item.start :]))
         }
         asked: list[_Asked] = []
         for place, item in enumerate(window):
@@ -153,7 +153,8 @@ class Extractor:
             decoding = self.settings.decoding if model is self._model else "schema"
             rules = grammar(decoding, one.task.name, told.keys, told.schema, card.language, one.text)
             schema = told.schema if decoding == "schema" else None
-            questions.append(Question(f"{told.instruction}\n{one.text}", rules, schema))
+            gbnf = gbnf_triples(card.language) if decoding == "schema" and one.task.name == "kge" else ""
+            questions.append(Question(f"{told.instruction}\n{one.text}", rules, schema, gbnf))
         answers = model.answer(questions, sample=sample) if asked else []
         return [
             _Read(

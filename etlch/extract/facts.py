@@ -20,11 +20,13 @@ class Source:
         name: stays the same between runs.
         text: all of it; spans count its characters.
         start: where reading begins, after any front matter.
+        problem: why it could not be read; empty where it could.
     """
 
     name: str
     text: str
     start: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,13 @@ class Question:
         text: instruction, line break, article.
         grammar: what its answer must fit; empty where it may write anything.
         schema: JSON schema of the answer, for servers that force one; None asks for plain text.
+        gbnf: grammar of an answer that is not JSON, in llama.cpp's notation; empty where it may write anything.
     """
 
     text: str
     grammar: str = ""
     schema: Json = None
+    gbnf: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,14 @@ class Answer:
             natural logarithm of its probability; empty where the server tells none.
         cut: whether the answer reached the limit of tokens.
         tokens: how many tokens were written.
+        problem: why there is no answer; empty where there is one.
     """
 
     text: str
     logprobs: tuple[tuple[int, float], ...] = ()
     cut: bool = False
     tokens: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,8 @@ def read_answer(
         policies: field or type → policy, as in the run's settings.
         schema: JSON schema that the answer is checked against; None checks nothing.
     """
+    if answer.problem:
+        return PieceFacts((), answer.problem)
     cut = answer.cut and not task.json_label
     # The last line of a cut answer may be half a triple.
     parsed = task.parse(answer.text.rpartition("\n")[0] if cut else answer.text, language, False)

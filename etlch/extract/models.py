@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
-from etlch.extract.card import ExtractorCard
+from etlch.extract.card import GGUF, ExtractorCard
 from etlch.extract.facts import Answer, Question
 
 UNASKED_LIMIT = 5.0
@@ -24,15 +24,18 @@ class AnsweringModel(Protocol):
         ...
 
 
-def open_model(folder: Path, card: ExtractorCard, settings: ExtractSettings, replies: Path) -> AnsweringModel:
+def open_model(
+    folder: Path, card: ExtractorCard, settings: ExtractSettings, tasks: Collection[str], replies: Path
+) -> AnsweringModel:
     """Return the tuned model, ready to answer.
 
     A served model is asked for its text alone: it has no probabilities, and its values cannot be kept to the article.
 
     Args:
-        folder: of its weights; a served model needs none.
+        folder: of its weights, or a GGUF file; a served model needs none.
         card: how it is asked; the endpoint knows it by the card's name unless the settings say another.
         settings: whether it is served, and where.
+        tasks: what it will be asked for.
         replies: folder in which an endpoint's answers are kept.
 
     Raises:
@@ -48,6 +51,11 @@ def open_model(folder: Path, card: ExtractorCard, settings: ExtractSettings, rep
                     f"{wish} is asked of a served model, which tells neither probabilities nor takes the article's grammar",
                     "Leave --base-url out to run the model in this process.",
                 )
+        if settings.decoding == "schema" and "kge" in tasks:
+            raise EtlchError(
+                "schema is asked of a served model for kge, whose labels are lines and have no JSON schema",
+                "Name other tasks with --tasks, or leave --decoding out.",
+            )
         from etlch.core.settings import TeacherSettings
         from etlch.extract.remote_model import RemoteModel
 
@@ -55,6 +63,15 @@ def open_model(folder: Path, card: ExtractorCard, settings: ExtractSettings, rep
         if named.name == TeacherSettings().name:
             named = replace(named, name=card.model)
         return RemoteModel(replace(named, max_tokens=card.max_new_tokens), replies)
+    if folder.suffix == GGUF:
+        from etlch.extract.llama_server import LlamaServer
+
+        if settings.decoding == "copy":
+            raise EtlchError(
+                "copy is asked of a GGUF file, and llama.cpp's server does not take the article's grammar",
+                "Use --decoding schema, or the folder of the model with its weights.",
+            )
+        return LlamaServer(folder, card)
     from etlch.extract.local_model import LocalModel, require
 
     if settings.decoding != "free":

@@ -11,15 +11,27 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from etlch.core.errors import EtlchError
-from etlch.core.files import dumps
+from etlch.core.files import dumps, read_lines
 from etlch.core.records import Json
 from etlch.extract.facts import ExtractedFact, Extraction
+from etlch.text.json_text import loads
 
 FORMATS = (".jsonl", ".csv", ".parquet", ".sqlite")
+_DOCUMENT_COLUMNS = (
+    "document",
+    "facts",
+    "below",
+    "dropped",
+    "problem",
+    "pieces",
+    "tokens",
+    "fallback",
+)
+_BATCH = 10_000
 _FACT_COLUMNS = ("document", "task", "fact", "spans", "confidence", "grounded", "fallback")
 
 
@@ -67,6 +79,56 @@ def read_extraction(row: dict[str, Json]) -> Extraction:
     )
 
 
+def read_output(path: Path) -> Iterator[Extraction]:
+    """Yield the documents of a finished output, of any format.
+
+    Raises:
+        EtlchError: no such file, no output of etlch-extract, or one with a row a fact.
+    """
+    if path.suffix not in FORMATS or not path.is_file():
+        raise EtlchError(
+            f"{path} is no output of etlch-extract", f"Name a file that ends with {', '.join(FORMATS)}."
+        )
+    for row in _READERS[path.suffix](path):
+        if "facts" not in row:
+            raise EtlchError(f"{path} has no row a document", "Write it without --facts.")
+        told = {
+            name: loads(value)[0] if name in _LISTS and isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        yield read_extraction({**told, "pieces": int(told["pieces"]), "tokens": int(told["tokens"])})
+
+
+def _read_jsonl(path: Path) -> Iterator[dict[str, Json]]:
+    for line in read_lines(path):
+        yield line.value
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+        yield from batch.to_pylist()
+
+
+def _read_sqlite(path: Path) -> Iterator[dict[str, Json]]:
+    with closing(sqlite3.connect(path)) as base:
+        base.row_factory = sqlite3.Row
+        tables = [row["name"] for row in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for row in base.execute("SELECT * FROM documents") if "documents" in tables else ({},):
+            yield dict(row)
+
+
+_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet, ".sqlite": _read_sqlite}
+_LISTS = ("facts", "below", "dropped", "fallback")
+
+
 class WorkFile:
     """The rows of an extraction that is going on, beside the file that they will become.
 
@@ -94,7 +156,7 @@ class WorkFile:
             self._resume(fingerprint)
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(dumps({"extraction": fingerprint}) + "\n", encoding="utf-8")
+            self.path.write_bytes(_first_line(fingerprint))
 
     def add(self, item: Extraction) -> None:
         """Append a document's row."""
@@ -122,7 +184,7 @@ class WorkFile:
             ".parquet": _write_parquet,
             ".sqlite": _write_sqlite,
         }
-        writer[self.out.suffix](made, rows, _FACT_COLUMNS if by_fact else None)
+        writer[self.out.suffix](made, rows, _FACT_COLUMNS if by_fact else _DOCUMENT_COLUMNS)
         made.replace(self.out)
         self.path.unlink()
 
@@ -132,17 +194,23 @@ class WorkFile:
                 yield {"document": row["document"], **fact, "fallback": fact["task"] in row["fallback"]}
 
     def _resume(self, fingerprint: str) -> None:
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            self.path.write_bytes(whole)  # the line that was being written when the process was killed
-        lines = whole.decode("utf-8").splitlines()
-        if not lines or json.loads(lines[0]) != {"extraction": fingerprint}:
-            raise EtlchError(
-                f"{self.path} belongs to an extraction with another model or other settings",
-                "Repeat that command to finish it, or move the file away.",
-            )
-        self.done = {json.loads(line)["document"] for line in lines[1:]}
+        with self.path.open("r+b") as file:
+            if file.readline() != _first_line(fingerprint):
+                raise EtlchError(
+                    f"{self.path} belongs to an extraction with another model or other settings",
+                    "Repeat that command to finish it, or move the file away.",
+                )
+            whole = file.tell()
+            for line in file:
+                if not line.endswith(b"\n"):
+                    file.truncate(whole)  # the line that was being written when the process was killed
+                    break
+                whole += len(line)
+                self.done.add(json.loads(line)["document"])
+
+
+def _first_line(fingerprint: str) -> bytes:
+    return (dumps({"extraction": fingerprint}) + "\n").encode()
 
 
 def _fact(fact: ExtractedFact) -> dict[str, Json]:
@@ -155,48 +223,46 @@ def _fact(fact: ExtractedFact) -> dict[str, Json]:
     }
 
 
-def _write_jsonl(path: Path, rows: Iterator[dict[str, Json]], columns: tuple[str, ...] | None) -> None:
+_Rows = Iterator[dict[str, Json]]
+
+
+def _write_jsonl(path: Path, rows: _Rows, columns: tuple[str, ...]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(dumps(row) + "\n")
 
 
-def _write_csv(path: Path, rows: Iterator[dict[str, Json]], columns: tuple[str, ...] | None) -> None:
+def _write_csv(path: Path, rows: _Rows, columns: tuple[str, ...]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer: Any = None
-        for row in _flat(rows):
-            if writer is None:
-                writer = csv.DictWriter(file, list(row))
-                writer.writeheader()
-            writer.writerow(row)
-        if writer is None and columns:
-            csv.writer(file).writerow(columns)
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(_flat(rows))
 
 
-def _write_parquet(path: Path, rows: Iterator[dict[str, Json]], columns: tuple[str, ...] | None) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise EtlchError(
-            "pyarrow is not installed, and --out ends with .parquet", "pip install 'etlch[datasets]'"
-        ) from error
-    pq.write_table(pa.Table.from_pylist(list(_flat(rows))), path)
+def _write_parquet(path: Path, rows: _Rows, columns: tuple[str, ...]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"confidence": pa.float64(), "grounded": pa.bool_(), "pieces": pa.int64(), "tokens": pa.int64()}
+    if columns == _FACT_COLUMNS:
+        kinds["fallback"] = pa.bool_()
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+    flat = _flat(rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(flat, _BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema))
 
 
-def _write_sqlite(path: Path, rows: Iterator[dict[str, Json]], columns: tuple[str, ...] | None) -> None:
+def _write_sqlite(path: Path, rows: _Rows, columns: tuple[str, ...]) -> None:
     path.unlink(missing_ok=True)
-    name = "facts" if columns else "documents"
+    name = "facts" if columns == _FACT_COLUMNS else "documents"
     with closing(sqlite3.connect(path)) as base, base:
-        made = False
-        for row in _flat(rows):
-            if not made:
-                base.execute(f"CREATE TABLE {name} ({', '.join(row)})")
-                made = True
-            base.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", list(row.values()))
+        base.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+        values = (list(row.values()) for row in _flat(rows))
+        base.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", values)
 
 
-def _flat(rows: Iterator[dict[str, Json]]) -> Iterator[dict[str, Json]]:
+def _flat(rows: _Rows) -> _Rows:
     """Yield rows whose lists are JSON texts, as tables hold them."""
     for row in rows:
         yield {name: dumps(value) if isinstance(value, list) else value for name, value in row.items()}

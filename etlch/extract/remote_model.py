@@ -44,7 +44,7 @@ class RemoteModel:
         self._run = Run(folder)
 
     def answer(self, questions: Sequence[Question], *, sample: int | None = None) -> list[Answer]:
-        """Return one answer for each question, in their order; a refused one is empty.
+        """Return one answer for each question, in their order; a refused one says why.
 
         Raises:
             EtlchError: the endpoint cannot be used; what was answered is kept.
@@ -84,5 +84,5 @@ class RemoteModel:
         try:
             reply = await client.ask(request, "extract")
         except BadContent as refused:
-            return Answer(refused.text)
+            return Answer(refused.text, problem=f"the endpoint refuses the question: {refused}")
         return Answer(reply.text, (), reply.finish == "length", reply.output_tokens)

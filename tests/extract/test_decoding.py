@@ -69,6 +69,9 @@ def test_nested_schemas_are_forced_but_not_copied() -> None:
         "type": "object",
         "properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}},
     }
-    assert takes(grammar("schema", "own", (), nested, "en", ARTICLE), '{"a": {"b": "x"}}')
+    rules = grammar("schema", "own", (), nested, "en", ARTICLE)
+    assert takes(rules, '{"a": {"b": "x"}}')
+    assert not takes(rules, '{"a":{"b":"x"}}'), "labels have json.dumps' own separators"
+    assert not takes(rules, '{"a": {"b": 1}}')
     with pytest.raises(EtlchError, match="nested"):
         grammar("copy", "own", (), nested, "en", ARTICLE)

@@ -9,12 +9,12 @@ import pytest
 
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
-from etlch.extract.card import Calibration, read_card
+from etlch.extract.card import Calibration, TaskPrompt, read_card
 from etlch.extract.confidence import steps, threshold
-from etlch.extract.documents import sources
+from etlch.extract.documents import Wanted, extract_to_file, sources
 from etlch.extract.extractor import Extractor, chosen_fields
 from etlch.extract.facts import Answer, Source
-from tests.extract.models import Scripted, card, tiny_model
+from tests.extract.models import TYPES, Scripted, card, tiny_model
 
 NER = ExtractSettings(tasks=("ner",))
 
@@ -81,6 +81,29 @@ def test_hostile_documents_are_rows_with_reasons_and_others_go_on(text: str, rea
     bad, good = Extractor("x", NER, card=card(), answering=model).extract([text, "Ann left."])
     assert reason in bad.problem and not bad.facts
     assert [item.fact for item in good.facts] == [("Person", "Ann")]
+
+
+def test_files_that_cannot_be_read_are_rows_with_reasons_and_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00binary")
+    (tmp_path / "b.txt").write_text("")
+    (tmp_path / "c.txt").write_text("x" * 10_000_000)
+    (tmp_path / "d.txt").write_text("Ann left.")
+    (tmp_path / "e.jsonl").write_text('{"text": null}\n{"text": "Ann <|eot_id|> left."}\n')
+    model = Scripted(lambda asked, _: label(Person=["Ann"]))
+    found = list(
+        Extractor("x", NER, card=card(), answering=model).extract(sources([str(tmp_path)], None, None))
+    )
+    assert [(item.document, len(item.facts)) for item in found] == [
+        ("a.txt", 0),
+        ("b.txt", 0),
+        ("c.txt", 0),
+        ("d.txt", 1),
+        ("e.jsonl#row1", 0),
+        ("e.jsonl#row2", 0),
+    ]
+    reasons = ("is not UTF-8", "empty", "10,000,000 characters", "", "empty", "control text")
+    for item, reason in zip(found, reasons, strict=True):
+        assert reason in item.problem and bool(item.problem) == bool(reason)
 
 
 def test_a_cut_answer_loses_its_half_triple_and_says_so() -> None:
@@ -194,3 +217,27 @@ def test_batches_with_a_shared_prefix_answer_as_one_at_a_time(tmp_path: Path) ->
         assert [value for _, value in one.logprobs] == pytest.approx(
             [value for _, value in two.logprobs], abs=1e-4
         )
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_ten_thousand_documents(tmp_path: Path) -> None:
+    """From the 2,000th document to the 10,000th, through a real model to a Parquet file."""
+    folder = tiny_model(tmp_path / "tiny")
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text("".join(json.dumps({"text": f"Note {number}."}) + "\n" for number in range(10_000)))
+    asked = card(max_new_tokens=1, prompt=("", ""), tasks={"ner": TaskPrompt("Entities:", TYPES)})
+    settings = ExtractSettings(tasks=("ner",), retries=0)
+    held: dict[int, int] = {}
+
+    def note(documents: int, tokens: int, seconds: float) -> None:
+        if documents in (2_000, 10_000):
+            held[documents] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    done = extract_to_file(
+        Extractor(folder, settings, card=asked),
+        lambda: sources([str(notes)], None, None),
+        Wanted(tmp_path / "facts.parquet"),
+        note,
+    )
+    assert done.counts["documents"] == 10_000
+    assert held[10_000] - held[2_000] < 20_000_000
