@@ -20,7 +20,7 @@ from etlch.export.jobs import Job
 from etlch.training import hardware, provenance, weights
 from etlch.training.hardware import Machine
 from etlch.training.provenance import Provenance
-from etlch.training.state import State, origin
+from etlch.training.state import State, base_mark, origin
 
 GRACE = 20.0
 """Seconds that a stopped process gets before it is killed."""
@@ -248,7 +248,7 @@ def tail(process: Process, lines: int = 15) -> str:
     return "\n".join(kept[-lines:])
 
 
-def finished(process: Process) -> Provenance:
+def finished(run: Run, process: Process) -> Provenance:
     """Write the provenance of a job that is done, with what it took, and return it."""
     entries = log_entries(process.job.result)
     tokens = max((int(entry.get("total_tokens", 0)) for entry in entries), default=0)
@@ -258,6 +258,7 @@ def finished(process: Process) -> Provenance:
     made = Provenance(
         **{
             **vars(process.made),
+            "base": base_mark(run, process.job),  # a hub's model may have come with this very job
             "seconds": round(time.monotonic() - process.began, 1),
             "peak_memory_gb": None if process.rusage is None else round(process.rusage / _GIGA, 3),
             # LlamaFactory notes it in GiB
@@ -268,6 +269,17 @@ def finished(process: Process) -> Provenance:
     )
     provenance.write(process.job.result, made)
     return made
+
+
+def set_aside(run: Run, process: Process) -> str:
+    """Rename the checkpoint that a training could not go on from; return its new name, "" if it went on from none."""
+    if process.made.resumed_from is None:
+        return ""
+    checkpoint = run.folder / process.made.resumed_from
+    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.rename(aside)
+    return aside.name
 
 
 def _results(path: Path) -> dict[str, Json]:

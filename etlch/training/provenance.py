@@ -36,6 +36,8 @@ class Provenance:
         device: "cpu" or the GPUs' numbers.
         resumed_from: the checkpoint from which a killed training went on.
         seconds: wall time; None until the run is done. Of the last part, if it was resumed.
+        base: mark of the base model: its revision on the hub, or a hash of its files; None where it was not on
+            this disk.
         peak_memory_gb: most main memory of the process, in 10⁹ bytes.
         peak_gpu_memory_gb: most GPU memory that torch had reserved.
         tokens: those that a training has seen, padding included.
@@ -55,10 +57,16 @@ class Provenance:
     peak_gpu_memory_gb: float | None = None
     tokens: int | None = None
     tokens_per_second: float | None = None
+    base: str | None = None
 
     def same_origin(self, other: Provenance) -> bool:
-        """Tell whether both were made from the same recipe, data and weights."""
-        return (self.recipe_hash, self.data, self.weights) == (other.recipe_hash, other.data, other.weights)
+        """Tell whether both were made from the same recipe, data, weights and, where it is known, base model."""
+        base = None in (self.base, other.base) or self.base == other.base
+        return base and (self.recipe_hash, self.data, self.weights) == (
+            other.recipe_hash,
+            other.data,
+            other.weights,
+        )
 
 
 def recipe_hash(values: dict[str, Json]) -> str:

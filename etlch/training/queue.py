@@ -19,7 +19,7 @@ from typing import Literal
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.export.jobs import STAGES, Job
-from etlch.training import process
+from etlch.training import health, process
 from etlch.training.hardware import Machine
 from etlch.training.process import Process, Standing
 from etlch.training.provenance import Provenance
@@ -183,12 +183,16 @@ def _collect(run: Run, queue: Queue, after: After | None) -> None:
         code = ended.popen.returncode
         missing = "" if code else _missing(run, job)
         if code or missing:
-            why = f"exit code {code}" if code else f"ended without an error, but there is {missing}"
-            queue.outcomes.append(Outcome(job, "failed", f"{why}\n{process.tail(ended)}"))
+            log = process.tail(ended)
+            if code and health.damaged(process.tail(ended, 100)) and process.set_aside(run, ended):
+                queue.waiting.insert(0, (job, state(run, job)))  # goes on from the checkpoint before
+                continue
+            why = health.failure(job, code, log) if code else f"ended without an error, but: {missing}"
+            queue.outcomes.append(Outcome(job, "failed", f"{why}\n{log}"))
             _give_up(queue, job)
             continue
         loss = process.standing(ended).loss
-        queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(ended)))
+        queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(run, ended)))
         _bring(run, queue, job, after, 0)
         if after and job.kind == "validate" and not _validating(queue, job.model):
             after.settle(queue.trainings[job.model])

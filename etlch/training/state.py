@@ -9,8 +9,9 @@ from typing import Literal
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job, names
+from etlch.export.preflight.steps import model_folder
 from etlch.metrics.predictions import read_aligned
-from etlch.training import provenance, weights
+from etlch.training import health, provenance, weights
 from etlch.training.provenance import Provenance
 
 
@@ -43,7 +44,18 @@ def origin(run: Run, job: Job, device: str = "cpu") -> Provenance:
         seed=job.values.get("seed", 42) if job.kind == "train" else None,
         versions=provenance.versions(),
         device=device,
+        base=base_mark(run, job),
     )
+
+
+def base_mark(run: Run, job: Job) -> str | None:
+    """Return the mark of the base model that a job names; None where it is not on this disk."""
+    folder = _base(run, job)
+    return None if folder is None else weights.origin_mark(folder)
+
+
+def _base(run: Run, job: Job) -> Path | None:
+    return model_folder(run, str(job.values.get("model_name_or_path")))
 
 
 def state(run: Run, job: Job) -> State:
@@ -58,8 +70,10 @@ def state(run: Run, job: Job) -> State:
     same = held is None or held.same_origin(origin(run, job))
     if missing:
         return (_half(job) if job.kind == "train" and held and same else None) or State("open", missing)
+    if job.kind == "train" and (wrong := health.training_problem(job.result, _base(run, job))):
+        return State("open", wrong)
     if not same:
-        return State("stale", "made from another recipe, other data or other weights")
+        return State("stale", "made from another recipe, other data, other weights or another base model")
     if held is None and job.kind == "predict" and _older(run, job):
         return State("stale", "older than the model")
     return State("done")
@@ -74,11 +88,16 @@ def prediction_problem(run: Run, job: Job) -> str:
     if len(sets) != 1 or not run.keys(sets[0]).is_file():
         return f"no keys to check {path.name} with"
     try:
-        for _ in read_aligned(path, run.keys(sets[0])):
-            pass
+        answered = [bool(row.text.strip()) for row in read_aligned(path, run.keys(sets[0]))]
     except EtlchError as error:
         return error.what
-    return ""
+    return "" if any(answered) else f"not one answer: all {len(answered)} predictions are empty. {_SILENT}"
+
+
+_SILENT = (
+    "A model trained on empty labels or with a loss that is not a number ends at once; so does one prompted with "
+    "another model's template. Look at its training, or say flash_attn: disabled."
+)
 
 
 def _unfinished(folder: Path) -> str:

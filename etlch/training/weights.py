@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
+from zipfile import is_zipfile
 
 from etlch.core.files import digest
 from etlch.core.records import Json
@@ -79,6 +81,29 @@ def fingerprint(folder: Path) -> str | None:
     return digest("\n".join(marks))
 
 
+def origin_mark(folder: Path) -> str | None:
+    """Return a mark of a base model on this disk: the hub's revision, or its weights, configuration and tokenizer.
+
+    None where it holds no weights.
+    """
+    if folder.parent.name == "snapshots":  # of the hub's cache; the folder is named by the commit
+        return f"revision {folder.name}"
+    marks = fingerprint(folder)
+    if marks is None:
+        return None
+    for name in ("config.json", "tokenizer.json", "tokenizer.model", "vocab.json"):
+        path = folder / name
+        if path.is_file():
+            state = path.stat()
+            marks += f"\n{name} {_file_digest(path, state.st_mtime_ns, state.st_size)}"
+    return digest(marks)
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path, changed: int, size: int) -> str:
+    return digest(path.read_bytes())
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoint folders that a training left, in the order of their steps."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
@@ -93,8 +118,10 @@ def resumable(checkpoint: Path, *, adapter: bool) -> bool:
     """
     return (
         isinstance(_json(checkpoint / "trainer_state.json"), dict)
-        and (checkpoint / "optimizer.pt").is_file()
-        and (checkpoint / "scheduler.pt").is_file()
+        and is_zipfile(
+            checkpoint / "optimizer.pt"
+        )  # torch writes zip files, whose directory stands at their end
+        and is_zipfile(checkpoint / "scheduler.pt")
         and not problem(checkpoint, adapter=adapter)
     )
 

@@ -1,7 +1,8 @@
 """Stands in for llamafactory-cli where many processes are needed in a second: same calls, same files.
 
 It writes what the real one leaves behind (the real one runs in tests/training/test_run.py). A recipe may
-carry a wish in `new_special_tokens`, which etlch's recipes never use: fail, slow, or short.
+carry a wish in `new_special_tokens`, which etlch's recipes never use: fail, slow, short, nan, mute, killed, or
+damaged (its second checkpoint cannot be loaded).
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ def main(command: str, recipe: str) -> None:
     print("started", flush=True)
     if wish == "fail":
         sys.exit("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    if wish == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if wish == "damaged" and any(word.endswith("/checkpoint-2") for word in sys.argv):
+        sys.exit(
+            '  File "trainer.py", line 1, in _load_optimizer_and_scheduler\nRuntimeError: it is corrupted'
+        )
     if wish == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Path(folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
@@ -33,7 +40,7 @@ def main(command: str, recipe: str) -> None:
     if command == "export":
         weights(folder, "config.json", "model.safetensors")
     elif values.get("do_predict"):
-        predict(values, folder, short=wish == "short")
+        predict(values, folder, short=wish == "short", mute=wish == "mute")
     else:
         log = {
             "current_steps": 3,
@@ -45,7 +52,8 @@ def main(command: str, recipe: str) -> None:
         (folder / "trainer_log.jsonl").write_text(json.dumps(log) + "\n", encoding="utf-8")
         (folder / "train_results.json").write_text('{"train_runtime": 2.0}', encoding="utf-8")
         weights(folder, "adapter_config.json", "adapter_model.safetensors")
-        (folder / "trainer_state.json").write_text("{}", encoding="utf-8")
+        history = [{"loss": float("nan")}] if wish == "nan" else []
+        (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}), encoding="utf-8")
     with Path("calls.jsonl").open("a", encoding="utf-8") as calls:
         calls.write(json.dumps({**started, "recipe": recipe, "end": time.monotonic()}) + "\n")
 
@@ -56,11 +64,13 @@ def weights(folder: Path, config: str, name: str) -> None:
     (folder / name).write_bytes(len(header).to_bytes(8, "little") + header + os.urandom(16))
 
 
-def predict(values: dict[str, Any], folder: Path, *, short: bool) -> None:
+def predict(values: dict[str, Any], folder: Path, *, short: bool, mute: bool) -> None:
     keys = (
         Path("llamafactory", f"{values['eval_dataset']}.keys.jsonl").read_text(encoding="utf-8").splitlines()
     )
-    lines = [{"prompt": "", "predict": "{}", "label": json.loads(key)["gold"]} for key in keys]
+    lines = [
+        {"prompt": "", "predict": "" if mute else "{}", "label": json.loads(key)["gold"]} for key in keys
+    ]
     text = "".join(json.dumps(line) + "\n" for line in (lines[:-1] if short else lines))
     (folder / "generated_predictions.jsonl").write_text(text, encoding="utf-8")
 

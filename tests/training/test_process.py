@@ -77,5 +77,5 @@ def test_tokens_per_second_are_those_of_this_session(tmp_path: Path) -> None:
     log.write_text(json.dumps({"current_steps": 810, "total_tokens": 470_000}) + "\n", "utf-8")
     (tmp_path / "train_results.json").write_text('{"train_runtime": 1000.0}', "utf-8")
     process.seen = 236_000
-    made = finished(process)
+    made = finished(Run(tmp_path), process)
     assert (made.tokens, made.tokens_per_second) == (470_000, 234.0)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from etlch.core.config import make_settings
+from etlch.core.config import changed, make_settings
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.export import jobs
@@ -118,6 +120,61 @@ def test_a_prediction_file_one_line_short_is_a_failure(run: Run, cli: Path) -> N
     outcome = work(run, cli)["predict_base_ner"]
     assert outcome.state == "failed"
     assert "ends after 2 rows" in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("stem", "what", "told"),
+    [
+        ("train_smoke-20-s42", "nan", "ended without an error, but: the loss is not a number"),
+        ("predict_smoke-20-s42_ner", "mute", "not one answer: all 3 predictions are empty"),
+        ("train_smoke-20-s42", "killed", "for want of memory. Lower per_device_train_batch_size (2) to 1"),
+    ],
+)
+def test_what_is_worth_nothing_is_a_failure_that_stays_one(
+    run: Run, cli: Path, stem: str, what: str, told: str
+) -> None:
+    wish(run, stem, what)
+    for _ in range(2):
+        outcome = work(run, cli)[stem]
+        assert outcome.state == "failed" and told in outcome.why
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(run: Run, cli: Path) -> None:
+    """Both look whole from outside; the second cannot be loaded, and the training goes on from the first."""
+    wish(run, "train_smoke-20-s42", "damaged")
+    work(run, cli)
+    model = run.models / "smoke-20-s42"
+    for name in ("checkpoint-1", "checkpoint-2"):
+        shutil.copytree(model, model / name, ignore=shutil.ignore_patterns("checkpoint-*"))
+        for kept in ("optimizer.pt", "scheduler.pt"):
+            with zipfile.ZipFile(model / name / kept, "w"):
+                pass
+    (model / "trainer_state.json").unlink()
+    assert work(run, cli)["train_smoke-20-s42"].state == "done"
+    made = provenance.read(model)
+    assert made is not None and made.resumed_from == "models/smoke-20-s42/checkpoint-1"
+    assert sorted(path.name for path in model.glob("*checkpoint-*")) == [
+        "checkpoint-1",
+        "damaged-checkpoint-2",
+    ]
+
+
+def test_another_base_model_of_the_same_name_makes_everything_stale(tmp_path: Path, cli: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    weigh(base, b"old")
+    settings = changed(SETTINGS, base_model=str(base), template="llama3", sizes=(5,))
+    run = make_run(tmp_path / "demo", settings)
+    export(run, settings)
+    work(run, cli)
+    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+    weigh(base, b"new")
+    assert {outcome.state for outcome in work(run, cli).values()} == {"done"}
+
+
+def weigh(folder: Path, weights: bytes) -> None:
+    (folder / "config.json").write_text("{}", "utf-8")
+    (folder / "model.safetensors").write_bytes(weights)
 
 
 @pytest.mark.parametrize("change", ["recipe", "data", "weights", "half"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,12 @@ def test_the_fingerprint_follows_the_weights(adapter: Path, tmp_path: Path) -> N
 
 def test_only_checkpoints_with_their_optimizer_can_be_gone_on_from(adapter: Path) -> None:
     for name in ("optimizer.pt", "scheduler.pt"):
-        (adapter / name).write_bytes(b"x")
+        with zipfile.ZipFile(adapter / name, "w") as archive:
+            archive.writestr("data.pkl", b"x")
     (adapter / "trainer_state.json").write_text("{}", encoding="utf-8")
     assert weights.resumable(adapter, adapter=True)
+    whole = (adapter / "optimizer.pt").read_bytes()
+    (adapter / "optimizer.pt").write_bytes(whole[:-10])  # as of a disk that was full
+    assert not weights.resumable(adapter, adapter=True)
     (adapter / "optimizer.pt").unlink()
     assert not weights.resumable(adapter, adapter=True)
