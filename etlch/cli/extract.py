@@ -202,12 +202,9 @@ def serve(model: Path, host: str, port: int, **options: Any) -> None:
     \b
     Example: etlch-extract serve outputs/demo/models/smoke-80-s42 --tasks ner
     """
-    from importlib.util import find_spec
+    from etlch.core.extras import need
 
-    from etlch.core.errors import EtlchError
-
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise EtlchError("fastapi and uvicorn are not installed", "pip install 'etlch[serve]'")
+    need("serve", "etlch-extract serve", "fastapi", "uvicorn")
     import uvicorn
 
     from etlch.extract.server import make_app

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import need
 from etlch.core.records import Json, from_dict, to_dict
 
 T = TypeVar("T")
@@ -72,6 +73,22 @@ def read_lines(path: Path) -> Iterator[Line]:
             value = parse_line(raw, path, number)
             if value is not None:
                 yield Line(number, value)
+
+
+def parquet_rows(path: Path) -> Iterator[dict[str, Json]]:
+    """Yield the rows of a Parquet file; memory holds a thousand.
+
+    Raises:
+        EtlchError: the extra `datasets` is not installed, or the file is not Parquet.
+    """
+    need("datasets", str(path), "pyarrow")
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=1000):
+            yield from batch.to_pylist()
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise EtlchError(f"{path} is not Parquet ({error})", "Check the file.") from error
 
 
 def parse_line(raw: bytes, path: Path, number: int) -> dict[str, Json] | None:

@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 
 from etlch.core.errors import EtlchError, warn_user
-from etlch.core.files import digest, read_lines, read_text
+from etlch.core.extras import need
+from etlch.core.files import digest, parquet_rows, read_lines, read_text
 from etlch.core.records import Json, Topic
 from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate
@@ -209,14 +210,7 @@ def _csv_rows(path: Path, mark: str) -> Iterator[Mapping[str, Json]]:
 
 
 def _read_parquet(path: Path, name: str, text_column: str | None) -> Iterator[SourceDocument]:
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise EtlchError(f"--articles {path} is not Parquet ({error})", "Check the file.") from error
-    rows = (row for batch in file.iter_batches(batch_size=1000) for row in batch.to_pylist())
-    return _read_rows(rows, name, text_column)
+    return _read_rows(parquet_rows(path), name, text_column)
 
 
 _READERS: dict[str, Callable[[Path, str, str | None], Iterator[SourceDocument]]] = {
@@ -255,6 +249,7 @@ def _read_rows(
 
 
 def _saved(path: Path) -> Iterable[Mapping[str, Json]]:
+    need("datasets", f"--articles {path}, which the library datasets saved,", "datasets")
     from datasets import load_from_disk
 
     rows: Iterable[Mapping[str, Json]] = load_from_disk(str(path))
@@ -263,6 +258,7 @@ def _saved(path: Path) -> Iterable[Mapping[str, Json]]:
 
 def _named(place: str) -> Iterable[Mapping[str, Json]]:
     """Return the rows of the training split of a data set, given as NAME or NAME:CONFIGURATION."""
+    need("datasets", f"--articles {place} is no file or folder here; a data set of this name", "datasets")
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 

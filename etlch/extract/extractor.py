@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.extract_settings import ExtractSettings
+from etlch.core.extras import need
 from etlch.dataset.chunking import chunk
 from etlch.extract.card import ExtractorCard, read_card
 from etlch.extract.confidence import calibrated, threshold
@@ -95,10 +96,9 @@ class Extractor:
         Raises:
             EtlchError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise EtlchError("pandas is not installed", "pip install 'etlch[pandas]'") from error
+        need("pandas", "a DataFrame", "pandas")
+        import pandas as pd
+
         from etlch.extract.output import fact_row
 
         return pd.DataFrame([fact_row(item, fact) for item in self.extract(documents) for fact in item.facts])

@@ -7,11 +7,11 @@ the key-value cache is computed once and repeated; batches are filled by tokens,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import need
 from etlch.extract.card import ExtractorCard, base_path
 from etlch.extract.facts import Answer, Question
 
@@ -33,7 +33,13 @@ class LocalModel:
     """
 
     def __init__(self, folder: Path, card: ExtractorCard) -> None:
-        require("torch", "transformers", *(("peft",) if card.base_model else ()))
+        need(
+            "extract",
+            f"running {folder} here",
+            "torch",
+            "transformers",
+            *(("peft",) if card.base_model else ()),
+        )
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
@@ -151,7 +157,7 @@ class LocalModel:
 
     def _guard(self, grammars: list[str], width: int) -> Any:
         """Return a logits processor that forbids what the grammars forbid."""
-        require("llguidance")
+        need("extract", "decoding under a grammar", "llguidance")
         from llguidance.hf import from_tokenizer
 
         if self._matcher_tokens is None:
@@ -227,14 +233,3 @@ def _common_prefix(rows: Sequence[list[int]]) -> int:
     )
     shared = min(shared, min(map(len, rows)) - 1)
     return shared if shared >= _SHARED else 0
-
-
-def require(*modules: str) -> None:
-    """Stop where a package is missing.
-
-    Raises:
-        EtlchError: names it and the extra that brings it.
-    """
-    for module in modules:
-        if find_spec(module) is None:
-            raise EtlchError(f"{module} is not installed", "pip install 'etlch[extract]'")

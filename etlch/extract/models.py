@@ -9,6 +9,7 @@ from typing import Protocol
 
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
+from etlch.core.extras import need
 from etlch.extract.card import GGUF, ExtractorCard
 from etlch.extract.facts import Answer, Question
 
@@ -72,10 +73,10 @@ def open_model(
                 "Use --decoding schema, or the folder of the model with its weights.",
             )
         return LlamaServer(folder, card)
-    from etlch.extract.local_model import LocalModel, require
+    from etlch.extract.local_model import LocalModel
 
     if settings.decoding != "free":
-        require("llguidance")
+        need("extract", f"--decoding {settings.decoding}", "llguidance")
     return LocalModel(folder, card)
 
 

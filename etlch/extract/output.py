@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
-from etlch.core.files import dumps, read_lines
+from etlch.core.extras import need
+from etlch.core.files import dumps, parquet_rows, read_lines
 from etlch.core.records import Json
 from etlch.extract.facts import ExtractedFact, Extraction
 from etlch.text.json_text import loads
@@ -110,13 +111,6 @@ def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
         yield from csv.DictReader(file)
 
 
-def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
-        yield from batch.to_pylist()
-
-
 def _read_sqlite(path: Path) -> Iterator[dict[str, Json]]:
     with closing(sqlite3.connect(path)) as base:
         base.row_factory = sqlite3.Row
@@ -125,7 +119,7 @@ def _read_sqlite(path: Path) -> Iterator[dict[str, Json]]:
             yield dict(row)
 
 
-_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet, ".sqlite": _read_sqlite}
+_READERS = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": parquet_rows, ".sqlite": _read_sqlite}
 _LISTS = ("facts", "below", "dropped", "fallback")
 
 
@@ -145,6 +139,8 @@ class WorkFile:
             raise EtlchError(
                 f"--out {out}: '{out.suffix}' is no format", f"End it with {', '.join(FORMATS)}."
             )
+        if out.suffix == ".parquet":
+            need("datasets", f"--out {out}", "pyarrow")
         if out.exists():
             raise EtlchError(
                 f"{out} exists and is not overwritten", "Name another file with --out, or move it away."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import need
 from etlch.core.files import dumps
 from etlch.core.records import TRAIN, Article, Json, Record, to_dict
 from etlch.core.run_data import RunData
@@ -25,8 +26,9 @@ def write_parquet(run: RunData, folder: Path) -> list[Path]:
     """Write <folder>/<task>/<split>.parquet and return the paths.
 
     Raises:
-        EtlchError: the folder cannot be written.
+        EtlchError: the extra `datasets` is not installed, or the folder cannot be written.
     """
+    need("datasets", "--parquet", "datasets")
     written = []
     for task, splits in data_sets(run).items():
         for name, rows_of_split in splits.items():
@@ -44,8 +46,9 @@ def push(run: RunData, card: Path, name: str, *, public: bool = False) -> None:
     """Push a run to the hub as NAME, one configuration per task, and its card as README.md.
 
     Raises:
-        EtlchError: no token, or the hub refuses.
+        EtlchError: the extra `datasets` is not installed, no token, or the hub refuses.
     """
+    need("datasets", "--push-to-hub", "datasets", "huggingface_hub", "httpx")
     from httpx import HTTPError
     from huggingface_hub import DatasetCard, DatasetCardData, HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import installed, need
 from etlch.metrics.cosine import Vectors, pool
 
 MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -130,16 +131,12 @@ def find_embedder(wanted: str, chinese: bool) -> Embedder | None:
         return _lite()
     if wanted != "auto":
         return _sentence_transformer(_folder_of_package(wanted) or wanted, wanted, local=False)
-    if _has("sentence_transformers") and _is_cached(MULTILINGUAL):
+    if installed("sentence_transformers") and _is_cached(MULTILINGUAL):
         return _sentence_transformer(MULTILINGUAL, MULTILINGUAL, local=True)
     english = _folder_of_package(ENGLISH_PACKAGE)
-    if not chinese and english and _has("sentence_transformers"):
+    if not chinese and english and installed("sentence_transformers"):
         return _sentence_transformer(english, "all-MiniLM-L6-v2", local=True)
-    return _lite() if _has(LITE_PACKAGE) else None
-
-
-def _has(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    return _lite() if installed(LITE_PACKAGE) else None
 
 
 def _is_cached(model: str) -> bool:
@@ -161,8 +158,7 @@ def _folder_of_package(name: str) -> str | None:
 
 
 def _lite() -> Embedder:
-    if not _has(LITE_PACKAGE):
-        raise EtlchError("cosine: lite needs the extra `lite`", "In etlch's folder: pip install -e '.[lite]'")
+    need("lite", "cosine: lite", LITE_PACKAGE)
     from importlib import import_module
     from importlib.metadata import version
 
@@ -185,10 +181,7 @@ def _lite() -> Embedder:
 
 
 def _sentence_transformer(source: str, name: str, *, local: bool) -> Embedder:
-    if not _has("sentence_transformers"):
-        raise EtlchError(
-            f"cosine: {name} needs the extra `embed`", "In etlch's folder: pip install -e '.[embed]'"
-        )
+    need("embed", f"cosine: {name}", "sentence_transformers")
     from sentence_transformers import SentenceTransformer
 
     try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from etlch.core.config import parse_settings
 from etlch.core.errors import EtlchError
+from etlch.core.extras import need
 from etlch.core.files import dumps, write_text
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
@@ -187,8 +188,7 @@ def _frame(items: Sequence[Any]) -> DataFrame:
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise EtlchError("tables as DataFrames need pandas", "pip install 'etlch[pandas]'") from error
+    need("pandas", "a table as a DataFrame", "pandas")
+    import pandas
+
     return pandas

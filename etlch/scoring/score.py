@@ -24,6 +24,7 @@ from etlch.scoring.tables import Collected, Table, collect
 from etlch.scoring.win_rates import win_rates
 from etlch.stats import resampling
 from etlch.tasks import Task, all_tasks
+from etlch.text.normalize import need_tokenizer
 
 OTHER_NAMES = "If they only have other names, map them with the setting label_map"
 
@@ -73,6 +74,7 @@ def score(
     wanted = [metric.name for metric in metrics]
     if not wanted:
         raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
+    need_tokenizer(settings.tokenizer)
     parse_rules(settings.compare)  # a wrong rule is told before any file is read
     inputs = find_inputs(paths, keys, settings)
     if inputs.run is not None and not settings.policies:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from etlch.core.extras import need
+
 _CJK = (
     "\u2e80-\u2eff\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
@@ -100,6 +102,9 @@ def rouge_score_words(text: str) -> list[str]:
     """Split as the package rouge-score does by default: lower-cased runs of a-z and 0-9, no stemmer.
 
     Chinese text yields no tokens at all; this tokenizer exists for parity with published numbers.
+
+    Raises:
+        ImportError: the extra `rouge` is not installed.
     """
     from rouge_score.tokenize import tokenize
 
@@ -112,6 +117,20 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
     "jieba": jieba_words,
     "rouge-score": rouge_score_words,
 }
+TOKENIZER_EXTRAS = {"jieba": ("jieba", "jieba"), "rouge-score": ("rouge", "rouge_score")}
+"""Tokenizer → the extra that brings it, and its module."""
+
+
+def need_tokenizer(name: str) -> None:
+    """Stop where a tokenizer's extra is missing.
+
+    Raises:
+        EtlchError: names the extra.
+    """
+    if name in TOKENIZER_EXTRAS:
+        extra, module = TOKENIZER_EXTRAS[name]
+        need(extra, f"--tokenizer {name}", module)
+
 
 _SPECIAL = re.compile(
     r"<\|[^<>|\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from etlch.core.extras import installed
 from etlch.core.records import Json
 from etlch.training import hardware
 
@@ -220,6 +221,8 @@ def _programs() -> Iterator[Finding]:
 
 
 def _hub(model: str) -> Finding:
+    if not installed("huggingface_hub"):
+        return Finding("hub", "bad", f"not asked for {model}: huggingface_hub is missing", installation())
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import pip_line
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def cli() -> Path:
     if found is None:
         raise EtlchError(
             "there is no llamafactory-cli in this environment",
-            "In etlch's folder: pip install -e '.[train]'  (about 6 GB; `etlch-data doctor` checks it)",
+            f"{pip_line('train')}  (about 6 GB; `etlch-data doctor` checks it)",
         )
     return Path(found)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from etlch.core.errors import EtlchError
+from etlch.core.extras import need
 from etlch.core.records import Json
 
 
@@ -24,6 +25,12 @@ def splits_of(place: str) -> dict[str, Iterator[dict[str, Json]]]:
     Raises:
         EtlchError: neither a folder nor a data set that loads.
     """
+    what = (
+        f"{place}, which the library datasets saved,"
+        if Path(place).is_dir()
+        else (f"{place} is no file or folder here; a data set of this name")
+    )
+    need("datasets", what, "datasets")
     from datasets import DatasetDict, disable_progress_bars, load_dataset, load_from_disk
     from datasets.exceptions import DatasetsError
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etlch.core.extras import installed
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job, names
@@ -202,6 +203,8 @@ def model_folder(run: Run, name: str) -> Path | None:
     """Return where a model stands on this disk: a folder, or the hub's cache; None if it does not."""
     if (run.folder / name).is_dir():
         return run.folder / name
+    if not installed("huggingface_hub"):
+        return None  # nothing here ever filled the hub's cache
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

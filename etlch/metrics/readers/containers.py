@@ -11,10 +11,10 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from etlch.core.errors import EtlchError
-from etlch.core.files import LONGEST_LINE
+from etlch.core.files import LONGEST_LINE, parquet_rows
 from etlch.core.records import Json
 
 
@@ -179,15 +179,5 @@ def _table(handle: IO[bytes], delimiter: str) -> Iterator[RawRow]:
 
 
 def _parquet(path: Path) -> Iterator[RawRow]:
-    try:
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise EtlchError(
-            f"{path} is Parquet, and pyarrow is not installed", "pip install 'etlch[datasets]'"
-        ) from error
-    number = 0
-    file: Any = pq.ParquetFile(path)
-    for batch in file.iter_batches(batch_size=1000):
-        for row in batch.to_pylist():
-            number += 1
-            yield RawRow(number, row)
+    for number, row in enumerate(parquet_rows(path), 1):
+        yield RawRow(number, row)
