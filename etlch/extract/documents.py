@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from etlch.core.errors import EtlchError
 from etlch.core.files import digest, dumps
 from etlch.core.records import to_dict
 from etlch.dataset.documents import iter_documents
-from etlch.extract.extractor import Extractor, count_extractions
+from etlch.extract.extractor import WINDOW, Extractor, count_extractions
 from etlch.extract.facts import Extraction, Source
 from etlch.extract.output import WorkFile, read_extraction
 from etlch.extract.page import write_page
@@ -85,7 +86,9 @@ def extract_to_file(
             raise EtlchError(f"{path} exists and is not overwritten", "Name another file, or move it away.")
     work = WorkFile(wanted.out, fingerprint(extractor))
     began, asked, tokens = time.monotonic(), 0, 0
-    for item in extractor.extract(source for source in documents() if source.name not in work.done):
+    for item in extractor.extract(_unfinished(documents(), work.done)):
+        if item.document in work.done:
+            continue
         work.add(item)
         asked += 1
         tokens += item.tokens
@@ -105,6 +108,17 @@ def extract_to_file(
         )
     work.finish(by_fact=wanted.by_fact)
     return Extracted(counts, seconds, asked, review)
+
+
+def _unfinished(documents: Iterator[Source], done: Collection[str]) -> Iterator[Source]:
+    """Yield the documents of every window that is not wholly done.
+
+    Who shares a batch decides the last digits of probabilities, so a window that was interrupted is asked as a
+    whole once more: the file then has the bytes of an extraction that was never stopped.
+    """
+    while window := list(islice(documents, WINDOW)):
+        if not all(source.name in done for source in window):
+            yield from window
 
 
 def fingerprint(extractor: Extractor) -> str:

@@ -67,7 +67,12 @@ def test_every_format_holds_the_same_facts(tmp_path: Path, ending: str) -> None:
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_stopped_extraction_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
+def test_a_stopped_extraction_goes_on_with_the_window_that_it_was_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows of two: d0 d1 are done, d2 d3 were interrupted between them and are asked together again."""
+    for module in ("documents", "extractor"):
+        monkeypatch.setattr(f"etlch.extract.{module}.WINDOW", 2)
     out = tmp_path / "facts.jsonl"
     whole = tmp_path / "whole.jsonl"
     extract_to_file(extractor(), documents, Wanted(whole), quiet)
@@ -84,7 +89,7 @@ def test_a_stopped_extraction_goes_on_and_asks_nothing_twice(tmp_path: Path) -> 
         lambda asked, _: json.dumps({"Person": [asked.splitlines()[1].split()[0]], "Place": ["Rim"]})
     )
     done = extract_to_file(extractor(model), documents, Wanted(out), quiet)
-    assert done.asked == len(model.asked) == 2
+    assert done.asked == 2 and [text.split()[-3] for text, _ in model.asked] == ["Ann2", "Ann3", "Ann4"]
     assert out.read_bytes() == whole.read_bytes()
 
 
