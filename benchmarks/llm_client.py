@@ -48,7 +48,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, wait: float) -> None:
         self.wait = wait
-        self.held = b""
+        self.buffer = b""
         reply = {
             "id": "chatcmpl-0", "object": "chat.completion", "created": 0, "model": "gpt-4o-mini",
             "choices": [{
@@ -65,13 +65,13 @@ class Wire(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self.held += data
-        while (end := self.held.find(b"\r\n\r\n")) >= 0:
-            head = self.held[:end].lower()
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end].lower()
             size = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-            if len(self.held) < end + 4 + size:
+            if len(self.buffer) < end + 4 + size:
                 return
-            self.held = self.held[end + 4 + size :]
+            self.buffer = self.buffer[end + 4 + size :]
             if self.wait:
                 asyncio.get_running_loop().call_later(self.wait, self.transport.write, self.answer)
             else:

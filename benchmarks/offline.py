@@ -34,10 +34,10 @@ def most_alike(texts: list[str]) -> tuple[int, float]:
     """Return how many texts have a near copy (Jaccard of at least 0.8), and the highest index of any two."""
     sets = [shingles(text) for text in texts]
     number: dict[str, int] = {}
-    rows = [row for row, held in enumerate(sets) for _ in held]
-    columns = [number.setdefault(shingle, len(number)) for held in sets for shingle in sorted(held)]
+    rows = [row for row, shingles in enumerate(sets) for _ in shingles]
+    columns = [number.setdefault(shingle, len(number)) for shingles in sets for shingle in sorted(shingles)]
     holds = csr_matrix((np.ones(len(rows), np.int32), (rows, columns)), (len(texts), len(number)))
-    sizes = np.array([len(held) for held in sets])
+    sizes = np.array([len(shingles) for shingles in sets])
     near, highest = 0, 0.0
     for start in range(0, len(texts), ROWS):
         shared = (holds[start : start + ROWS] @ holds.T).toarray()
@@ -62,7 +62,7 @@ async def label(teacher: OfflineTeacher, count: int) -> tuple[float, float, int]
             await teacher.label(topic, text, tasks[name], Instruction("", ()), Attempt())
         values = await teacher.label(topic, text, tasks["json"], Instruction("", keys), Attempt())
         names.update(keys)
-        empty += sum(not held for held in values.values())
+        empty += sum(not mentions for mentions in values.values())
         asked += len(keys)
     return time.process_time() - start, empty / asked, len(names)
 

@@ -70,22 +70,22 @@ def rouge() -> None:
 
 
 def label(draw: random.Random, characters: int) -> dict[str, list[str]]:
-    held: dict[str, list[str]] = {field: [] for field in FIELDS}
-    length = len(json.dumps(held, ensure_ascii=False))
+    values: dict[str, list[str]] = {field: [] for field in FIELDS}
+    length = len(json.dumps(values, ensure_ascii=False))
     while length < characters:
         value = "".join(draw.choices(CHARACTERS, k=draw.randint(2, 8)))
-        held[draw.choice(FIELDS)].append(value)
+        values[draw.choice(FIELDS)].append(value)
         length += len(value) + 4
-    return held
+    return values
 
 
 def answer(gold: dict[str, list[str]], draw: random.Random) -> str:
     """The gold with a quarter of its values misspelt; one in ten cut, one in ten fenced."""
-    held = {
+    values = {
         field: [value[:-1] + draw.choice(CHARACTERS) if draw.random() < 0.25 else value for value in values]
         for field, values in gold.items()
     }
-    text, way = json.dumps(held, ensure_ascii=False), draw.random()
+    text, way = json.dumps(values, ensure_ascii=False), draw.random()
     return text[:-5] if way < 0.1 else f"```json\n{text}\n```" if way < 0.2 else text
 
 
@@ -227,19 +227,19 @@ def make_loose(folder: Path, records: int) -> None:
 def watch(parent: int, peak: list[float], stop: threading.Event) -> None:
     """Keep the largest sum of the proportional memory of a process and its children, in GB (Linux)."""
     while not stop.wait(0.5):
-        held = 0
+        memory = 0
         for status in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = status.read_text().rsplit(")", 1)[1].split()
                 number = int(status.parent.name)
                 if number == parent or int(fields[1]) == parent:
                     rollup = (status.parent / "smaps_rollup").read_text()
-                    held += next(
+                    memory += next(
                         int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")
                     )
             except (OSError, StopIteration):
                 continue
-        peak[0] = max(peak[0], held / 1e6)
+        peak[0] = max(peak[0], memory / 1e6)
 
 
 def cosine() -> None:
@@ -272,9 +272,9 @@ def cosine() -> None:
 
 
 def changed_words(text: str, words: list[str], draw: random.Random) -> str:
-    held = json.loads(text)["Person"]
-    held[draw.randrange(len(held))] = draw.choice(words) + "x"
-    return json.dumps({"Person": held})
+    names = json.loads(text)["Person"]
+    names[draw.randrange(len(names))] = draw.choice(words) + "x"
+    return json.dumps({"Person": names})
 
 
 def main() -> None:

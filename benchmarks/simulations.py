@@ -70,13 +70,13 @@ def coverage(draws: int = 2_000) -> None:
             cells = []
             for n in (20, 50, 300):
                 draw = np.random.default_rng([n, int(100 * mean)])
-                held = 0
+                covered = 0
                 for _ in range(draws):
                     run = answers(draw, quality(draw, n, mean, concentration))
                     bounds = analyse([run], [], 0, RESAMPLES).estimates[0].interval
                     assert bounds.low is not None and bounds.high is not None
-                    held += bounds.low <= mean <= bounds.high
-                cells.append(f"{held / draws:.3f}".lstrip("0"))
+                    covered += bounds.low <= mean <= bounds.high
+                cells.append(f"{covered / draws:.3f}".lstrip("0"))
             spread = "articles very unlike" if concentration < 3 else "articles alike"
             print(f"| {mean:g}, {spread} | " + " | ".join(cells) + " |", flush=True)
 

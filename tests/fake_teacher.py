@@ -290,11 +290,11 @@ def read_article(article: str, language: str) -> Known:
     known = Known([], [], [])
     for sentence in _sentences(language):
         for match in _pattern(sentence.text, language).finditer(article):
-            held = match.groupdict()
-            for name, value in held.items():
+            parts = match.groupdict()
+            for name, value in parts.items():
                 known.entities.append((_TYPES[language][_SLOTS.index(name.rstrip("2"))], value))
-            known.triples.append((held[sentence.triple[0]], sentence.triple[1], held[sentence.triple[2]]))
-            known.values.extend((field, held[slot]) for field, slot in sentence.fields.items())
+            known.triples.append((parts[sentence.triple[0]], sentence.triple[1], parts[sentence.triple[2]]))
+            known.values.extend((field, parts[slot]) for field, slot in sentence.fields.items())
     return known if known.entities else _point_at(article, language)
 
 
@@ -323,22 +323,22 @@ def reply(body: Json, padding: int = 0) -> str:
     prompt = "\n".join(texts)
     language = language_of(prompt)
     seed = int(body.get("seed") or 0)
-    held = re.search(r"<article>\n(.*)\n</article>", prompt, re.DOTALL)
+    article = re.search(r"<article>\n(.*)\n</article>", prompt, re.DOTALL)
     schema = _schema(body, prompt)
-    if held is None:
+    if article is None:
         if schema is None and not re.search(
             r"NER|named entity|knowledge graph|知[識识][圖图][譜谱]|flat JSON|JSON [物对]", prompt
         ):
             return write_article(prompt, language, seed, padding)
         return _predict(prompt, language)
-    known = read_article(held.group(1), language)
+    known = read_article(article.group(1), language)
     return json.dumps(_answer(schema or {}, known, prompt, language), ensure_ascii=False)
 
 
 def _schema(body: Json, prompt: str) -> Json:
-    held = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
-    if held is not None:
-        return held
+    schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+    if schema is not None:
+        return schema
     _, found, rest = prompt.partition("JSON Schema:\n")
     return json.JSONDecoder().raw_decode(rest)[0] if found else None
 

@@ -71,10 +71,10 @@ def generate(folder: Path) -> int:
 
 def tell(run: Path, code: int) -> None:
     """Print how many records were accepted, and why the others were not."""
-    held = {name: lines(run / name) for name in ("articles.jsonl", "records.jsonl", "rejected.jsonl")}
-    print(f"exit code {code}; " + ", ".join(f"{len(rows)} in {name}" for name, rows in held.items()))
+    written = {name: lines(run / name) for name in ("articles.jsonl", "records.jsonl", "rejected.jsonl")}
+    print(f"exit code {code}; " + ", ".join(f"{len(rows)} in {name}" for name, rows in written.items()))
     reasons: collections.Counter[str] = collections.Counter()
-    for row in held["rejected.jsonl"]:
+    for row in written["rejected.jsonl"]:
         for reason in row["reasons"]:
             reasons[f"{row['task'] or 'article'}, {row['stage']}: {reason[:90]}"] += 1
     for reason, count in reasons.most_common():

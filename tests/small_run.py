@@ -100,5 +100,5 @@ def write_run(
 
 def rows(run: Run, stem: str) -> list[dict[str, str]]:
     """Return the rows of a data file."""
-    held: list[dict[str, str]] = json.loads(run.data(stem).read_text(encoding="utf-8"))
-    return held
+    listed: list[dict[str, str]] = json.loads(run.data(stem).read_text(encoding="utf-8"))
+    return listed

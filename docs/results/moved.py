@@ -3,7 +3,7 @@
     python docs/results/moved.py outputs/results/models/*
 
 LoRA's matrix B starts at 0, so its largest absolute value is the furthest that any weight of it moved,
-to be held against the sum of the learning rates.
+to be compared with the sum of the learning rates.
 """
 
 from __future__ import annotations

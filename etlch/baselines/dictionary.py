@@ -66,8 +66,8 @@ def predict(run: Run, settings: Settings, tests: Sequence[str]) -> list[Predicte
         model = Model(NAME, size, None, "baseline", None, None)
         for name in tests:
             keys, task = read_test(run, name), find_task(task_of(name), task_file)
-            held = build(training_facts(run, settings.plan.language, task, size), task)
-            texts = [answer(held, key, settings.check.policies) for key in keys]
+            dictionary = build(training_facts(run, settings.plan.language, task, size), task)
+            texts = [answer(dictionary, key, settings.check.policies) for key in keys]
             done.append(write_rows(run, model.folder, name, keys, texts))
         write_card(run, model)
     return done
@@ -93,7 +93,7 @@ def build(facts: Iterable[Fact], task: Task) -> Dictionary:
     for fact in ordered:
         fields.setdefault(field_form(fact[0]), []).append(fact)
     return Dictionary(
-        task, _entries(ordered, task), {name: _entries(held, task) for name, held in fields.items()}
+        task, _entries(ordered, task), {name: _entries(of_field, task) for name, of_field in fields.items()}
     )
 
 
@@ -104,20 +104,22 @@ def _entries(ordered: Iterable[Fact], task: Task) -> Entries:
     return Entries(facts, frozenset(phrase for phrases in facts for phrase in phrases))
 
 
-def answer(held: Dictionary, key: Key, policies: Mapping[str, Policy]) -> str:
+def answer(dictionary: Dictionary, key: Key, policies: Mapping[str, Policy]) -> str:
     """Return the label text that the dictionary gives for one row of the test set."""
     asked = _names(key.schema, "required")
     if asked:
         facts = [
             (field, *fact[1:])
             for field in asked
-            if (entries := held.fields.get(field_form(field))) is not None
+            if (entries := dictionary.fields.get(field_form(field))) is not None
             for fact in find(entries, key.input)
         ]
     else:
-        facts = find(held.whole, key.input)
-    located = ground(facts, held.task, key.input, policies).located
-    return held.task.render([item.fact for item in located], _names(key.schema, "properties"), key.language)
+        facts = find(dictionary.whole, key.input)
+    located = ground(facts, dictionary.task, key.input, policies).located
+    return dictionary.task.render(
+        [item.fact for item in located], _names(key.schema, "properties"), key.language
+    )
 
 
 def find(entries: Entries, article: str) -> list[Fact]:

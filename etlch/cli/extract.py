@@ -154,8 +154,8 @@ def calibrate(model: Path, tasks: tuple[str, ...] | None) -> None:
     """
     from etlch.extract.calibrate import calibrate as run_it
 
-    for name, held in run_it(model, tasks or ()).calibration.items():
-        click.echo(f"{name}: {sum(held.right)} of {len(held.right)} validation facts are right")
+    for name, calibration in run_it(model, tasks or ()).calibration.items():
+        click.echo(f"{name}: {sum(calibration.right)} of {len(calibration.right)} validation facts are right")
 
 
 @main.command()

@@ -71,8 +71,8 @@ def predict(
     if model == dictionary.NAME:
         if folder is not None:
             raise EtlchError("--as: a dictionary is named by its size", "Leave it out.")
-        held = read(found)
-        done = dictionary.predict(found, held.settings, room.chosen_tests(found, held, tasks))
+        manifest = read(found)
+        done = dictionary.predict(found, manifest.settings, room.chosen_tests(found, manifest, tasks))
     else:
         teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
         room.refuse_offline(teacher)

@@ -48,16 +48,16 @@ def preview(topic: int, file: Path | None, schemas: bool, **options: Any) -> Non
     settings = load_settings(Settings, file, options)
     if settings.teacher.name == "offline":
         outcome = asyncio.run(room.written(settings, topic))
-        held = outcome.candidate.topic
-        click.echo(f"== topic {topic}: {held.subject} ({held.domain}) {held.genre}".rstrip())
+        planned = outcome.candidate.topic
+        click.echo(f"== topic {topic}: {planned.subject} ({planned.domain}) {planned.genre}".rstrip())
         if outcome.article is not None:
             click.echo(outcome.article.text)
         for record in outcome.records:
             click.echo(f"\n== {record.task}\n{record.instruction}\n--\n{record.output}")
         return
     candidate, sent = asyncio.run(room.requests(settings, topic))
-    held = candidate.topic
-    click.echo(f"== topic {topic}: {held.subject} ({held.domain}) {held.genre}".rstrip())
+    planned = candidate.topic
+    click.echo(f"== topic {topic}: {planned.subject} ({planned.domain}) {planned.genre}".rstrip())
     for item in sent:
         for message in item.request.messages:
             click.echo(f"\n== {item.purpose} ({message.role})\n{message.content}")

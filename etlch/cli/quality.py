@@ -43,9 +43,9 @@ def quality(
     from etlch.quality import page as quality_page
     from etlch.quality.numbers import plain
 
-    found, held = Run(run), read_run(run)
-    numbers = quality_page.write(found, held, read_run(reference) if reference else None)
-    card.write(found, held.manifest, numbers)
+    found, data = Run(run), read_run(run)
+    numbers = quality_page.write(found, data, read_run(reference) if reference else None)
+    card.write(found, data.manifest, numbers)
     if as_json:
         click.echo(dumps(plain(numbers), indent=2))
     else:
@@ -58,8 +58,8 @@ def quality(
         from etlch.quality import publish
 
         if parquet:
-            for path in publish.write_parquet(held, parquet):
+            for path in publish.write_parquet(data, parquet):
                 click.echo(str(path), err=as_json)
         if push_to_hub:
-            publish.push(held, found.card, push_to_hub, public=public)
+            publish.push(data, found.card, push_to_hub, public=public)
             click.echo(f"pushed to {push_to_hub}", err=as_json)

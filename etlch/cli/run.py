@@ -77,14 +77,14 @@ def run(
     chosen = jobs.chosen(jobs.read_jobs(folder), only or (), exports=exports)
     states = [(job, training_state.state(folder, job)) for job in chosen]
     if plan:
-        for job, held in states:
-            click.echo(f"{held.name:6} {job.stem}" + (f"  ({held.why})" if held.why else ""))
+        for job, state in states:
+            click.echo(f"{state.name:6} {job.stem}" + (f"  ({state.why})" if state.why else ""))
         return
     here = hardware.look(gpus, gpus_each, predicting)
     if preflight:
         _preflight(folder, chosen, here, show=True)
         return
-    to_do = [job for job, held in states if held.name != "done"]
+    to_do = [job for job, state in states if state.name != "done"]
     if to_do and not _preflight(folder, to_do, here, show=False, refuse=not anyway):
         click.echo("Going on anyway.", err=True)
     outcomes = _work(folder, chosen, here, best)

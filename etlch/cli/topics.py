@@ -50,7 +50,7 @@ def topics(folder: Path, parts: int, subjects: int, file: Path | None, **options
     if grown.kept:
         click.echo(f"left as they are: {', '.join(grown.kept)}", err=True)
     if grown.added:
-        names = [subject for held in grown.added.values() for few in held.values() for subject in few]
+        names = [subject for branches in grown.added.values() for few in branches.values() for subject in few]
         click.echo(f"{grown.path}: {len(grown.added)} domains, {len(names)} subjects added")
     click.echo("Next: read it, change what you like, then")
     click.echo(f"  etlch-data generate --prompts {folder} --language {settings.plan.language}")

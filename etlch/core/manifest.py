@@ -38,8 +38,8 @@ class Manifest:
     @property
     def imported(self) -> dict[str, dict[str, int]]:
         """Task → split ("train" or the name of a test set) → records that were imported into the run."""
-        held: dict[str, dict[str, int]] = self.counts.get("imported", {})
-        return held
+        counts: dict[str, dict[str, int]] = self.counts.get("imported", {})
+        return counts
 
     def tests(self) -> tuple[str, ...]:
         """Return the test sets of the run, as predictions and scores call them: `ner`, `ner@human`."""

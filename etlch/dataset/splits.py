@@ -60,16 +60,16 @@ class Imported:
 
 def imported(records: Iterable[Record]) -> dict[str, Imported]:
     """Return, by task, which articles were imported into a run; its own are passed over."""
-    held: dict[str, dict[str, list[str]]] = {}
+    by_task: dict[str, dict[str, list[str]]] = {}
     for record in records:
         if record.split:
-            held.setdefault(record.task, {}).setdefault(record.split, []).append(record.article_id)
+            by_task.setdefault(record.task, {}).setdefault(record.split, []).append(record.article_id)
     return {
         task: Imported(
             tuple(by_split.get(TRAIN, ())),
             {name: tuple(ids) for name, ids in by_split.items() if name != TRAIN},
         )
-        for task, by_split in held.items()
+        for task, by_split in by_task.items()
     }
 
 

@@ -48,19 +48,19 @@ def _write(run: Run, exports: list[Job]) -> list[str]:
 def _written(job: Job) -> str:
     """Mend one merged model; return what there is to say."""
     folder, template = (str(job.values[key]) for key in ("export_dir", "template"))
-    held, problem = counter_of(setup_of(job)._replace(model=folder))
-    if held is None:
+    counter, problem = counter_of(setup_of(job)._replace(model=folder))
+    if counter is None:
         return f"{folder} keeps the chat template of its base model: {problem.what}"
-    trained, served = prompts(held)
+    trained, served = prompts(counter)
     if trained == served:
         return ""
-    held.template.replace_jinja_template = True
-    held.template.fix_jinja_template(held.tokenizer)
-    if held.tokenizer.chat_template and templates()[template].thinks:
+    counter.template.replace_jinja_template = True
+    counter.template.fix_jinja_template(counter.tokenizer)
+    if counter.tokenizer.chat_template and templates()[template].thinks:
         # LlamaFactory's own conversion leaves out the empty block of thoughts that training wrote into prompts.
-        block = held.template.add_thought().replace("\n", "\\n")
-        held.tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ '{block}' }}}}{{% endif %}}"
-    if prompts(held)[1] != trained:
+        block = counter.template.add_thought().replace("\n", "\\n")
+        counter.tokenizer.chat_template += f"{{% if add_generation_prompt %}}{{{{ '{block}' }}}}{{% endif %}}"
+    if prompts(counter)[1] != trained:
         return f"{folder}: its chat template does not write template {template}, and none could be made that does"
-    write_text(Path(folder, NAME), held.tokenizer.chat_template)
+    write_text(Path(folder, NAME), counter.tokenizer.chat_template)
     return f"{folder}/{NAME} now writes the prompts that it was trained on (template {template})"

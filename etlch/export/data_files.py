@@ -59,11 +59,11 @@ def write_data(
     Raises:
         EtlchError: an article has no record for one of the tasks, or there are too few examples.
     """
-    held = {(record.article_id, record.task): record for record in records}
+    by_article = {(record.article_id, record.task): record for record in records}
     added = imported(records)
 
     def chosen(task: str, ids: Iterable[str]) -> tuple[Record, ...]:
-        return tuple(_record(held, article_id, task) for article_id in ids)
+        return tuple(_record(by_article, article_id, task) for article_id in ids)
 
     sets = [
         DataSet(stem, chosen(task, ids), with_keys, chosen(task, examples))
@@ -157,8 +157,8 @@ def _imported_sets(
         yield run.stem(task, "val-human", size), val, True, ()
 
 
-def _record(held: dict[tuple[str, str], Record], article_id: str, task: str) -> Record:
-    record = held.get((article_id, task))
+def _record(by_article: dict[tuple[str, str], Record], article_id: str, task: str) -> Record:
+    record = by_article.get((article_id, task))
     if record is None:
         raise EtlchError(
             f"article {article_id} has no record for the task '{task}'",

@@ -39,13 +39,13 @@ class Known:
 @lru_cache(maxsize=1)
 def known() -> Known:
     """Return the list that ships with the package."""
-    held = load_yaml(Path(__file__).parent / "llamafactory_known.yaml")
+    listed = load_yaml(Path(__file__).parent / "llamafactory_known.yaml")
     return Known(
-        {name: tuple(str(kinds).split("|")) for name, kinds in held["arguments"].items()},
-        {name: tuple(values) for name, values in held["choices"].items()},
-        tuple(held["templates"]),
-        tuple(held["thinking"]),
-        tuple(held["media"]),
+        {name: tuple(str(kinds).split("|")) for name, kinds in listed["arguments"].items()},
+        {name: tuple(values) for name, values in listed["choices"].items()},
+        tuple(listed["templates"]),
+        tuple(listed["thinking"]),
+        tuple(listed["media"]),
     )
 
 

@@ -124,9 +124,9 @@ def _training_sets(
         wanted = dict(mix)["human"]
         lacking = next((task for task in tasks if human[task] < wanted), None)
         if not tasks or lacking:
-            held = f"{human[lacking]} for {lacking}" if lacking else "none"
+            present = f"{human[lacking]} for {lacking}" if lacking else "none"
             raise EtlchError(
-                f"mix: {wanted} human records are wanted, and the run holds {held}",
+                f"mix: {wanted} human records are wanted, and the run holds {present}",
                 "Bring them with `etlch-data import FILE --into RUN`, or name fewer.",
             )
         parts = tuple(("human" if source == "human" else "", records) for source, records in mix)

@@ -105,7 +105,8 @@ def load_preset(name: str) -> Preset:
     if not isinstance(values, dict):
         raise EtlchError(f"{path}: a preset is `key: value` lines", "Start from one that ships with etlch.")
     return Preset(
-        name=re.sub(r"[^\w.-]+", "-", path.stem), values={key: _number(held) for key, held in values.items()}
+        name=re.sub(r"[^\w.-]+", "-", path.stem),
+        values={key: _number(value) for key, value in values.items()},
     )
 
 
@@ -206,8 +207,11 @@ def _weights(preset: Preset, model: Planned) -> dict[str, Json]:
 
 def _template(model: Planned) -> dict[str, Json]:
     """Return a model's template; one for models that think is told that labels hold no thoughts."""
-    held = templates().get(model.template)
-    return {"template": model.template, **({"enable_thinking": False} if held and held.thinks else {})}
+    template = templates().get(model.template)
+    return {
+        "template": model.template,
+        **({"enable_thinking": False} if template and template.thinks else {}),
+    }
 
 
 def _stems(run: Run, model: Planned, split: str) -> str:

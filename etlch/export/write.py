@@ -124,28 +124,28 @@ def reexport(run: Run, file: Path | None, sizes: Sequence[int] | None, options: 
     Raises:
         EtlchError: not a run, an unknown setting, or as export says.
     """
-    held = manifest.read_finished(run)
-    settings = reexported(held.settings, file, options)
+    finished = manifest.read_finished(run)
+    settings = reexported(finished.settings, file, options)
     settings = changed(
-        settings, sizes=sorted({*held.settings.plan.sizes, *settings.plan.sizes, *(sizes or ())})
+        settings, sizes=sorted({*finished.settings.plan.sizes, *settings.plan.sizes, *(sizes or ())})
     )
     done = export(run, settings)
-    manifest.write(run, replace(held, settings=settings))
+    manifest.write(run, replace(finished, settings=settings))
     return done
 
 
-def reexported(held: Settings, file: Path | None, options: Mapping[str, Json]) -> Settings:
+def reexported(current: Settings, file: Path | None, options: Mapping[str, Json]) -> Settings:
     """Return a run's settings with those that an export may have otherwise.
 
     Args:
-        held: settings of the run.
+        current: settings of the run.
         file: a YAML file of settings, or None.
         options: settings by name; None leaves a setting as it is.
 
     Raises:
         EtlchError: an unknown setting, or one that made the records.
     """
-    before = plain(held)
+    before = plain(current)
     told = {} if file is None else read_file(Settings, file)
     told |= {name: value for name, value in options.items() if value is not None}
     if told.get("base_model", before["base_model"]) != before["base_model"]:

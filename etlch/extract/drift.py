@@ -87,18 +87,18 @@ def compare_outputs(before: Iterable[Extraction], after: Iterable[Extraction]) -
 
 
 def _watched(extractions: Iterable[Extraction]) -> _Watched:
-    held = _Watched()
+    watched = _Watched()
     for item in extractions:
-        held.documents += 1
-        held.problems += bool(item.problem)
-        held.ungrounded += bool(item.dropped) or any(not fact.grounded for fact in item.facts)
-        held.below += bool(item.below)
+        watched.documents += 1
+        watched.problems += bool(item.problem)
+        watched.ungrounded += bool(item.dropped) or any(not fact.grounded for fact in item.facts)
+        watched.below += bool(item.below)
         found = (*item.facts, *item.below)
-        held.facts.append(len(found))
+        watched.facts.append(len(found))
         known = [fact.confidence for fact in found if fact.confidence is not None]
         if known:
-            held.confidence.append(sum(known) / len(known))
-    return held
+            watched.confidence.append(sum(known) / len(known))
+    return watched
 
 
 def _share(name: str, hits: int, n: int, hits2: int, n2: int) -> Change:

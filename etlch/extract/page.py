@@ -56,11 +56,11 @@ def reliability(card: ExtractorCard) -> Html:
     drawing = plots.reliability(
         [
             plots.Reliability(
-                f"{task}, {len(held.raw)} facts",
-                [plots.Bin(*values) for values in bins(held)],
-                list(zip(*steps(held), strict=True)),
+                f"{task}, {len(calibration.raw)} facts",
+                [plots.Bin(*values) for values in bins(calibration)],
+                list(zip(*steps(calibration), strict=True)),
             )
-            for task, held in card.calibration.items()
+            for task, calibration in card.calibration.items()
         ]
     )
     return html.picture(

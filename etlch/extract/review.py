@@ -43,11 +43,11 @@ def write_review(
                 records[task.name].append(_record(item, source, task, card))
     written = {}
     for task in wanted:
-        held = records[task.name]
+        of_task = records[task.name]
         stem = path.stem if len(wanted) == 1 else f"{path.stem}-{task.name}"
-        for name, content in write_labels(held, task, form, stem).files.items() if held else ():
+        for name, content in write_labels(of_task, task, form, stem).files.items() if of_task else ():
             write_text(path.with_name(name), content)
-            written[name] = len(held)
+            written[name] = len(of_task)
     return written
 
 

@@ -42,20 +42,20 @@ class FactPair(NamedTuple):
     @property
     def matched(self) -> tuple[Fact, ...]:
         """Predicted facts that the gold holds."""
-        held = set(self.gold)
-        return tuple(fact for fact in self.predicted if fact in held)
+        others = set(self.gold)
+        return tuple(fact for fact in self.predicted if fact in others)
 
     @property
     def missed(self) -> tuple[Fact, ...]:
         """Gold facts that were not predicted."""
-        held = set(self.predicted)
-        return tuple(fact for fact in self.gold if fact not in held)
+        others = set(self.predicted)
+        return tuple(fact for fact in self.gold if fact not in others)
 
     @property
     def spurious(self) -> tuple[Fact, ...]:
         """Predicted facts that the gold does not hold."""
-        held = set(self.gold)
-        return tuple(fact for fact in self.predicted if fact not in held)
+        others = set(self.gold)
+        return tuple(fact for fact in self.predicted if fact not in others)
 
 
 def comparable(facts: Iterable[Fact]) -> tuple[Fact, ...]:

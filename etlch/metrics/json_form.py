@@ -43,9 +43,9 @@ def form(text: str, reading: Reading) -> Form:
 
 def _is_flat(value: dict[str, Json]) -> bool:
     return all(
-        not isinstance(held, dict)
-        and not (isinstance(held, list) and any(isinstance(item, dict | list) for item in held))
-        for held in value.values()
+        not isinstance(field, dict)
+        and not (isinstance(field, list) and any(isinstance(item, dict | list) for item in field))
+        for field in value.values()
     )
 
 

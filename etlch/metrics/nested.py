@@ -102,14 +102,14 @@ def _flat(value: Json) -> list[Leaf]:
     found: list[Leaf] = []
     waiting: list[tuple[Path, Json]] = [((), value)]
     while waiting:
-        path, held = waiting.pop()
-        if isinstance(held, dict | list) and len(path) >= DEEPEST:
+        path, inner = waiting.pop()
+        if isinstance(inner, dict | list) and len(path) >= DEEPEST:
             found.append((path, "…"))
-        elif isinstance(held, dict):
-            waiting.extend(((*path, key), item) for key, item in reversed(held.items()))
-        elif isinstance(held, list):
-            waiting.extend(((*path, f"#{i}"), item) for i, item in reversed(list(enumerate(held))))
-        elif (text := scalar_text(held)) is not None and text.strip():
+        elif isinstance(inner, dict):
+            waiting.extend(((*path, key), item) for key, item in reversed(inner.items()))
+        elif isinstance(inner, list):
+            waiting.extend(((*path, f"#{i}"), item) for i, item in reversed(list(enumerate(inner))))
+        elif (text := scalar_text(inner)) is not None and text.strip():
             found.append((path, text))
     return found
 
@@ -137,18 +137,18 @@ def renamed(value: Json, label_map: Mapping[str, str]) -> Renamed:
             used.add(text)
         return label_map.get(text, text)
 
-    def walk(held: Json, depth: int) -> Json:
+    def walk(inner: Json, depth: int) -> Json:
         if depth > DEEPEST:
-            return held
-        if isinstance(held, list):
-            return [walk(item, depth + 1) for item in held]
-        if not isinstance(held, dict):
-            return held
+            return inner
+        if isinstance(inner, list):
+            return [walk(item, depth + 1) for item in inner]
+        if not isinstance(inner, dict):
+            return inner
         return {
             name(key): name(item)
             if isinstance(item, str) and key.casefold() in _TYPE_LIKE
             else walk(item, depth + 1)
-            for key, item in held.items()
+            for key, item in inner.items()
         }
 
     return Renamed(walk(value, 0), frozenset(used))
@@ -165,7 +165,7 @@ def items(gold: Json, predicted: Json, empty_values: Collection[str] = ()) -> Ro
 
 
 def _items(value: Json, empty_values: Collection[str]) -> Iterator[tuple[Path, tuple[Fact, ...]]]:
-    found = [(path, item) for path, held in _lists(value) for item in held if isinstance(item, dict)] or (
+    found = [(path, item) for path, items in _lists(value) for item in items if isinstance(item, dict)] or (
         [((), value)] if isinstance(value, dict) and value else []
     )
     for path, item in found:
@@ -179,11 +179,11 @@ def _lists(value: Json) -> Iterator[tuple[Path, list[Json]]]:
     """Yield every list with the keys on the way to it."""
     waiting: list[tuple[Path, Json]] = [((), value)]
     while waiting:
-        path, held = waiting.pop()
+        path, inner = waiting.pop()
         if len(path) > DEEPEST:
             continue
-        if isinstance(held, list):
-            yield path, held
-            waiting += [(path, item) for item in held if isinstance(item, dict | list)]
-        elif isinstance(held, dict):
-            waiting += [((*path, key), item) for key, item in held.items()]
+        if isinstance(inner, list):
+            yield path, inner
+            waiting += [(path, item) for item in inner if isinstance(item, dict | list)]
+        elif isinstance(inner, dict):
+            waiting += [((*path, key), item) for key, item in inner.items()]

@@ -108,10 +108,10 @@ def parse_row(raw: RawRow, path: Path, layout: Layout | None = None) -> Predicti
     layout = layout or find_layout(value, {})
     columns = dict(value)
     predict = layout.columns.get("predict")
-    held = None if predict is None else _take(columns, predict)
-    if held is None and not layout.name:
+    predicted = None if predict is None else _take(columns, predict)
+    if predicted is None and not layout.name:
         raise _no_prediction(value, raw, path, layout)
-    text = _answer_text(held)
+    text = _answer_text(predicted)
     label = _label_text(_take(columns, layout.columns["label"]) if "label" in layout.columns else None)
     if label and (block := EMPTY_THOUGHTS.match(label)):
         label = label[block.end() :]
@@ -128,22 +128,22 @@ def _take(columns: dict[str, Json], path: str) -> Json:
     return columns.pop(path) if path in columns else taken(columns, path)
 
 
-def _answer_text(held: Json) -> str:
+def _answer_text(value: Json) -> str:
     """Return a prediction as text: of beams the first; a parsed object as JSON."""
-    if isinstance(held, list) and all(isinstance(item, str) for item in held):
-        held = held[0] if held else ""
-    if held is None or isinstance(held, str):
-        return held or ""
-    return json.dumps(held, ensure_ascii=False)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = value[0] if value else ""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _label_text(held: Json) -> str | None:
+def _label_text(value: Json) -> str | None:
     """Return a label as text: of several texts the first; any other value is the label itself."""
-    if isinstance(held, list) and held and all(isinstance(item, str) for item in held):
-        held = held[0]
-    if held is None or isinstance(held, str):
-        return held
-    return json.dumps(held, ensure_ascii=False)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = value[0]
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _no_prediction(value: dict[str, Json], raw: RawRow, path: Path, layout: Layout) -> EtlchError:

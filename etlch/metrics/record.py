@@ -177,8 +177,8 @@ def _satisfies(value: Json, schema: Json) -> bool:
     try:
         return not schema_problems(value, schema)
     except UnicodeEncodeError:
-        held = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-        return not schema_problems(json.loads(held), schema)
+        encoded = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        return not schema_problems(json.loads(encoded), schema)
     except ValueError:
         return False
 

@@ -147,13 +147,13 @@ def _codes(text: str, tokenizer: str, runs: dict[str, int], *, grow: bool) -> Co
 
         joined = hybrid_characters(text, character)
         return np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
-    held = []
+    codes = []
     for token in TOKENIZERS[tokenizer](text):
         if len(token) == 1 and ord(token) < RUNS:
-            held.append(ord(token))
+            codes.append(ord(token))
         else:
-            held.append(RUNS + (runs.setdefault(token, len(runs)) if grow else runs.get(token, len(runs))))
-    return np.array(held, dtype=np.int64)
+            codes.append(RUNS + (runs.setdefault(token, len(runs)) if grow else runs.get(token, len(runs))))
+    return np.array(codes, dtype=np.int64)
 
 
 def _ids(gold: Gold, predicted: str) -> Codes:
@@ -176,8 +176,8 @@ def _ids(gold: Gold, predicted: str) -> Codes:
 
 def _comparable(ids: Codes, known: int) -> str | list[int]:
     if known >= MOST_CHARACTERS:
-        held: list[int] = ids.tolist()
-        return held
+        codes: list[int] = ids.tolist()
+        return codes
     return ids.astype("<u4").tobytes().decode("utf-32-le")
 
 
@@ -187,12 +187,12 @@ def _pairs(ids: Codes, known: int) -> Codes:
 
 
 def _common_pairs(gold: Gold, predicted: Codes) -> int:
-    held, held_counts = gold.pairs
-    if not len(held) or not len(predicted):
+    gold_pairs, held_counts = gold.pairs
+    if not len(gold_pairs) or not len(predicted):
         return 0
     pairs, counts = np.unique(predicted, return_counts=True)
-    places = np.minimum(np.searchsorted(held, pairs), len(held) - 1)
-    return int(np.minimum(held_counts[places], counts)[held[places] == pairs].sum())
+    places = np.minimum(np.searchsorted(gold_pairs, pairs), len(gold_pairs) - 1)
+    return int(np.minimum(held_counts[places], counts)[gold_pairs[places] == pairs].sum())
 
 
 def _f1(common: int, predicted: int, gold: int) -> float:

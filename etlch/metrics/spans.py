@@ -44,7 +44,7 @@ class Placed(NamedTuple):
         found = tuple([places(text, self.article) for text in self.written])
         if self.number is None:
             return found
-        return tuple(held[self.number : self.number + 1] or held[-1:] for held in found)
+        return tuple(occurrences[self.number : self.number + 1] or occurrences[-1:] for occurrences in found)
 
 
 def place(facts: Sequence[Fact], grounded: Sequence[int], article: str) -> list[Placed]:

@@ -216,7 +216,7 @@ async def _results(
     grounded = stated = formed = 0
     for outcome in outcomes:
         topic, text = outcome.candidate.topic, outcome.candidate.text or ""
-        record = next((held for held in outcome.records if held.task == task.name), None)
+        record = next((made for made in outcome.records if made.task == task.name), None)
         predicted = [] if record is None else [item.fact for item in record.facts]
         gold = await truth(task, outcome)
         rows.append(strict(FactPair(comparable(gold), comparable(predicted), 0)))

@@ -66,7 +66,7 @@ def works(
     tasks: Mapping[str, Task],
     topics: Iterable[Topic],
     needed: int,
-    held: Known,
+    store_counts: Known,
     changed: Collection[str] = (),
     article_bytes: int = 0,
 ) -> list[Work]:
@@ -105,11 +105,11 @@ def works(
         )
     found = []
     for purpose, bulk, length in asked:
-        done = 0 if _anew(purpose, prompts, language, changed) else held.calls(purpose)
-        left = max(0, held.asked(purpose, needed) - done)
+        done = 0 if _anew(purpose, prompts, language, changed) else store_counts.calls(purpose)
+        left = max(0, store_counts.asked(purpose, needed) - done)
         found.append(Work(purpose, left, bulk, length))
-        if left and (repeats := held.calls(retry_purpose(purpose))):
-            often = math.ceil(left * repeats / held.calls(purpose))
+        if left and (repeats := store_counts.calls(retry_purpose(purpose))):
+            often = math.ceil(left * repeats / store_counts.calls(purpose))
             found.append(Work(retry_purpose(purpose), often, bulk + int(length * _BYTES_A_TOKEN), length))
     return found
 
@@ -129,13 +129,13 @@ def forecast(
     tasks: Mapping[str, Task],
     topics: Iterable[Topic],
     needed: int,
-    held: Known,
+    store_counts: Known,
     changed: Collection[str] = (),
     article_bytes: int = 0,
 ) -> Estimate:
     """Return what is still to be paid for `needed` articles and their records."""
-    asked = works(settings.plan, prompts, tasks, topics, needed, held, changed, article_bytes)
-    return estimate(asked, held.usage, find_price(settings.teacher))
+    asked = works(settings.plan, prompts, tasks, topics, needed, store_counts, changed, article_bytes)
+    return estimate(asked, store_counts.usage, find_price(settings.teacher))
 
 
 def in_words(found: Estimate, teacher: TeacherSettings) -> list[str]:

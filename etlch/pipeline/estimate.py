@@ -34,16 +34,16 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
     prompts, tasks, needed = chosen_prompts(plan), chosen_tasks(plan), settings.needed
     if settings.teacher.name == "offline":
         return Free().forecast(needed, tasks)
-    held = Known()
+    on_file = Known()
     if run.replies.exists():
         store = Store(run.replies, read_only=True)
         try:
-            held = known(store)
+            on_file = known(store)
         finally:
             store.close()
     tree = read_tree(prompts, plan.language, plan.domains, plan.genres, plan.lengths)
     topics = tree_topics(tree, plan.language, plan.seed)
     article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
     anew = changed(before, prompts, settings)
-    found = forecast(settings, prompts, tasks, topics, needed, held, anew, article_bytes)
+    found = forecast(settings, prompts, tasks, topics, needed, on_file, anew, article_bytes)
     return in_words(found, settings.teacher)

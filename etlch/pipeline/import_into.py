@@ -56,10 +56,10 @@ def import_into(
     Raises:
         EtlchError: no finished run, a test set of this name, nothing readable, or nothing left.
     """
-    held = manifest.read_finished(run)
-    settings = reexported(held.settings, file, {})
+    finished = manifest.read_finished(run)
+    settings = reexported(finished.settings, file, {})
     task = _task(settings, task_name)
-    name = _test(held, task, test or TEST)
+    name = _test(finished, task, test or TEST)
     if settings.teacher.name == HUMAN and not request.only_test:
         raise EtlchError(
             f"{run.folder} is imported itself, and takes further test sets only",
@@ -79,12 +79,12 @@ def import_into(
     for line in lines:
         say(line)
     made = made._replace(records=records, rejected=[*made.rejected, *left_out])
-    counts = _counts(held, task.name, {name: tested, TRAIN: trained})
+    counts = _counts(finished, task.name, {name: tested, TRAIN: trained})
     lines.append(
         f"{len(records):,} human records into {run.folder}: "
         f"{tested:,} in the test set {name}, {trained:,} for training"
     )
-    return _write(run, replace(held, settings=settings, counts=counts), data, made, lines)
+    return _write(run, replace(finished, settings=settings, counts=counts), data, made, lines)
 
 
 def _task(settings: Settings, name: str | None) -> Task:
@@ -98,7 +98,7 @@ def _task(settings: Settings, name: str | None) -> Task:
     return tasks[name or next(iter(tasks))]
 
 
-def _test(held: Manifest, task: Task, name: str) -> str:
+def _test(finished: Manifest, task: Task, name: str) -> str:
     """Return the name of the new test set.
 
     Raises:
@@ -108,7 +108,7 @@ def _test(held: Manifest, task: Task, name: str) -> str:
         raise EtlchError(
             f"'{name}' cannot name a test set", "Letters, digits, '-' and '_', and not train, val or test."
         )
-    if name in held.imported.get(task.name, {}):
+    if name in finished.imported.get(task.name, {}):
         raise EtlchError(
             f"the run has a test set '{name}' for {task.name} already",
             "Name another with --as-test NAME, or take all texts for training with --test-size 0.",
@@ -153,8 +153,8 @@ def _with_mix(settings: Settings, sizes: Sequence[int], records: int) -> Setting
         return settings
     own = max(settings.plan.sizes)
     made = [mix for size in sizes or (records,) for mix in ({HUMAN: size}, {HUMAN: size, "synthetic": own})]
-    held = [dict(mix) for mix in settings.export.mix]
-    return changed(settings, mix=[*held, *(mix for mix in made if mix not in held)])
+    mixes = [dict(mix) for mix in settings.export.mix]
+    return changed(settings, mix=[*mixes, *(mix for mix in made if mix not in mixes)])
 
 
 def _new_types(records: Sequence[Record], known: Sequence[Record], task: Task) -> list[str]:
@@ -168,13 +168,13 @@ def _new_types(records: Sequence[Record], known: Sequence[Record], task: Task) -
     return [f"types that no record of the run had: {', '.join(fresh[:10])}{more}; instructions name them"]
 
 
-def _counts(held: Manifest, task: str, added: dict[str, int]) -> dict[str, Json]:
-    imported = {name: dict(counts) for name, counts in held.imported.items()}
+def _counts(finished: Manifest, task: str, added: dict[str, int]) -> dict[str, Json]:
+    imported = {name: dict(counts) for name, counts in finished.imported.items()}
     for split, records in added.items():
         if records:
             counts = imported.setdefault(task, {})
             counts[split] = counts.get(split, 0) + records
-    return {**held.counts, "imported": imported}
+    return {**finished.counts, "imported": imported}
 
 
 def _write(run: Run, done: Manifest, data: RunData, made: Labelled, lines: Sequence[str]) -> Imported:

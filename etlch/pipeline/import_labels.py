@@ -169,15 +169,15 @@ def _read(request: ImportRequest, task: Task) -> tuple[dict[str, list[LabelledTe
 
 
 def _told(path: Path, source: Source) -> str:
-    texts = [text for held in source.texts.values() for text in held]
+    texts = [text for of_split in source.texts.values() for text in of_split]
     facts = sum(len(text.facts) for text in texts)
     labelled = sum(bool(text.facts) for text in texts)
     formats = ", ".join(
         f"{name} ({count} {'file' if count == 1 else 'files'})" for name, count in source.formats.items()
     )
     parts = ", ".join(
-        f"{split or 'no split'} {len(held):,} with {sum(len(text.facts) for text in held):,}"
-        for split, held in source.texts.items()
+        f"{split or 'no split'} {len(of_split):,} with {sum(len(text.facts) for text in of_split):,}"
+        for split, of_split in source.texts.items()
     )
     line = f"{path}: {formats}: {len(texts):,} texts, {labelled:,} with labels, {facts:,} facts ({parts})"
     reasons = Counter(reason for text in texts for reason in text.dropped)

@@ -16,14 +16,14 @@ def imported_part(run: Run, before: Manifest | None) -> RunData | None:
     """Return what was imported into an existing run: its articles, records and what was rejected of it."""
     if before is None or not before.imported:
         return None
-    held = read_run(run.folder)
-    records = [record for record in held.records if record.split]
+    data = read_run(run.folder)
+    records = [record for record in data.records if record.split]
     ids = {record.article_id for record in records}
     return RunData(
         before,
-        [article for article in held.articles if article.id in ids],
+        [article for article in data.articles if article.id in ids],
         records,
-        [item for item in held.rejected if item.stage == "import" or item.article_id in ids],
+        [item for item in data.rejected if item.stage == "import" or item.article_id in ids],
     )
 
 
@@ -57,11 +57,11 @@ def refuse_mix(settings: Settings, before: Manifest | None) -> None:
     Raises:
         EtlchError: they want more imported records than the run holds, or more of its own than its largest size.
     """
-    held = max((splits.get(TRAIN, 0) for splits in before.imported.values()), default=0) if before else 0
+    human = max((splits.get(TRAIN, 0) for splits in before.imported.values()), default=0) if before else 0
     for mix in settings.export.mix:
-        if mix.get("human", 0) > held:
+        if mix.get("human", 0) > human:
             raise EtlchError(
-                f"mix: {mix['human']} human records are wanted, and the run holds {held}",
+                f"mix: {mix['human']} human records are wanted, and the run holds {human}",
                 "Generate first, without mix; then `etlch-data import FILE --into RUN --settings FILE`.",
             )
         if mix.get("synthetic", 0) > max(settings.plan.sizes):

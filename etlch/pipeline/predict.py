@@ -61,13 +61,13 @@ def folder_name(model: str, constrained: bool) -> str:
     return f"{name}-constrained" if constrained else name
 
 
-def chosen_tests(run: Run, held: Manifest, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_tests(run: Run, finished: Manifest, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Return the test sets to predict: all of the run, or those of the tasks wanted and those named as `ner@human`.
 
     Raises:
         EtlchError: the run does not have one of them.
     """
-    known = held.tests() or held.settings.plan.tasks
+    known = finished.tests() or finished.settings.plan.tasks
     chosen: list[str] = []
     for name in wanted or known:
         found = [test for test in known if name in (test, task_of(test))] if wanted else [name]

@@ -153,10 +153,10 @@ class ModelBill:
         self, needed: int, tasks: Mapping[str, Task], changed: Collection[str] = (), article_bytes: int = 0
     ) -> list[str]:
         """Return the estimate of what is still to be paid, as `Bill` says."""
-        held = estimates.known(self._client.store)
+        on_file = estimates.known(self._client.store)
         topics = self._teacher.topics()
         found = estimates.forecast(
-            self._settings, self._prompts, tasks, topics, needed, held, changed, article_bytes
+            self._settings, self._prompts, tasks, topics, needed, on_file, changed, article_bytes
         )
         estimates.refuse_if_dear(found, self._settings.teacher.budget)
         spent = self._client.store.spent()

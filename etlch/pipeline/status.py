@@ -48,14 +48,14 @@ def read(run: Run) -> Status:
     Raises:
         EtlchError: not a run folder, or a damaged store.
     """
-    held = manifest.read(run)
-    settings = held.settings
+    known = manifest.read(run)
+    settings = known.settings
     needed = settings.needed
-    finished = held.counts.get("articles", -1) >= needed
-    models = dict(_models(run, held.tests() or settings.plan.tasks))
+    finished = known.counts.get("articles", -1) >= needed
+    models = dict(_models(run, known.tests() or settings.plan.tasks))
     if not run.replies.exists():
-        accepted = held.counts.get("articles", 0)
-        rejected = sum(held.counts.get("rejected", {}).values())
+        accepted = known.counts.get("articles", 0)
+        rejected = sum(known.counts.get("rejected", {}).values())
         return Status(settings, is_locked(run), finished, needed, accepted, rejected, {}, {}, 0.0, models)
     store = Store(run.replies, read_only=True)
     try:

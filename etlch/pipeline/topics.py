@@ -172,10 +172,10 @@ class _Asker:
         ]
         self.say(f"subjects of {len(below)} sub-domains")
         await self._fill(below, subjects)
-        held: Branches = {domain: {} for domain in domains}
+        branches: Branches = {domain: {} for domain in domains}
         for place in below:
-            held[place.domain][place.part] = place.names
-        return held
+            branches[place.domain][place.part] = place.names
+        return branches
 
     async def _fill(self, places: Sequence[_Place], count: int) -> None:
         """Ask, at most `max_attempts` times a place, until each has its names.

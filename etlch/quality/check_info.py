@@ -38,8 +38,8 @@ def expected(run: Run, stored: Manifest) -> dict[str, dict[str, str]]:
 
 def training_sizes(stored: Manifest, task: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Return the sizes of a task's training sets by source: "" (the run's own records) and "-human" (imported)."""
-    held = stored.imported.get(task, {}).get(TRAIN, 0)
-    human = tuple(size for size in stored.settings.export.human_sizes if size <= held)
+    count = stored.imported.get(task, {}).get(TRAIN, 0)
+    human = tuple(size for size in stored.settings.export.human_sizes if size <= count)
     return ("", stored.settings.own_sizes), ("-human", human)
 
 

@@ -44,8 +44,8 @@ def escape(text: str) -> Html:
 
     What UTF-8 cannot hold (a lone surrogate) is shown as its escape.
     """
-    held = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return Html(html.escape(held.replace("\x00", "\ufffd"), quote=True))
+    valid = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Html(html.escape(valid.replace("\x00", "\ufffd"), quote=True))
 
 
 def element(tag: str, /, *children: str | None, **attributes: str | bool | None) -> Html:
@@ -114,15 +114,17 @@ def table(
 
     `wide` lets the table scroll by itself, so that it never widens the page.
     """
-    held = list(rows)
-    numbers = [isinstance(cell, Cell) and cell.number for cell in held[0]] if held else [False] * len(header)
+    listed = list(rows)
+    numbers = (
+        [isinstance(cell, Cell) and cell.number for cell in listed[0]] if listed else [False] * len(header)
+    )
     names = zip(header, numbers, strict=True)
     head = element(
         "tr", *(element("th", name, scope="col", class_="number" if right else None) for name, right in names)
     )
     body = join(
         element("tr", element("th", *_content(row[0]), scope="row"), *(_cell(cell) for cell in row[1:]))
-        for row in held
+        for row in listed
     )
     made = element("table", element("caption", caption), element("thead", head), element("tbody", body))
     if not wide:
@@ -274,7 +276,7 @@ def _browser_data(
     def number(text: str) -> int:
         return texts.setdefault(text, len(texts))
 
-    held = [
+    entries = [
         {
             "id": sample.id,
             "task": tasks.index(sample.task),
@@ -287,7 +289,7 @@ def _browser_data(
         }
         for sample in samples
     ]
-    return {"tasks": tasks, "models": models, "errors": errors, "texts": list(texts), "samples": held}
+    return {"tasks": tasks, "models": models, "errors": errors, "texts": list(texts), "samples": entries}
 
 
 def _answer_data(answer: Answer, errors: Sequence[str]) -> Json:

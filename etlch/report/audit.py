@@ -131,7 +131,7 @@ def draw(samples: Samples, settings: ScoreSettings, size: int, seed: int) -> lis
         raise EtlchError("no predictions to audit", "Score the run first: etlch-score RUN.")
     chosen = set(random.Random(f"audit/{seed}").sample(articles, min(size, len(articles))))
     drawn = (sample for sample in _of_task(samples(), settings) if sample.key.article_id in chosen)
-    records = [_checked(held) for held in _gather(drawn, settings).values()]
+    records = [_checked(gathered) for gathered in _gather(drawn, settings).values()]
     suspicion: dict[str, int] = defaultdict(int)
     for record in records:
         worst = max((len(claim.models) for claim in record.claims if not claim.gold), default=0)
@@ -153,19 +153,19 @@ def _gather(samples: Iterable[Sample], settings: ScoreSettings) -> dict[str, _Ga
         finding = find_mistakes(
             tasks[key.task], key, sample.predicted, settings.label_map, settings.end_markers, settings.compare
         )
-        held = found.setdefault(key.id, _Gathered(key))
+        gathered = found.setdefault(key.id, _Gathered(key))
         for fact in finding.gold:
-            held.facts.setdefault(form(fact), (fact, True, []))
+            gathered.facts.setdefault(form(fact), (fact, True, []))
         for fact in finding.predicted:
-            models = held.facts.setdefault(form(fact), (fact, False, []))[2]
+            models = gathered.facts.setdefault(form(fact), (fact, False, []))[2]
             if sample.system.label not in models:
                 models.append(sample.system.label)
     return found
 
 
-def _checked(held: _Gathered) -> Checked:
-    claims = [Claim(fact, gold, tuple(models)) for fact, gold, models in held.facts.values()]
-    return Checked(held.key, tuple(sorted(claims, key=lambda claim: (claim.gold, -len(claim.models)))))
+def _checked(gathered: _Gathered) -> Checked:
+    claims = [Claim(fact, gold, tuple(models)) for fact, gold, models in gathered.facts.values()]
+    return Checked(gathered.key, tuple(sorted(claims, key=lambda claim: (claim.gold, -len(claim.models)))))
 
 
 def form(fact: Fact) -> Fact:
@@ -191,7 +191,7 @@ def evaluate(samples: Samples, settings: ScoreSettings, answers: Answers) -> Aud
     for record, fact in answers.claims:
         said[record].add(fact)
     complete = {
-        name for name, held in gathered.items() if name in answers.further and held.facts.keys() <= said[name]
+        name for name, one in gathered.items() if name in answers.further and one.facts.keys() <= said[name]
     }
     if not complete:
         raise EtlchError(
@@ -208,22 +208,22 @@ def evaluate(samples: Samples, settings: ScoreSettings, answers: Answers) -> Aud
     return Audit(teachers, models, tuple(sorted(set(gathered) - complete)))
 
 
-def _true_facts(held: _Gathered, answers: Answers) -> int:
+def _true_facts(gathered: _Gathered, answers: Answers) -> int:
     """Return how many facts the article states: claims that are right, each once, and those that none says."""
-    name = held.key.id
-    return sum(answers.claims[name, fact] == YES for fact in held.facts) + answers.further[name]
+    name = gathered.key.id
+    return sum(answers.claims[name, fact] == YES for fact in gathered.facts) + answers.further[name]
 
 
 def _teacher(task: str, records: Sequence[_Gathered], answers: Answers) -> TeacherResult:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
-    for held in records:
-        gold = [fact for fact, (_, in_gold, _) in held.facts.items() if in_gold]
-        said = [answers.claims[held.key.id, fact] for fact in gold]
-        row = sums[held.key.article_id]
+    for record in records:
+        gold = [fact for fact, (_, in_gold, _) in record.facts.items() if in_gold]
+        said = [answers.claims[record.key.id, fact] for fact in gold]
+        row = sums[record.key.article_id]
         row[0] += sum(word != NO for word in said)
         row[1] += len(gold)
         row[2] += sum(word == YES for word in said)
-        row[3] += _true_facts(held, answers)
+        row[3] += _true_facts(record, answers)
     table = np.array(list(sums.values()), dtype=np.float64)
     return TeacherResult(
         task, checked_ratio(table[:, 0], table[:, 1]), checked_ratio(table[:, 2], table[:, 3])
@@ -243,13 +243,13 @@ def _models(
         tp, predicted, gold = sample.rows["facts"]
         _add(rows.setdefault(place, {}), article, 2 * tp, predicted + gold)
         if sample.key.id in complete:
-            held = gathered[sample.key.id]
+            one = gathered[sample.key.id]
             right = sum(
                 answers.claims[sample.key.id, fact] != NO
-                for fact, (_, _, models) in held.facts.items()
+                for fact, (_, _, models) in one.facts.items()
                 if sample.system.label in models
             )
-            _add(human.setdefault(place, {}), article, 2 * right, predicted + _true_facts(held, answers))
+            _add(human.setdefault(place, {}), article, 2 * right, predicted + _true_facts(one, answers))
     for (model, task), checked in human.items():
         every = rows[model, task]
         rest = [row for article, row in every.items() if article not in checked]

@@ -148,13 +148,13 @@ def difference_chart(summary: Summary) -> Chart | None:
         found, met = [], set()
         for system in ranking.ranked(summary, task):
             rival = ranking.best(summary, ranking.rivals_of(summary, system), metric)
-            held = ranking.compared(summary, system, rival[0], metric) if rival else None
-            if held is not None and held.difference is not None:
-                met.add(held.baseline)
-                text = ranking.signed(held.difference) + ranking.mark(held)
+            comparison = ranking.compared(summary, system, rival[0], metric) if rival else None
+            if comparison is not None and comparison.difference is not None:
+                met.add(comparison.baseline)
+                text = ranking.signed(comparison.difference) + ranking.mark(comparison)
                 found.append(
                     plots.Dot(
-                        system.label, held.difference, held.low, held.high, _role(summary, system),
+                        system.label, comparison.difference, comparison.low, comparison.high, _role(summary, system),
                         _shade(summary, system), text,
                     )
                 )  # fmt: skip

@@ -154,10 +154,10 @@ def find_mistakes(
 
 def _as_written(forms: Sequence[Fact], written: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
     """Return, for facts in the form of comparison, how the text writes them first."""
-    held: dict[Fact, Fact] = {}
+    first: dict[Fact, Fact] = {}
     for form, fact in zip(written if config.nested else mapped(written, config), written, strict=True):
-        held.setdefault(_form(form), fact)
-    return tuple(held.get(form, form) for form in forms)
+        first.setdefault(_form(form), fact)
+    return tuple(first.get(form, form) for form in forms)
 
 
 def _form(fact: Fact) -> Fact:
@@ -261,8 +261,8 @@ def _equal(kind: str, of_gold: Callable[[Fact], Fact], of_predicted: Callable[[F
         for place, fact in gold.items():
             waiting.setdefault(of_gold(fact), []).append(place)
         for place, fact in predicted.items():
-            if held := waiting.get(of_predicted(fact)):
-                yield Pair(held.pop(0), place, kind)
+            if places := waiting.get(of_predicted(fact)):
+                yield Pair(places.pop(0), place, kind)
 
     return step
 

@@ -104,9 +104,9 @@ def _read_strictly(summary: Summary, model: System, baseline: System, found: Com
 def _duel(
     summary: Summary, task: str, metric: str, lead: tuple[System, Score], rival: tuple[System, Score]
 ) -> Verdict:
-    (model, score), (baseline, held) = lead, rival
+    (model, score), (baseline, baseline_score) = lead, rival
     name = ranking.named(metric)
-    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(held)} for {baseline.label}, the best baseline"
+    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(baseline_score)} for {baseline.label}, the best baseline"
     comparison = ranking.compared(summary, model, baseline, metric)
     if comparison is None or comparison.difference is None:
         return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
@@ -210,12 +210,14 @@ def smallest_better(summary: Summary, task: str, metric: str, model: str) -> int
             by_size.setdefault(system.size, []).append(system)
     found = None
     for size in sorted(by_size, reverse=True):
-        held = [
+        comparisons = [
             ranking.compared(summary, system, baseline, metric)
             for system in by_size[size]
             for baseline in ranking.rivals_of(summary, system)
         ]
-        if not held or not all(c is not None and c.significant and (c.difference or 0) > 0 for c in held):
+        if not comparisons or not all(
+            c is not None and c.significant and (c.difference or 0) > 0 for c in comparisons
+        ):
             break
         found = size
     return found

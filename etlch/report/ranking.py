@@ -67,14 +67,14 @@ def trainings_of(summary: Summary, task: str) -> list[System]:
 
 def metrics_of(summary: Summary, task: str) -> list[str]:
     """Return the metrics that a task has values of, the main ones first."""
-    held = list(dict.fromkeys(s.metric for s in summary.scores if s.task == task and s.value is not None))
-    return [m for m in MAIN_METRICS if m in held] + [m for m in held if m not in MAIN_METRICS]
+    names = list(dict.fromkeys(s.metric for s in summary.scores if s.task == task and s.value is not None))
+    return [m for m in MAIN_METRICS if m in names] + [m for m in names if m not in MAIN_METRICS]
 
 
 def headline_metric(summary: Summary, task: str) -> str | None:
     """Return the metric that a task's headline speaks of, or None where nothing was measured."""
-    held = metrics_of(summary, task)
-    return next((metric for metric in HEADLINE_METRICS if metric in held), held[0] if held else None)
+    names = metrics_of(summary, task)
+    return next((metric for metric in HEADLINE_METRICS if metric in names), names[0] if names else None)
 
 
 def baselines_of(summary: Summary, task: str) -> list[System]:
@@ -104,8 +104,8 @@ def contenders_of(summary: Summary, task: str) -> list[System]:
 
 def best(summary: Summary, systems: Sequence[System], metric: str) -> tuple[System, Score] | None:
     """Return the system with the highest value, the first of equals; None where none has a value."""
-    held = [(system, summary.mean_score(system, metric)) for system in systems]
-    scored = [(system, score) for system, score in held if score is not None and score.value is not None]
+    scores = [(system, summary.mean_score(system, metric)) for system in systems]
+    scored = [(system, score) for system, score in scores if score is not None and score.value is not None]
     return max(scored, key=lambda pair: pair[1].value or 0.0, default=None)
 
 

@@ -154,8 +154,8 @@ def analyse(
         _shown(ids[place], place[0], tasks[task_of(place[0])], key, answers[place])
         for place, key in sorted_by_task(keys)
     )
-    held = sum(len(sample.answers) for sample in shown)
-    return Analysis(readings, errors, affected, mixed, shown, tuple(_examples(shown)), count, held)
+    answer_count = sum(len(sample.answers) for sample in shown)
+    return Analysis(readings, errors, affected, mixed, shown, tuple(_examples(shown)), count, answer_count)
 
 
 def sorted_by_task(keys: Mapping[tuple[str, str], Key]) -> list[tuple[tuple[str, str], Key]]:
@@ -166,9 +166,9 @@ def sorted_by_task(keys: Mapping[tuple[str, str], Key]) -> list[tuple[tuple[str,
 
 def _page_ids(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return an id on the page for each record: its own, with its task where two tasks share it."""
-    held = list(places)
-    times = Counter(name for _, name in held)
-    return {(task, name): name if times[name] == 1 else f"{name}-{task}" for task, name in held}
+    listed = list(places)
+    times = Counter(name for _, name in listed)
+    return {(task, name): name if times[name] == 1 else f"{name}-{task}" for task, name in listed}
 
 
 # ---------------------------------------------------------------- what the browser shows
@@ -238,14 +238,14 @@ def _spans(task: Task, fact: Fact, article: str) -> tuple[Span, ...]:
 
 def _examples(samples: Sequence[html.Sample]) -> Iterator[Pointed]:
     """Yield per task and kind the answer with the lowest score, and the one nearest the median score."""
-    held: dict[tuple[str, str], list[tuple[float, str, str]]] = defaultdict(list)
+    by_kind: dict[tuple[str, str], list[tuple[float, str, str]]] = defaultdict(list)
     for sample in samples:
         for answer in sample.answers:
             for kind in answer.errors:
-                held[sample.task, kind].append((answer.score, sample.id, answer.model))
+                by_kind[sample.task, kind].append((answer.score, sample.id, answer.model))
     for task in dict.fromkeys(sample.task for sample in samples):
         for kind in KINDS:
-            if found := held.get((task, kind)):
+            if found := by_kind.get((task, kind)):
                 middle = median(score for score, _, _ in found)
                 worst = min(found)
                 typical = min(found, key=lambda item: (abs(item[0] - middle), item[1:]))

@@ -48,12 +48,12 @@ def _by_type(summary: Summary) -> Html | None:
     """F1 by type (ner), field (json) or relation (kge); the commonest ones."""
     made = []
     for task in dict.fromkeys(item.task for item in summary.types):
-        held = [item for item in summary.types if item.task == task]
+        types = [item for item in summary.types if item.task == task]
         systems = ranking.trainings_of(summary, task)
         support: dict[str, int] = {}
-        for item in held:
+        for item in types:
             support[item.type] = max(support.get(item.type, 0), item.gold)
-        cells = {(item.model, item.size, item.seed, item.type): item for item in held}
+        cells = {(item.model, item.size, item.seed, item.type): item for item in types}
         rows: list[list[str | Cell]] = [
             [
                 kind,
@@ -130,11 +130,11 @@ def tests(summary: Summary) -> Html:
         headlined = ranking.headline_metric(summary, task)
         order = {system.label: place for place, system in enumerate(ranking.ranked(summary, task))}
         for metric in ranking.metrics_of(summary, task):
-            held = [c for c in summary.comparisons if (c.task, c.metric) == (task, metric)]
-            held.sort(key=lambda c: order.get(ranking.label_of(c), len(order)))
-            if held:
+            comparisons = [c for c in summary.comparisons if (c.task, c.metric) == (task, metric)]
+            comparisons.sort(key=lambda c: order.get(ranking.label_of(c), len(order)))
+            if comparisons:
                 (main if metric == headlined else rest).append(
-                    _test_table(f"{task}: {ranking.named(metric)}", held)
+                    _test_table(f"{task}: {ranking.named(metric)}", comparisons)
                 )
     others = html.fold("Tests of the other metrics", *rest) if rest else None
     return html.join([element("p", note, class_="small"), *main, others])
@@ -174,11 +174,11 @@ def _p(p: float | None, item: Comparison | None = None) -> str:
 
 def errors(summary: Summary, analysis: Analysis) -> Html:
     """Return per task the kinds of error with examples, and folded the confusion of types."""
-    held = {
+    by_task = {
         task: [system for system in ranking.trainings_of(summary, task) if system in analysis.errors]
         for task in ranking.tasks_of(summary)
     }
-    return html.join(_errors_of(analysis, task, systems) for task, systems in held.items() if systems)
+    return html.join(_errors_of(analysis, task, systems) for task, systems in by_task.items() if systems)
 
 
 def _errors_of(analysis: Analysis, task: str, systems: Sequence[System]) -> Html:

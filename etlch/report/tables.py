@@ -75,8 +75,8 @@ def score_tables(summary: Summary, *, every: bool = False) -> list[ScoreTable]:
 
 
 def _score_table(summary: Summary, task: str, every: bool) -> ScoreTable:
-    held = ranking.metrics_of(summary, task)
-    metrics = held if every else [metric for metric in held if metric in ranking.MAIN_METRICS]
+    names = ranking.metrics_of(summary, task)
+    metrics = names if every else [metric for metric in names if metric in ranking.MAIN_METRICS]
     systems = ranking.ranked(summary, task)
     columns = [_column(summary, metric, systems) for metric in metrics]
     rows = tuple(zip(*columns, strict=True)) if columns else tuple(() for _ in systems)
@@ -159,7 +159,7 @@ def _latex_rows(label: str, entries: tuple[Entry, ...]) -> str:
     bounds = [ranking.interval(entry.low, entry.high) for entry in entries]
     if not any(bounds):
         return rf"{values} \\"
-    below = " & ".join(["", *(rf"{{\scriptsize {held}}}" if held else "" for held in bounds)])
+    below = " & ".join(["", *(rf"{{\scriptsize {bound}}}" if bound else "" for bound in bounds)])
     return rf"{values} \\[-2pt]" + "\n" + rf"{below} \\[2pt]"
 
 
@@ -170,12 +170,12 @@ def _in_latex(entry: Entry) -> str:
 
 def csv_text(summary: Summary) -> str:
     """Return every score, one a line, as CSV: the numbers as they are, not rounded."""
-    held = io.StringIO()
-    writer = csv.writer(held, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["task", "model", "size", "seed", "role", "metric", "value", "low", "high", "n"])
     roles = {(s.model, s.task, s.size, s.seed): s.role for s in summary.systems}
     for score in summary.scores:
         role = roles.get((score.model, score.task, score.size, score.seed), "")
         who = (score.task, score.model, score.size, score.seed, role)
         writer.writerow([*who, score.metric, score.value, score.low, score.high, score.n])
-    return held.getvalue()
+    return text.getvalue()

@@ -50,12 +50,12 @@ def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
 
 def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
     systems = ranking.systems_of(summary, task)
-    held = [name for name in shown if any(summary.mean_score(system, name) for system in systems)]
-    held = [name for name in held if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
+    names = [name for name in shown if any(summary.mean_score(system, name) for system in systems)]
+    names = [name for name in names if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
     lines: list[str] = []
     per_row = (WIDTH - NAME - COUNT) // CELL
-    for start in range(0, len(held), per_row):
-        part = held[start : start + per_row]
+    for start in range(0, len(names), per_row):
+        part = names[start : start + per_row]
         lines += _heads(task, [BY_NAME[name].title for name in part])
         lines += [
             _fit(system.label, NAME)
@@ -149,11 +149,11 @@ def _win_rates(summary: Summary) -> list[str]:
 
 
 def _seeds(summary: Summary, shown: Sequence[str]) -> list[str]:
-    held = [item for item in summary.seeds if item.metric in shown]
-    if not held:
+    items = [item for item in summary.seeds if item.metric in shown]
+    if not items:
         return []
     lines = ["Several seeds: mean ± standard deviation of the trainings"]
-    for item in held:
+    for item in items:
         name = _fit(f"{System(item.model, item.task, item.size).label} {item.task}", 33)
         lines.append(f"{name}{item.metric:<16}{item.mean:.3f} ± {item.sd:.3f}  ({item.seeds} seeds)")
     return [*lines, ""]

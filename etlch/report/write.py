@@ -52,7 +52,7 @@ def write_report(
 
 
 def _charts(summary: Summary, analysis: Analysis) -> dict[str, Chart]:
-    held = [
+    drawn = [
         charts.win_rate_chart(summary),
         charts.difference_chart(summary),
         *charts.score_charts(summary),
@@ -60,7 +60,7 @@ def _charts(summary: Summary, analysis: Analysis) -> dict[str, Chart]:
         charts.reading_chart(summary, analysis.readings),
         *charts.efficiency_charts(summary),
     ]
-    return {chart.name: chart for chart in held if chart is not None}
+    return {chart.name: chart for chart in drawn if chart is not None}
 
 
 def _writable(text: str) -> str:
@@ -152,7 +152,7 @@ def _provenance(summary: Summary, run: Json) -> Html:
     header = ["model", "task", "role", "read", "scored", "skipped", "unparseable", "truncated", "file"]
     if not isinstance(run, dict):
         return html.join([html.facts_of(pairs), html.table("Prediction files", header, rows)])
-    pairs += [(f"data set: {name}", held) for name, held in _flat(run.get("cost") or {})]
+    pairs += [(f"data set: {name}", value) for name, value in _flat(run.get("cost") or {})]
     made = html.fold("How the data set was made (run.yaml)", html.facts_of(_flat(run)))
     return html.join([html.facts_of(pairs), html.table("Prediction files", header, rows), made])
 
@@ -160,7 +160,9 @@ def _provenance(summary: Summary, run: Json) -> Html:
 def _flat(value: Json, name: str = "") -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [
-            pair for key, held in value.items() for pair in _flat(held, f"{name}.{key}" if name else str(key))
+            pair
+            for key, inner in value.items()
+            for pair in _flat(inner, f"{name}.{key}" if name else str(key))
         ]
     if isinstance(value, list):
         return [(name, ", ".join(map(str, value)))]

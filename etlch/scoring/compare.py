@@ -209,13 +209,13 @@ def _cells(table: Table, metrics: list[Metric], clusters: int) -> list[_Cell]:
 
 def _cell(table: Table, metric: Metric, clusters: int, only: NDArray[np.int32] | None = None) -> _Cell:
     rows = table.matrix[:, [table.columns.index(column) for column in metric.columns]]
-    held = ~np.isnan(rows).any(axis=1)
+    used = ~np.isnan(rows).any(axis=1)
     if only is not None:
-        held &= np.isin(table.records, only)
-    rows = rows[held] if metric.score else rows[held, 0]
-    cluster = table.articles[held].astype(np.int64)
+        used &= np.isin(table.records, only)
+    rows = rows[used] if metric.score else rows[used, 0]
+    cluster = table.articles[used].astype(np.int64)
     measured = analysis.measured(rows, cluster, clusters, metric.score, metric.yes_no)
-    return _Cell(table, metric, np.sort(table.records[held]), measured)
+    return _Cell(table, metric, np.sort(table.records[used]), measured)
 
 
 def _on_common_records(

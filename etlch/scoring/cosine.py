@@ -60,7 +60,7 @@ def _values(table: Table, embedded: Embedded) -> NDArray[np.float64]:
 def _beside(table: Table, embedded: Embedded, mean: float) -> list[Score]:
     """The numbers without which a cosine cannot be read."""
     low = floor(embedded.vectors[table.texts[:, 0]], embedded.vectors[table.texts[:, 1]])
-    held = {
+    values = {
         "cosine_floor": low,
         "cosine_rescaled": rescaled(mean, low),
         "cosine_long": float(embedded.long[table.texts].any(axis=1).mean()),
@@ -79,7 +79,7 @@ def _beside(table: Table, embedded: Embedded, mean: float) -> list[Score]:
             seed=system.seed,
             reason="no interval is computed" if value is not None else "needs two records that differ",
         )
-        for name, value in held.items()
+        for name, value in values.items()
     ]
 
 
@@ -92,9 +92,9 @@ def with_cosines(
         for table in tables
         if "cosine" in table.columns
     }
-    held = iter(lines)
+    remaining = iter(lines)
     for system, count in runs:
-        for line in islice(held, count):
+        for line in islice(remaining, count):
             yield _with(line, next(values[system])) if system in values else line
 
 

@@ -98,7 +98,7 @@ def detect_format(job: Job, settings: ScoreSettings) -> FileContext:
         by_task.setdefault(gold.task or task, []).append(gold)
     task_file = Path(settings.task_file) if settings.task_file else None
     tasks = all_tasks(task_file)
-    shapes = {name: _shape(tasks[name], held, settings) for name, held in by_task.items() if name in tasks}
+    shapes = {name: _shape(tasks[name], rows, settings) for name, rows in by_task.items() if name in tasks}
     told = [
         f"{job.shown}: labels are {shape.notation}; scored as {name} facts"
         for name, shape in shapes.items()
@@ -160,8 +160,8 @@ def _golds(job: Job, settings: ScoreSettings) -> Iterator[_Gold]:
 def article_of(row: Prediction) -> str:
     """Return the article of a row without keys: its input or text column, else its prompt."""
     for name in ("input", "text", "sentence"):
-        if isinstance(held := row.columns.get(name), str) and held:
-            return held
+        if isinstance(value := row.columns.get(name), str) and value:
+            return value
     return row.prompt
 
 
@@ -268,7 +268,7 @@ def _nests(value: Json) -> bool:
     if not isinstance(value, dict):
         return False
     return any(
-        isinstance(held, dict)
-        or (isinstance(held, list) and any(isinstance(item, dict | list) for item in held))
-        for held in value.values()
+        isinstance(inner, dict)
+        or (isinstance(inner, list) and any(isinstance(item, dict | list) for item in inner))
+        for inner in value.values()
     )

@@ -87,10 +87,10 @@ class Embedded:
 def embed(texts: Sequence[str], embedder: Embedder) -> Embedded:
     """Return the vector of each text."""
     numbers: dict[str, int] = {}
-    held: list[tuple[list[int], list[int]]] = []
+    text_pieces: list[tuple[list[int], list[int]]] = []
     for text in texts:
         pieces = embedder.split(_encodable(text))
-        held.append(
+        text_pieces.append(
             (
                 [numbers.setdefault(piece.text, len(numbers)) for piece in pieces],
                 [piece.weight for piece in pieces],
@@ -98,11 +98,12 @@ def embed(texts: Sequence[str], embedder: Embedder) -> Embedded:
         )
     vectors = embedder.encode(list(numbers)) if numbers else np.zeros((0, 1), dtype=np.float32)
     pooled = [
-        vectors[places[0]] if len(places) == 1 else pool(vectors[places], weights) for places, weights in held
+        vectors[places[0]] if len(places) == 1 else pool(vectors[places], weights)
+        for places, weights in text_pieces
     ]
     return Embedded(
         np.array(pooled, dtype=np.float32),
-        np.array([len(places) > 1 for places, _ in held], dtype=np.bool_),
+        np.array([len(places) > 1 for places, _ in text_pieces], dtype=np.bool_),
         len(numbers),
     )
 

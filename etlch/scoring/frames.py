@@ -150,14 +150,14 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Json]:
     """Return a row as JSON values: NaN is no value, numbers of numpy become Python's, objects become JSON text."""
     found: dict[str, Json] = {}
     for name, value in row.items():
-        held = value.item() if hasattr(value, "item") else value
-        if isinstance(held, float) and math.isnan(held):
+        plain = value.item() if hasattr(value, "item") else value
+        if isinstance(plain, float) and math.isnan(plain):
             continue
-        if name in _WHOLE and isinstance(held, float) and held.is_integer():
-            held = int(held)
-        if name in ("predict", "prediction", "label", "gold") and isinstance(held, dict | list):
-            held = dumps(held)
-        found[str(name)] = held
+        if name in _WHOLE and isinstance(plain, float) and plain.is_integer():
+            plain = int(plain)
+        if name in ("predict", "prediction", "label", "gold") and isinstance(plain, dict | list):
+            plain = dumps(plain)
+        found[str(name)] = plain
     return found
 
 

@@ -84,15 +84,15 @@ def check(
         )
     for metric, floor in gates.floors:
         scores = [(system, summary.score(system, metric)) for system in gated(summary.systems)]
-        held = [(system, score) for system, score in scores if score is not None]
-        if not held:
+        known = [(system, score) for system, score in scores if score is not None]
+        if not known:
             raise EtlchError(
                 f"--fail-under {metric}: no model that the gate applies to has this metric",
                 "Gates apply to models of role tuned, or to all where no roles are known.",
             )
         failures += [
             f"{system.label} {system.task} {metric} {_shown(score)} is under {floor:g}"
-            for system, score in held
+            for system, score in known
             if score.value is None or score.value < floor
         ]
     if gates.earlier is not None:

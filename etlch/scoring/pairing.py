@@ -57,9 +57,9 @@ class Tally:
             fresh = Counts(n, n, 0, len(part.unparseable), len(part.truncated), len(part.odd_gold))
             self.mapped |= part.mapped
             self.counts[part.system] = self.counts.get(part.system, Counts()) + fresh
-            held = self.lines.setdefault(part.system, {})
+            counts = self.lines.setdefault(part.system, {})
             for outcome in ("unparseable", "truncated", "odd_gold"):
-                numbers = held.setdefault(outcome, [])
+                numbers = counts.setdefault(outcome, [])
                 numbers.extend(getattr(part, outcome)[: LINES_KEPT - len(numbers)])
             if part.odd_gold and not self.odd_gold:
                 self.notes.append(
@@ -92,7 +92,7 @@ class Tally:
         lost = Counts(read=self.skips, skipped=self.skips)
         found: list[Source] = []
         for system, counts in self.counts.items():
-            lines = {name: tuple(held) for name, held in self.lines[system].items() if held}
+            lines = {name: tuple(counts) for name, counts in self.lines[system].items() if counts}
             if not found and self.skips:
                 lines["skipped"] = tuple(self.skipped)
             whole = counts if found else counts + lost
@@ -167,8 +167,8 @@ def _keys_by_id(job: Job, settings: ScoreSettings) -> dict[str, RawRow]:
             return {}
         if named is None:
             return {}
-        held = {_key(key, job, settings).id: key for key in raw_rows(job.keys)}
-        return held if str(named) in held else {}
+        by_id = {_key(key, job, settings).id: key for key in raw_rows(job.keys)}
+        return by_id if str(named) in by_id else {}
     return {}
 
 
@@ -260,7 +260,7 @@ def _by_content(
             continue
         answered.add(found[0].id)
         yield row, found[1]
-    total = len({key.id for held in index.by_gold.values() for key, _ in held})
+    total = len({key.id for pairs in index.by_gold.values() for key, _ in pairs})
     _report_missing(job, total - len(answered), "some of the records", settings, tally)
 
 

@@ -375,10 +375,10 @@ Kind = TypeVar("Kind")
 
 def _known(kind: type[Kind], values: dict[str, Json]) -> Kind:
     names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    held = {name: values[name] for name in names if name in values}
-    if "metric" in held:
-        held["metric"] = RENAMED.get(held["metric"], held["metric"])
-    return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in held.items()})
+    known = {name: values[name] for name in names if name in values}
+    if "metric" in known:
+        known["metric"] = RENAMED.get(known["metric"], known["metric"])
+    return kind(**{name: tuple(item) if isinstance(item, list) else item for name, item in known.items()})
 
 
 def _source(values: dict[str, Json]) -> Source:

@@ -28,13 +28,13 @@ def win_rates(
             baseline=baseline,
             size=size,
             task=task,
-            won=sum(_won(item) for item in held),
-            applicable=len(held),
-            significant=sum(_won(item) == 1 and item.significant for item in held),
+            won=sum(_won(item) for item in metrics),
+            applicable=len(metrics),
+            significant=sum(_won(item) == 1 and item.significant for item in metrics),
             seed=seed,
-            metrics=tuple(item.metric for item in held),
+            metrics=tuple(item.metric for item in metrics),
         )
-        for (model, baseline, size, seed, task), held in cells.items()
+        for (model, baseline, size, seed, task), metrics in cells.items()
     )
 
 

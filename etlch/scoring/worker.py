@@ -126,7 +126,7 @@ def measure_chunk(chunk: Chunk) -> Block:
         EtlchError: a row that cannot be used, unless the settings skip it; a row that does not
             belong to its key, whatever the settings say.
     """
-    held: dict[System, list[Measured]] = {}
+    by_system: dict[System, list[Measured]] = {}
     skipped: list[tuple[int, str]] = []
     for place, raw in enumerate(chunk.rows):
         try:
@@ -138,10 +138,10 @@ def measure_chunk(chunk: Chunk) -> Block:
             continue
         system = _system(chunk.plan, aligned)
         config = _config(chunk.plan, system.task)
-        held.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, config)))
+        by_system.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, config)))
     parts = tuple(
         _part(system, _with_floors(rows, _config(chunk.plan, system.task)), chunk.plan)
-        for system, rows in held.items()
+        for system, rows in by_system.items()
     )
     return Block(parts, tuple(skipped))
 
@@ -268,10 +268,10 @@ def _part(system: System, rows: list[Measured], plan: Plan) -> Part:
 
 
 def _numbers(found: Measures, columns: tuple[str, ...]) -> list[float]:
-    held = dict(found.values)
+    values = dict(found.values)
     for family, row in found.rows.items():
-        held.update(zip((f"{family}.{part}" for part in ROW), row, strict=True))
-    return [held.get(column, nan) for column in columns]
+        values.update(zip((f"{family}.{part}" for part in ROW), row, strict=True))
+    return [values.get(column, nan) for column in columns]
 
 
 def _sample(plan: Plan, system: System, aligned: Aligned, found: Measures) -> str:

@@ -302,8 +302,8 @@ def _effective_size(one: Measured, level: float) -> float:
     ratio, since few articles estimate that variance badly (Korn and Graubard, Survey Methodology
     24 (1998) 193–201). Where all or none say yes it cannot be seen: each article counts once.
     """
-    held = one.records > 0
-    yes, size = one.rows[held, 0], one.records[held].astype(np.float64)
+    has_records = one.records > 0
+    yes, size = one.rows[has_records, 0], one.records[has_records].astype(np.float64)
     n, clusters = float(size.sum()), len(size)
     if clusters == n:
         return n
@@ -372,8 +372,8 @@ def _why(identical: bool, clusters: int, p: float | None, effect: float | None) 
 
 
 def _compare_yes_no(first: Measured, second: Measured, one: float, two: float, level: float) -> Comparison:
-    held = first.records > 0
-    yes, yes2 = first.rows[held, 0] > 0, second.rows[held, 0] > 0
+    has_records = first.records > 0
+    yes, yes2 = first.rows[has_records, 0] > 0, second.rows[has_records, 0] > 0
     only, only2 = int((yes & ~yes2).sum()), int((~yes & yes2).sum())
     both, n = int((yes & yes2).sum()), len(yes)
     return Comparison(

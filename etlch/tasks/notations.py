@@ -179,8 +179,8 @@ def _entity_object(value: dict[str, Json]) -> Noted | None:
         return Noted((alone[0],), 0, alone[1])
     facts: list[Fact] = []
     wrong = 0
-    for kind, held in value.items():
-        for item in held if isinstance(held, list) else [held]:
+    for kind, mentions in value.items():
+        for item in mentions if isinstance(mentions, list) else [mentions]:
             text = _mention(item)
             if text is None:
                 wrong += isinstance(item, dict | list)
@@ -192,7 +192,7 @@ def _entity_object(value: dict[str, Json]) -> Noted | None:
 def _mention(item: Json) -> str | None:
     """Return a mention: a text, or an object whose text-like key says it."""
     if isinstance(item, dict):
-        return next((scalar_text(held) for key, held in item.items() if _fold(key) in _TEXT_KEYS), None)
+        return next((scalar_text(inner) for key, inner in item.items() if _fold(key) in _TEXT_KEYS), None)
     return scalar_text(item)
 
 
@@ -254,7 +254,7 @@ def _fold(key: str) -> str:
 def _first_text(value: Json) -> str | None:
     """Return a scalar's text; of an object that names something, its name."""
     if isinstance(value, dict):
-        return next((scalar_text(held) for key, held in value.items() if _fold(key) in _TEXT_KEYS), None)
+        return next((scalar_text(inner) for key, inner in value.items() if _fold(key) in _TEXT_KEYS), None)
     if isinstance(value, list):
         return scalar_text(value[0]) if len(value) == 1 else None
     return scalar_text(value)
@@ -263,9 +263,11 @@ def _first_text(value: Json) -> str | None:
 def _unwrapped(value: Json) -> Json:
     """Take a list out of the object that does nothing but hold it: {"entities": […]}."""
     if isinstance(value, dict):
-        lists = [held for key, held in value.items() if isinstance(held, list) and _fold(key) in _WRAPPERS]
-        objects = [held for held in lists if any(isinstance(item, dict | list) for item in held) or not held]
-        if len(objects) == 1 and sum(isinstance(held, list) for held in value.values()) == 1:
+        lists = [inner for key, inner in value.items() if isinstance(inner, list) and _fold(key) in _WRAPPERS]
+        objects = [
+            inner for inner in lists if any(isinstance(item, dict | list) for item in inner) or not inner
+        ]
+        if len(objects) == 1 and sum(isinstance(inner, list) for inner in value.values()) == 1:
             return objects[0]
     return value
 

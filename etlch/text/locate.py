@@ -102,8 +102,8 @@ def _lacks_ideographs(article: str, value: str) -> bool:
     runs = _PLAIN_RUN.findall(value.replace("臺", "台"))
     if not runs:
         return False
-    held = _bare(article)
-    return any(run not in held for run in runs)
+    bare = _bare(article)
+    return any(run not in bare for run in runs)
 
 
 @lru_cache(maxsize=4096)
@@ -141,10 +141,10 @@ def one_line(text: str) -> str:
     Between CJK characters it becomes nothing. Own texts are often wrapped, and a triple is one line.
     """
     parts = [part.strip() for part in text.splitlines() if part.strip()]
-    held = parts[0] if parts else ""
+    joined = parts[0] if parts else ""
     for part in parts[1:]:
-        held += ("" if is_cjk(held[-1]) and is_cjk(part[0]) else " ") + part
-    return held
+        joined += ("" if is_cjk(joined[-1]) and is_cjk(part[0]) else " ") + part
+    return joined
 
 
 @lru_cache(maxsize=512)

@@ -92,8 +92,8 @@ def pins() -> dict[str, str]:
         listed = requires("etlch") or []
     except PackageNotFoundError:
         listed = []
-    held = (line.partition(";")[0].strip() for line in listed if re.search(r"extra == .train.", line))
-    return {re.split(r"[=<>~! ]", requirement, maxsplit=1)[0]: requirement for requirement in held}
+    requirements = (line.partition(";")[0].strip() for line in listed if re.search(r"extra == .train.", line))
+    return {re.split(r"[=<>~! ]", requirement, maxsplit=1)[0]: requirement for requirement in requirements}
 
 
 def installation() -> str:
@@ -114,7 +114,7 @@ def _versions() -> Iterator[Finding]:
 
     for name, pin in pins().items():
         try:
-            held = version(name)
+            installed = version(name)
         except PackageNotFoundError:
             needed = (
                 "needed to predict, and not declared by LlamaFactory" if name in PREDICTING else "missing"
@@ -122,12 +122,12 @@ def _versions() -> Iterator[Finding]:
             yield Finding(name, "bad", needed, f"pip install '{pin}'")
             continue
         wanted = pin.partition("==")[2]
-        if held in BROKEN.get(name, {}):
-            yield Finding(name, "bad", f"{held}: {BROKEN[name][held]}", f"pip install '{pin}'")
-        elif wanted and held.partition("+")[0] != wanted:
-            yield Finding(name, "note", f"{held}; tried with {wanted}", f"pip install '{pin}'")
+        if installed in BROKEN.get(name, {}):
+            yield Finding(name, "bad", f"{installed}: {BROKEN[name][installed]}", f"pip install '{pin}'")
+        elif wanted and installed.partition("+")[0] != wanted:
+            yield Finding(name, "note", f"{installed}; tried with {wanted}", f"pip install '{pin}'")
         else:
-            yield Finding(name, "ok", held)
+            yield Finding(name, "ok", installed)
 
 
 def _imports() -> Iterator[Finding]:
@@ -177,16 +177,16 @@ def _gpus() -> Iterator[Finding]:
     code, shown = _python_says(_TORCH)
     if code:
         return  # `import torch` has said it
-    held: dict[str, Json] = json.loads(shown.splitlines()[-1])
-    if held["available"]:
-        for number, (name, size) in enumerate(held["gpus"]):
+    seen: dict[str, Json] = json.loads(shown.splitlines()[-1])
+    if seen["available"]:
+        for number, (name, size) in enumerate(seen["gpus"]):
             small = size < GPU_GB
             hint = "etlch-data export RUN --preset qlora" if small else ""
             yield Finding(f"GPU {number}", "note" if small else "ok", f"{name}, {size:.1f} GB", hint)
     elif listed := hardware.visible_gpus():
-        built = f"CUDA {held['cuda']}" if held["cuda"] else "no CUDA"
+        built = f"CUDA {seen['cuda']}" if seen["cuda"] else "no CUDA"
         yield Finding(
-            "GPU", "bad", f"{len(listed)} listed, torch (built for {built}) sees none", _driver(held["cuda"])
+            "GPU", "bad", f"{len(listed)} listed, torch (built for {built}) sees none", _driver(seen["cuda"])
         )
     else:
         told = "none: presets with bf16 need one; `smoke` trains a 135M model on the CPU"

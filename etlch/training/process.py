@@ -68,13 +68,13 @@ def log_file(run: Run, job: Job) -> Path:
     return run.recipes / "support" / "logs" / f"{job.stem}.log"
 
 
-def start(run: Run, job: Job, held: State, place: str | None, machine_: Machine, lock: int) -> Process:
+def start(run: Run, job: Job, state: State, place: str | None, machine_: Machine, lock: int) -> Process:
     """Clear what the job will write again, and start it from the run folder.
 
     Args:
         run: the run.
         job: what to run.
-        held: what there is of its result.
+        state: what there is of its result.
         place: GPU numbers, or None on a CPU.
         machine_: gives the command and the cores.
         lock: a file descriptor that the process keeps open, so that the run stays locked if this
@@ -85,12 +85,12 @@ def start(run: Run, job: Job, held: State, place: str | None, machine_: Machine,
     if job.kind == "train":
         command.append("include_num_input_tokens_seen=true")
     seen = 0
-    if held.checkpoint is not None:
-        seen = int(_results(held.checkpoint / "trainer_state.json").get("num_input_tokens_seen", 0))
-        inside = held.checkpoint.relative_to(run.folder).as_posix()
+    if state.checkpoint is not None:
+        seen = int(_results(state.checkpoint / "trainer_state.json").get("num_input_tokens_seen", 0))
+        inside = state.checkpoint.relative_to(run.folder).as_posix()
         made = Provenance(**{**vars(made), "resumed_from": inside})
         command.append(f"resume_from_checkpoint={inside}")
-    clear(job, held.checkpoint)
+    clear(job, state.checkpoint)
     job.result.mkdir(parents=True, exist_ok=True)
     if job.kind != "export":
         provenance.write(job.result, made)

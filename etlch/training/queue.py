@@ -115,10 +115,10 @@ def work(
 
 def _take(run: Run, queue: Queue, job: Job, after: After | None, place: int | None = None) -> None:
     """Put a job into the queue, or note that its result is there."""
-    held = state(run, job)
+    known = state(run, job)
     # What waits for its model to be made again may be there now and stale then.
-    if held.name != "done" or not _ready(queue, job):
-        queue.waiting.insert(len(queue.waiting) if place is None else place, (job, held))
+    if known.name != "done" or not _ready(queue, job):
+        queue.waiting.insert(len(queue.waiting) if place is None else place, (job, known))
         return
     queue.outcomes.append(Outcome(job, "there"))
     _bring(run, queue, job, after, place)
@@ -141,14 +141,14 @@ def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
     """Start every job that is ready and has a place."""
     while (index := _next(queue, machine)) is not None:
         job, _ = queue.waiting.pop(index)
-        taken = {held.place for held in queue.running}
+        taken = {started.place for started in queue.running}
         place = next((gpus for gpus in machine.gpus if gpus not in taken), None)
         # Looked at again: what it is made with may have changed since it was queued.
-        held = state(run, job)
-        if held.name == "done":
+        known = state(run, job)
+        if known.name == "done":
             queue.outcomes.append(Outcome(job, "there"))
             continue
-        queue.running.append(process.start(run, job, held, place, machine, lock))
+        queue.running.append(process.start(run, job, known, place, machine, lock))
 
 
 def _next(queue: Queue, machine: Machine) -> int | None:
@@ -160,7 +160,7 @@ def _next(queue: Queue, machine: Machine) -> int | None:
 
 
 def _ready(queue: Queue, job: Job) -> bool:
-    others = [other for other, _ in queue.waiting] + [held.job for held in queue.running]
+    others = [other for other, _ in queue.waiting] + [started.job for started in queue.running]
     return not any(other.model == job.model and STAGES[other.kind] < STAGES[job.kind] for other in others)
 
 
@@ -172,12 +172,12 @@ def _fits(running: Sequence[Process], job: Job, machine: Machine) -> bool:
 
 
 def _kinds(running: Sequence[Process], job: Job) -> list[str]:
-    return [job.kind, *(held.job.kind for held in running)]
+    return [job.kind, *(started.job.kind for started in running)]
 
 
 def _collect(run: Run, queue: Queue, after: After | None) -> None:
     """Take what has ended out of the running, and note what became of it."""
-    for ended in [held for held in queue.running if process.ended(held)]:
+    for ended in [started for started in queue.running if process.ended(started)]:
         queue.running.remove(ended)
         job = ended.job
         code = ended.popen.returncode
@@ -199,27 +199,27 @@ def _collect(run: Run, queue: Queue, after: After | None) -> None:
 
 
 def _validating(queue: Queue, model: str) -> bool:
-    left = [job for job, _ in queue.waiting] + [held.job for held in queue.running]
+    left = [job for job, _ in queue.waiting] + [started.job for started in queue.running]
     return any(job.kind == "validate" and job.model == model for job in left)
 
 
 def _missing(run: Run, job: Job) -> str:
-    held = state(run, job)
-    return "" if held.name == "done" else held.why
+    known = state(run, job)
+    return "" if known.name == "done" else known.why
 
 
 def _give_up(queue: Queue, failed: Job) -> None:
     """Take out what cannot be run because a job failed."""
-    for job, held in list(queue.waiting):
+    for job, known in list(queue.waiting):
         if job.model == failed.model and STAGES[job.kind] > STAGES[failed.kind]:
-            queue.waiting.remove((job, held))
+            queue.waiting.remove((job, known))
             queue.outcomes.append(Outcome(job, "waiting", f"{failed.stem} failed"))
 
 
 def _view(queue: Queue) -> View:
     return View(
         outcomes=tuple(queue.outcomes),
-        running=tuple((held.job, process.standing(held)) for held in queue.running),
+        running=tuple((started.job, process.standing(started)) for started in queue.running),
         waiting=len(queue.waiting),
     )
 

@@ -66,15 +66,15 @@ def state(run: Run, job: Job) -> State:
         missing = weights.problem(job.result, adapter=False)
     else:
         missing = prediction_problem(run, job)
-    held = provenance.read(job.result)
-    same = held is None or held.same_origin(origin(run, job))
+    made_by = provenance.read(job.result)
+    same = made_by is None or made_by.same_origin(origin(run, job))
     if missing:
-        return (_half(job) if job.kind == "train" and held and same else None) or State("open", missing)
+        return (_half(job) if job.kind == "train" and made_by and same else None) or State("open", missing)
     if job.kind == "train" and (wrong := health.training_problem(job.result, _base(run, job))):
         return State("open", wrong)
     if not same:
         return State("stale", "made from another recipe, other data, other weights or another base model")
-    if held is None and job.kind == "predict" and _older(run, job):
+    if made_by is None and job.kind == "predict" and _older(run, job):
         return State("stale", "older than the model")
     return State("done")
 

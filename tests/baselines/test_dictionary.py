@@ -80,9 +80,9 @@ def test_a_value_is_looked_up_under_the_field_that_is_asked() -> None:
 
 
 def test_chinese_needs_no_spaces() -> None:
-    held = build([("組織", "台積電"), ("地點", "新竹"), ("日期", "二月")], NER)
+    dictionary = build([("組織", "台積電"), ("地點", "新竹"), ("日期", "二月")], NER)
     row = key("十二月起台積電在新竹擴廠。", NER.label_schema(("組織", "地點", "日期")), "zh-TW")
-    assert answer(held, row, {}) == '{"組織": ["台積電"], "地點": ["新竹"]}'
+    assert answer(dictionary, row, {}) == '{"組織": ["台積電"], "地點": ["新竹"]}'
 
 
 def test_where_nothing_must_stand_in_the_article_it_is_the_most_frequent_fact() -> None:

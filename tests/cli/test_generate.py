@@ -102,10 +102,10 @@ def test_ctrl_c_and_sigterm_stop_within_two_seconds_and_say_how_to_go_on(
     assert "Run the same command again to go on" in told and "Traceback" not in told
     shown = _data("status", str(tmp_path / "run"))
     assert "stopped" in shown.stdout
-    held = json.loads(_data("status", str(tmp_path / "run"), "--json").stdout)
-    assert (held["state"], held["candidates"]["needed"]) == ("stopped", 205)
-    assert sum(part["requests"] for part in held["cost"].values()) >= 20
-    assert set(held) == {"run", "state", "settings", "candidates", "cost", "usd", "models"}
+    status = json.loads(_data("status", str(tmp_path / "run"), "--json").stdout)
+    assert (status["state"], status["candidates"]["needed"]) == ("stopped", 205)
+    assert sum(part["requests"] for part in status["cost"].values()) >= 20
+    assert set(status) == {"run", "state", "settings", "candidates", "cost", "usd", "models"}
 
 
 def test_a_second_process_on_the_same_run_is_refused(tmp_path: Path, server: Server) -> None:

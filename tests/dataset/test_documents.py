@@ -61,7 +61,7 @@ def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:
     import datasets
 
     datasets.Dataset.from_dict({"body": [FIRST, SECOND]}).save_to_disk(str(tmp_path / "held"))
-    assert [held.text for held in read_documents(str(tmp_path / "held"))] == [FIRST, SECOND]
+    assert [document.text for document in read_documents(str(tmp_path / "held"))] == [FIRST, SECOND]
 
 
 def test_a_folder_is_walked_and_sources_say_where_a_text_stands(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ def plan(domains: int, places: int = 3 * MAX_SKIPPED) -> list[Candidate]:
 
 
 def test_every_fifth_group_is_the_test_set_s() -> None:
-    held = plan(12, 48)
-    test = [item.topic.position for item in holdout_by_group(iter(held), "domain", test=True)]
-    train = [item.topic.position for item in holdout_by_group(iter(held), "domain", test=False)]
+    drawn = plan(12, 48)
+    test = [item.topic.position for item in holdout_by_group(iter(drawn), "domain", test=True)]
+    train = [item.topic.position for item in holdout_by_group(iter(drawn), "domain", test=False)]
     # domains 0, 5 and 10 of 12, in plan order
     assert test == [at for at in range(48) if at % 12 in (0, 5, 10)]
     assert sorted(test + train) == list(range(48))
-    assert [item.topic.position for item in holdout_by_group(iter(held), "topic", test=True)] == list(
+    assert [item.topic.position for item in holdout_by_group(iter(drawn), "topic", test=True)] == list(
         range(0, 48, 5)
     )
 
@@ -48,7 +48,7 @@ def test_a_run_whose_domains_are_kept_apart_and_grown(tmp_path: Path) -> None:
     settings = tmp_path / "s.yaml"
     settings.write_text("split_by: domain\n", encoding="utf-8")
     run = Run(tmp_path / "run")
-    held: list[list[str]] = []
+    test_sets: list[list[str]] = []
     for sizes in ("10", "10,25"):
         options = ["--teacher", "offline", "--language", "en", "--test", "6", "--sizes", sizes]
         ended = CliRunner().invoke(
@@ -56,7 +56,7 @@ def test_a_run_whose_domains_are_kept_apart_and_grown(tmp_path: Path) -> None:
         )
         assert ended.exit_code == 0, ended.output
         articles = read_jsonl(run.articles, Article)
-        held.append([article.id for article in articles])
+        test_sets.append([article.id for article in articles])
         assert {one.domain for one in articles[:6]}.isdisjoint(one.domain for one in articles[6:])
         assert check_run(run).problems == ()
-    assert held[1][:16] == held[0], "growing reorders nothing"
+    assert test_sets[1][:16] == test_sets[0], "growing reorders nothing"

@@ -24,7 +24,7 @@ LETTERS = "ab Z9\n\t#=-|.,王小明，。　é𠮷😀\u2028"
 
 @st.composite
 def documents(draw: st.DrawFn, task: str) -> Record:
-    text = draw(st.text(LETTERS, min_size=1, max_size=40).filter(lambda held: held.strip() != ""))
+    text = draw(st.text(LETTERS, min_size=1, max_size=40).filter(lambda drawn: drawn.strip() != ""))
     edges = [place for place, char in enumerate(text) if not char.isspace()]
     spans = st.tuples(st.sampled_from(edges), st.sampled_from(edges)).map(
         lambda pair: (min(pair), max(pair) + 1)

@@ -97,8 +97,8 @@ def test_another_export_removes_what_it_does_not_write(run: Run) -> None:
 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SETTINGS)
-    held = [record for record in records(23) if record.id != "a000004-kge"]
-    write_jsonl(run.records, held)
+    others = [record for record in records(23) if record.id != "a000004-kge"]
+    write_jsonl(run.records, others)
     with pytest.raises(EtlchError, match="article a000004 has no record for the task 'kge'"):
         export(run, SETTINGS)
     assert not run.llamafactory.exists()

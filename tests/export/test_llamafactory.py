@@ -30,13 +30,13 @@ def test_templates_and_base_models_are_those_of_the_installed_llamafactory() -> 
     from llamafactory.data.template import TEMPLATES, ReasoningTemplate
     from llamafactory.extras.constants import DEFAULT_TEMPLATE, SUPPORTED_MODELS
 
-    held = {name: (one.thinks, one.media) for name, one in templates().items()}
-    assert held == {
+    shown = {name: (one.thinks, one.media) for name, one in templates().items()}
+    assert shown == {
         name: (isinstance(one, ReasoningTemplate), type(one.mm_plugin) is not BasePlugin)
         for name, one in TEMPLATES.items()
     }
-    assert set(known().thinking) == {name for name, (thinks, _) in held.items() if thinks}
-    assert set(known().media) == {name for name, (_, media) in held.items() if media}
+    assert set(known().thinking) == {name for name, (thinks, _) in shown.items() if thinks}
+    assert set(known().media) == {name for name, (_, media) in shown.items() if media}
     theirs: dict[str, str] = {}
     for name, sources in SUPPORTED_MODELS.items():
         if name in DEFAULT_TEMPLATE:
@@ -94,8 +94,8 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, str]
     folder = tiny_llama(root / "tiny")
     named = {f"with-{name}": {"model": str(folder), "template": name} for name in ALL}
     run, _ = exported(root, str(folder), template=TEMPLATE, baselines=named)
-    held = [job for job in jobs.read_jobs(run) if job.kind == "predict"]
-    return run, {job.model: str(job.values["template"]) for job in held}, look(run, held)
+    predicting = [job for job in jobs.read_jobs(run) if job.kind == "predict"]
+    return run, {job.model: str(job.values["template"]) for job in predicting}, look(run, predicting)
 
 
 @pytest.mark.train

@@ -83,9 +83,9 @@ def test_presets_leave_to_the_run_what_is_the_runs(preset: str) -> None:
 
 def test_what_a_run_says(tmp_path: Path) -> None:
     run = made(tmp_path / "demo")
-    held = recipes(run)
+    recipe = recipes(run)
     tuned = "smoke-20-s42"
-    train = held[f"train_{tuned}"]
+    train = recipe[f"train_{tuned}"]
     assert train["dataset"] == "demo_json_train_20,demo_kge_train_20,demo_ner_train_20"
     assert train["eval_dataset"] == "demo_json_val_20,demo_kge_val_20,demo_ner_val_20"
     assert (train["dataset_dir"], train["output_dir"], train["seed"]) == (
@@ -93,18 +93,18 @@ def test_what_a_run_says(tmp_path: Path) -> None:
         f"models/{tuned}",
         42,
     )
-    predict = held[f"predict_{tuned}_kge"]
+    predict = recipe[f"predict_{tuned}_kge"]
     assert predict["eval_dataset"] == "demo_kge_test"
     assert predict["output_dir"] == f"predictions/{tuned}/kge"
     assert predict["adapter_name_or_path"] == f"models/{tuned}"
     assert predict["do_sample"] is False  # LlamaFactory samples by default
     assert "learning_rate" not in predict
-    assert "adapter_name_or_path" not in held["predict_base_kge"]
-    merge = held[f"export_{tuned}"]
+    assert "adapter_name_or_path" not in recipe["predict_base_kge"]
+    merge = recipe[f"export_{tuned}"]
     assert merge["export_dir"] == f"models/{tuned}/merged"
     assert not [name for name in merge if "quantization" in name]
     models = ("base", "smoke-20-s42", "smoke-5-s42")
-    assert sorted(name for name in held if name.startswith("predict_")) == [
+    assert sorted(name for name in recipe if name.startswith("predict_")) == [
         f"predict_{model}_{task}" for model in models for task in ("json", "kge", "ner")
     ]
 
@@ -170,8 +170,8 @@ def test_the_base_model_with_examples_is_a_baseline(tmp_path: Path) -> None:
 
 def test_a_small_size_has_no_evaluation(tmp_path: Path) -> None:
     """Without a validation set LlamaFactory refuses a recipe that evaluates."""
-    held = recipes(made(tmp_path / "demo", preset="efficient"))
-    small, large = held["train_efficient-5-s42"], held["train_efficient-20-s42"]
+    recipe = recipes(made(tmp_path / "demo", preset="efficient"))
+    small, large = recipe["train_efficient-5-s42"], recipe["train_efficient-20-s42"]
     gone = {
         "eval_dataset",
         "eval_strategy",
@@ -185,9 +185,9 @@ def test_a_small_size_has_no_evaluation(tmp_path: Path) -> None:
 
 def test_full_fine_tuning_has_no_adapter(tmp_path: Path) -> None:
     run = made(tmp_path / "demo", preset="full")
-    held = recipes(run)
-    assert held["predict_full-5-s42_ner"]["model_name_or_path"] == "models/full-5-s42"
-    assert not [name for name in held if name.startswith("export_")]
+    recipe = recipes(run)
+    assert recipe["predict_full-5-s42_ner"]["model_name_or_path"] == "models/full-5-s42"
+    assert not [name for name in recipe if name.startswith("export_")]
     assert json.loads(run.model_card("full-5-s42").read_text("utf-8"))["adapter"] is None
 
 
@@ -267,8 +267,8 @@ def test_numbers_that_yaml_1_1_takes_for_text(tmp_path: Path) -> None:
     """PyYAML reads 1e-4 as a string, OmegaConf as a number; a recipe must not depend on which."""
     own = tmp_path / "my own.yaml"
     own.write_text("model_name_or_path: a/b\ntemplate: llama3\nlearning_rate: 1e-4\n", encoding="utf-8")
-    held = recipes(made(tmp_path / "demo", preset=str(own)))
-    assert held["train_my-own-5-s42"]["learning_rate"] == 1e-4
+    recipe = recipes(made(tmp_path / "demo", preset=str(own)))
+    assert recipe["train_my-own-5-s42"]["learning_rate"] == 1e-4
 
 
 def test_a_model_folder_is_named_as_the_run_folder_sees_it(tmp_path: Path) -> None:
@@ -321,8 +321,8 @@ def test_llamafactory_parses_every_recipe(tmp_path: Path) -> None:
             get_infer_args(values)
             parsed += 1
             continue
-        held = {**values, "use_cpu": True, "output_dir": str(tmp_path / "unused")}
-        _, data, training, finetuning, generating = get_train_args(held)
+        recipe = {**values, "use_cpu": True, "output_dir": str(tmp_path / "unused")}
+        _, data, training, finetuning, generating = get_train_args(recipe)
         assert finetuning.stage == "sft"
         assert training.do_train is path.stem.startswith("train_"), name
         assert training.do_predict is path.stem.startswith("predict_"), name

@@ -227,11 +227,11 @@ def test_memory_stays_flat_over_ten_thousand_documents(tmp_path: Path) -> None:
     notes.write_text("".join(json.dumps({"text": f"Note {number}."}) + "\n" for number in range(10_000)))
     asked = card(max_new_tokens=1, prompt=("", ""), tasks={"ner": TaskPrompt("Entities:", TYPES)})
     settings = ExtractSettings(tasks=("ner",), retries=0)
-    held: dict[int, int] = {}
+    memory: dict[int, int] = {}
 
     def note(documents: int, tokens: int, seconds: float) -> None:
         if documents in (2_000, 10_000):
-            held[documents] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+            memory[documents] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
     done = extract_to_file(
         Extractor(folder, settings, card=asked),
@@ -240,4 +240,4 @@ def test_memory_stays_flat_over_ten_thousand_documents(tmp_path: Path) -> None:
         note,
     )
     assert done.counts["documents"] == 10_000
-    assert held[10_000] - held[2_000] < 20_000_000
+    assert memory[10_000] - memory[2_000] < 20_000_000

@@ -57,8 +57,8 @@ def test_every_format_holds_the_same_facts(tmp_path: Path, ending: str) -> None:
         with out.open(encoding="utf-8", newline="") as file:
             facts = [(row["document"], *json.loads(row["fact"])) for row in csv.DictReader(file)]
     elif ending == ".sqlite":
-        held = sqlite3.connect(out).execute("SELECT document, fact FROM facts").fetchall()
-        facts = [(document, *json.loads(fact)) for document, fact in held]
+        stored = sqlite3.connect(out).execute("SELECT document, fact FROM facts").fetchall()
+        facts = [(document, *json.loads(fact)) for document, fact in stored]
     else:
         import pyarrow.parquet as pq
 

@@ -270,9 +270,9 @@ def test_the_key_is_in_no_file_error_or_traceback(tmp_path: Path, monkeypatch: p
         assert isinstance(error, EtlchError) and "[key]" in error.what
         shown = "".join(traceback.format_exception(error)) + repr(error)
         assert "sk-wrong-abcdefghijkl" not in shown
-        held = tmp_path / "key"
-        held.write_text(KEY + "\n")
-        done = ask(settings(server, key_file=str(held)), tmp_path / "b", [plain(0)])
+        key_file = tmp_path / "key"
+        key_file.write_text(KEY + "\n")
+        done = ask(settings(server, key_file=str(key_file)), tmp_path / "b", [plain(0)])
         assert isinstance(done.results[0], str)
     for path in (tmp_path / "b").rglob("*"):
         assert KEY.encode() not in path.read_bytes()

@@ -51,18 +51,18 @@ def test_a_server_elsewhere_needs_one() -> None:
 
 def test_the_key_file_outranks_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-    held = tmp_path / "key"
-    held.write_text("sk-file\n")
+    key_file = tmp_path / "key"
+    key_file.write_text("sk-file\n")
     assert find_endpoint(TeacherSettings()).key == "sk-environment"
-    assert find_endpoint(TeacherSettings(key_file=str(held))).key == "sk-file"
+    assert find_endpoint(TeacherSettings(key_file=str(key_file))).key == "sk-file"
 
 
 @pytest.mark.parametrize("content", ["", "two keys", "OPENAI_API_KEY=sk\nOTHER=x", "鑰"])
 def test_a_key_file_that_holds_something_else_is_refused_unseen(content: str, tmp_path: Path) -> None:
-    held = tmp_path / "key"
-    held.write_text(content, encoding="utf-8")
+    key_file = tmp_path / "key"
+    key_file.write_text(content, encoding="utf-8")
     with pytest.raises(EtlchError, match="does not hold one key") as caught:
-        find_endpoint(TeacherSettings(key_file=str(held)))
+        find_endpoint(TeacherSettings(key_file=str(key_file)))
     assert not content or content not in str(caught.value)
 
 

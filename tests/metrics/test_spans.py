@@ -17,7 +17,7 @@ WORDS = ("ab", "cd", "ef", "gh", "ij", "kl", "mn", "op")
 ARTICLE = " ".join(WORDS)
 """Every word once, so that a run of words has one place."""
 
-RUNS = st.tuples(st.integers(0, 7), st.integers(1, 3)).map(lambda held: " ".join(WORDS[held[0] : sum(held)]))
+RUNS = st.tuples(st.integers(0, 7), st.integers(1, 3)).map(lambda run: " ".join(WORDS[run[0] : sum(run)]))
 ENTITIES = st.lists(st.tuples(st.sampled_from(["Person", "Place"]), RUNS), max_size=6, unique=True)
 APART = st.lists(
     st.tuples(st.sampled_from(["Person", "Place"]), st.integers(0, 3)), max_size=4, unique_by=lambda e: e[1]

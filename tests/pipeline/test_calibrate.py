@@ -30,9 +30,9 @@ def one_missing_one_invented(body: Any) -> str:
     """Answer ner without the first entity and with one that no article holds."""
     article = re.search(r"<article>\n(.*)\n</article>", body["messages"][0]["content"], re.DOTALL)
     assert article
-    held = [item.fact for item in documents()[article.group(1)].entities][1:]
-    held.append(("Person", "Nobody Anywhere"))
-    return json.dumps({"entities": [{"type": kind, "mention": mention} for kind, mention in held]})
+    kept = [item.fact for item in documents()[article.group(1)].entities][1:]
+    kept.append(("Person", "Nobody Anywhere"))
+    return json.dumps({"entities": [{"type": kind, "mention": mention} for kind, mention in kept]})
 
 
 def other_relations(body: Any) -> str:

@@ -29,11 +29,11 @@ def usage(purposes: Iterable[str], done: int) -> dict[str, Usage]:
 
 
 def left(
-    held: Known, needed: int = 40, changed: tuple[str, ...] = (), chosen: Settings = SETTINGS
+    known: Known, needed: int = 40, changed: tuple[str, ...] = (), chosen: Settings = SETTINGS
 ) -> dict[str, int]:
     prompts = Prompts()
     topics = islice(tree_topics(read_tree(prompts, "en", (), ()), "en", 0), 50)
-    found = works(chosen.plan, prompts, chosen_tasks(chosen.plan), topics, needed, held, changed)
+    found = works(chosen.plan, prompts, chosen_tasks(chosen.plan), topics, needed, known, changed)
     return {work.purpose: work.calls for work in found}
 
 
@@ -46,16 +46,16 @@ def test_a_grown_run_pays_for_the_rest() -> None:
 def test_what_is_refused_and_asked_again_is_counted_as_often_as_it_was() -> None:
     """40 of 50 candidates were accepted, 5 fell at their articles; every ninth label was asked twice."""
     done = {**usage(PURPOSES[:1], 50), **usage(PURPOSES[1:], 45), **usage(["ner/label again"], 5)}
-    held = Known(done, accepted=40, judged=50)
-    assert left(held) == dict.fromkeys(PURPOSES, 0)
+    known = Known(done, accepted=40, judged=50)
+    assert left(known) == dict.fromkeys(PURPOSES, 0)
     # 80 articles take 100 candidates, of which 90 come to the labels
     grown = {"article/write": 50, **dict.fromkeys(PURPOSES[1:], 45), "ner/label again": 5}
-    assert left(held, 80) == grown
+    assert left(known, 80) == grown
 
 
 def test_a_task_that_is_new_to_a_run_is_asked_for_every_article() -> None:
-    held = Known(usage(PURPOSES[:4], 50), accepted=40, judged=50)
-    assert left(held) == {**dict.fromkeys(PURPOSES[:4], 0), "ner/label": 40}
+    known = Known(usage(PURPOSES[:4], 50), accepted=40, judged=50)
+    assert left(known) == {**dict.fromkeys(PURPOSES[:4], 0), "ner/label": 40}
 
 
 def test_with_labels_first_only_articles_are_asked_for() -> None:

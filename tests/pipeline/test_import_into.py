@@ -57,8 +57,8 @@ def run(made: Path, tmp_path: Path) -> Run:
 
 
 def recipe(run: Run, stem: str) -> dict[str, str]:
-    held: dict[str, str] = yaml.safe_load((run.recipes / f"{stem}.yaml").read_text("utf-8"))
-    return held
+    values: dict[str, str] = yaml.safe_load((run.recipes / f"{stem}.yaml").read_text("utf-8"))
+    return values
 
 
 def test_imported_records_train_alone_and_with_the_run_s_own_and_survive_growth(

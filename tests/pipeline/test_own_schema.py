@@ -60,10 +60,10 @@ def documents(folder: Path) -> Path:
 
 def answer(body: Any) -> str:
     """Fill the schema with words, numbers and phrases of the article, and one name that it does not hold."""
-    held = re.search(r"<article>\n(.*?)\n</article>", body["messages"][0]["content"], re.DOTALL)
-    if held is None:
+    match = re.search(r"<article>\n(.*?)\n</article>", body["messages"][0]["content"], re.DOTALL)
+    if match is None:
         return fake_teacher.reply(body)
-    article = held.group(1)
+    article = match.group(1)
     words = list(dict.fromkeys(re.findall(r"\b[A-Z][a-z]{2,}\b", article))) or [article.split()[0]]
     numbers = re.findall(r"(?<![\w.,])\d{1,4}(?![\w.,])", article)
     mentions: list[Json] = [

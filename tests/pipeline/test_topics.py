@@ -101,7 +101,12 @@ def test_what_cannot_be_used_is_asked_for_again_with_the_reasons(tmp_path: Path)
     for reason in told:
         assert reason in again
     assert "already, so name others: fine." in again and again.endswith("a list of 1 names.")
-    every = [name for parts in found.added.values() for part, held in parts.items() for name in (part, *held)]
+    every = [
+        name
+        for parts in found.added.values()
+        for part, subjects in parts.items()
+        for name in (part, *subjects)
+    ]
     assert every[0] == "fine" and len({name.casefold() for name in every}) == 2 + 2 * 2
 
 
@@ -151,7 +156,7 @@ def test_other_domains_are_added_and_every_line_of_yours_stays(tmp_path: Path) -
     now = mine.read_text(encoding="utf-8").splitlines()
     assert [line for line in now if line in text.splitlines()] == text.splitlines()
     tree = read_tree(Prompts(tmp_path), "en", (), ())
-    assert tree.lengths == (90,) and {name: len(held) for name, held in tree.domains.items()} == {
+    assert tree.lengths == (90,) and {name: len(subjects) for name, subjects in tree.domains.items()} == {
         "tea": 2,
         "kites and wind": 6,
     }
@@ -208,7 +213,9 @@ def test_what_cannot_grow_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_shipped_name_is_taken_for_another_language(language: str) -> None:
     tree = Prompts().data(f"topics/{language}.yaml")["domains"]
-    shipped = [name for parts in tree.values() for part, held in parts.items() for name in (part, *held)]
+    shipped = [
+        name for parts in tree.values() for part, subjects in parts.items() for name in (part, *subjects)
+    ]
     assert len(shipped) > 700
     assert [problem(name, language, ()) for name in shipped if problem(name, language, ())] == []
 

@@ -94,8 +94,8 @@ def test_corrections_change_record_label_data_files_and_card(run: Run) -> None:
     assert "types that no record had before: Title" in told
     assert ("Title", word) in {item.fact for item in record.facts}
     assert json.loads(record.output)["Title"] == [word]
-    held = run.data(run.stem("ner", "train", 20)).read_text(encoding="utf-8")
-    assert json.dumps(record.output, ensure_ascii=False) in held
+    data_file = run.data(run.stem("ner", "train", 20)).read_text(encoding="utf-8")
+    assert json.dumps(record.output, ensure_ascii=False) in data_file
     assert check_run(run).problems == ()
     others = [item for item in before.records if item.id != record.id]
     assert [item for item in read_run(run.folder).records if item.id != record.id] == others

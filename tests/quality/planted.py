@@ -77,10 +77,10 @@ def planted(known: Sequence[Known], language: str, seed: int = 0) -> Iterator[Pl
 
 def occurs(value: str, text: str) -> bool:
     """Tell whether the tokens of a value stand side by side in a text, digits compared as numbers."""
-    wanted, held = _tokens(value), _tokens(text)
-    return any(held[at : at + len(wanted)] == wanted for at in range(len(held) - len(wanted) + 1)) or "".join(
-        wanted
-    ) in {"".join(held[at : at + len(wanted)]) for at in range(len(held))}
+    wanted, tokens = _tokens(value), _tokens(text)
+    return any(
+        tokens[at : at + len(wanted)] == wanted for at in range(len(tokens) - len(wanted) + 1)
+    ) or "".join(wanted) in {"".join(tokens[at : at + len(wanted)]) for at in range(len(tokens))}
 
 
 def other_forms(value: str) -> list[str]:

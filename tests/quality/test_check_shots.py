@@ -29,32 +29,32 @@ def test_a_sound_one(run: Run) -> None:
 
 
 def edit(run: Run, change: Callable[[list[dict[str, Any]]], object]) -> None:
-    held: list[dict[str, Any]] = rows(run, STEM)
-    change(held)
-    text = ",\n".join(json.dumps(row) for row in held)
+    edited: list[dict[str, Any]] = rows(run, STEM)
+    change(edited)
+    text = ",\n".join(json.dumps(row) for row in edited)
     run.data(STEM).write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 DAMAGES: dict[str, tuple[Callable[[list[dict[str, Any]]], object], str]] = {
     "one example fewer": (
-        lambda held: held[1]["history"].pop(),
+        lambda edited: edited[1]["history"].pop(),
         "3: its examples are not the first 2 rows of good_ner_train_4.json",
     ),
     "an answer from nowhere": (
-        lambda held: held[1]["history"][0].__setitem__(1, "{}"),
+        lambda edited: edited[1]["history"][0].__setitem__(1, "{}"),
         "3: its examples are not the first 2 rows of good_ner_train_4.json",
     ),
     "the row's own answer as an example": (
-        lambda held: held[0]["history"].__setitem__(0, [held[0]["input"], held[0]["output"]]),
+        lambda edited: edited[0]["history"].__setitem__(0, [edited[0]["input"], edited[0]["output"]]),
         "2: its examples are not the first 2 rows of good_ner_train_4.json",
     ),
     "an example that is text": (
-        lambda held: held[2].update(history=["question", "answer"]),
+        lambda edited: edited[2].update(history=["question", "answer"]),
         "4: the column 'history' holds no list of [prompt, response]",
     ),
-    "no examples": (lambda held: held[2].pop("history"), "4: the column 'history' is missing"),
-    "a row too few": (lambda held: held.pop(), " its rows are not those of good_ner_test.json"),
-    "another order": (lambda held: held.reverse(), " its rows are not those of good_ner_test.json"),
+    "no examples": (lambda edited: edited[2].pop("history"), "4: the column 'history' is missing"),
+    "a row too few": (lambda edited: edited.pop(), " its rows are not those of good_ner_test.json"),
+    "another order": (lambda edited: edited.reverse(), " its rows are not those of good_ner_test.json"),
 }
 
 

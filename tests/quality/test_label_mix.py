@@ -89,11 +89,11 @@ def test_the_command_compares_a_run_with_its_reference(run: Run) -> None:
     assert (
         "ner: characters (median)" in done.output and "no significant difference (p = 1.000)" in done.output
     )
-    held = json.loads((run.folder / "quality.json").read_text(encoding="utf-8"))
+    numbers = json.loads((run.folder / "quality.json").read_text(encoding="utf-8"))
     # against itself nothing is missed
     assert "ner: 0.0% of the facts are missed" in done.output
-    assert held["missed"][0]["share"] == 0.0 and held["reference"][0]["p"] == 1.0
-    assert held["labels"]["ner"]["empty"] == {"hits": 0, "total": 23, "rate": 0.0}
+    assert numbers["missed"][0]["share"] == 0.0 and numbers["reference"][0]["p"] == 1.0
+    assert numbers["labels"]["ner"]["empty"] == {"hits": 0, "total": 23, "rate": 0.0}
     assert "Against the reference" in (run.folder / "quality.html").read_text(encoding="utf-8")
 
 

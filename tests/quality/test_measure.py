@@ -135,8 +135,8 @@ def test_the_page_says_why_records_were_rejected_and_writes_lists_by_comma(tmp_p
 @pytest.mark.parametrize(("domains", "told"), [(1, "in 1 domain"), (2, "in 2 domains")])
 def test_one_domain_is_not_domains(domains: int, told: str, run: Run) -> None:
     found = measure(read_run(run.folder))
-    held = {str(number): 1 for number in range(domains)}
-    changed = replace(found, diversity=replace(found.diversity, domains=held))
+    counts = {str(number): 1 for number in range(domains)}
+    changed = replace(found, diversity=replace(found.diversity, domains=counts))
     assert next(row[2] for row in summary(changed) if row[0] == "topics").endswith(told)
 
 
@@ -163,8 +163,8 @@ def test_parquet_holds_every_record_of_the_largest_size(run: Run, tmp_path: Path
 
 def test_the_same_run_gives_the_same_page_and_card(run: Run, tmp_path: Path) -> None:
     twin = write_run(tmp_path / "good")
-    for held in (run, twin):
-        assert CliRunner().invoke(main, ["quality", str(held.folder)]).exit_code == 0
+    for either in (run, twin):
+        assert CliRunner().invoke(main, ["quality", str(either.folder)]).exit_code == 0
     for name in ("quality.json", "quality.html", "README.md"):
         assert (run.folder / name).read_bytes() == (twin.folder / name).read_bytes()
 

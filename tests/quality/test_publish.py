@@ -53,10 +53,10 @@ class Hub:
             )
         if "/tree/" in path:
             sizes = {name: len(content) for name, content in self.files.items()}
-            held = [
+            files = [
                 {"type": "file", "path": name, "size": sizes[name], "oid": self.revision} for name in sizes
             ]
-            return web.json_response(held)
+            return web.json_response(files)
         names = [{"rfilename": name} for name in self.files]
         return web.json_response({"id": "me/data", "sha": self.revision, "private": True, "siblings": names})
 
@@ -127,7 +127,8 @@ def test_a_run_is_pushed_with_its_card_and_every_row(tmp_path: Path) -> None:
     assert private and all(private)
     tables = {name: content for name, content in hub.files.items() if name.endswith(".parquet")}
     rows = {
-        name.rpartition("-00000-of-")[0]: len(pd.read_parquet(BytesIO(held))) for name, held in tables.items()
+        name.rpartition("-00000-of-")[0]: len(pd.read_parquet(BytesIO(content)))
+        for name, content in tables.items()
     }
     assert rows == {
         f"{task}/{name}": count
@@ -135,6 +136,6 @@ def test_a_run_is_pushed_with_its_card_and_every_row(tmp_path: Path) -> None:
         for name, count in (("train", 18), ("validation", 2), ("test", 3))
     }
     _, head, text = hub.files["README.md"].decode().split("---\n", 2)
-    held = yaml.safe_load(head)
-    assert {config["config_name"] for config in held["configs"]} == {"json", "kge", "ner"}
-    assert held["language"] == ["en"] and "The first 3 articles are the test set" in text
+    card = yaml.safe_load(head)
+    assert {config["config_name"] for config in card["configs"]} == {"json", "kge", "ner"}
+    assert card["language"] == ["en"] and "The first 3 articles are the test set" in text

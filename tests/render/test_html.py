@@ -133,9 +133,9 @@ def held_by(markup: str) -> dict[str, object]:
 
 
 def test_the_browser_stores_each_text_once() -> None:
-    held = held_by(page.browser([sample(1), sample(2)]))
-    assert held["texts"] == ["請做 NER", "王小明來了"]
-    assert held["models"] == ["m"] and held["tasks"] == ["ner"] and held["errors"] == ["missing"]
+    data = held_by(page.browser([sample(1), sample(2)]))
+    assert data["texts"] == ["請做 NER", "王小明來了"]
+    assert data["models"] == ["m"] and data["tasks"] == ["ner"] and data["errors"] == ["missing"]
 
 
 def test_a_browser_without_predictions_has_no_model_filters() -> None:

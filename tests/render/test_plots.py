@@ -18,8 +18,8 @@ NAMES = ["台積電-1000", "简体积软-300", "qwen2.5 $7b$ 基底", "日本語
 
 
 def draw_dots(names: list[str]) -> Drawing:
-    held = [Dot(name, 0.2 * i, 0.1 * i, 0.3 * i, "tuned", i, "0.5") for i, name in enumerate(names)]
-    return plots.dots([Panel("任務", held), Panel("kge", held[:1])], "分數")
+    dots = [Dot(name, 0.2 * i, 0.1 * i, 0.3 * i, "tuned", i, "0.5") for i, name in enumerate(names)]
+    return plots.dots([Panel("任務", dots), Panel("kge", dots[:1])], "分數")
 
 
 def draw_curves(names: list[str]) -> Drawing:

@@ -85,8 +85,8 @@ def key(task: str, number: int) -> Key:
 def label(task: str, told: Story) -> str:
     """The gold label."""
     if task == "json":
-        held = {"公司": [told.firm], "創辦人": [told.person], "成立年份": [told.year]}
-        return json.dumps(held, ensure_ascii=False)
+        values = {"公司": [told.firm], "創辦人": [told.person], "成立年份": [told.year]}
+        return json.dumps(values, ensure_ascii=False)
     if task == "ner":
         named = {"人物": [told.person], "組織": [told.firm], "地點": [told.place], "日期": [f"{told.year}年"]}
         return json.dumps(named, ensure_ascii=False)
@@ -117,21 +117,21 @@ def slip(task: str, gold: str, number: int) -> str:
                 5: [head, *[first] * 6],
             }[kind]
         )
-    held = json.loads(gold)
-    first_key, *_, last_key = held
+    values = json.loads(gold)
+    first_key, *_, last_key = values
     if kind == 0:
         return gold[: len(gold) // 2]
     if kind == 1:
         return f"```json\n{gold}\n```"
     if kind == 2:
-        held[last_key], held[first_key] = held[first_key], held[last_key]
+        values[last_key], values[first_key] = values[first_key], values[last_key]
     elif kind == 3:
-        held["備註"] = ["研究團隊"]
+        values["備註"] = ["研究團隊"]
     elif kind == 4:
-        held[last_key] = ["李四"]
+        values[last_key] = ["李四"]
     else:
-        held[first_key] = [held[first_key][0][:2]]
-    return json.dumps(held, ensure_ascii=False)
+        values[first_key] = [values[first_key][0][:2]]
+    return json.dumps(values, ensure_ascii=False)
 
 
 def systems() -> list[System]:
@@ -147,13 +147,13 @@ def samples(articles: int) -> Iterator[Sample]:
     """Every sample, system by system."""
     for system in systems():
         for number in range(articles):
-            held = key(system.task, number)
+            row = key(system.task, number)
             right = number % 10 < RIGHT[system.size]
-            text = held.gold if right else slip(system.task, held.gold, number)
+            text = row.gold if right else slip(system.task, row.gold, number)
             reading = "strict"
             if system.task != "kge" and not right:
                 reading = {0: "", 1: "fenced"}.get(number % 6, "strict")
-            yield Sample(system, held, number + 1, text, reading, False, {}, {})
+            yield Sample(system, row, number + 1, text, reading, False, {}, {})
 
 
 def summary(articles: int) -> Summary:

@@ -114,11 +114,11 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    held = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
-        yield Window(held)
+        yield Window(browser)
     finally:
-        held.quit()
+        browser.quit()
 
 
 @pytest.fixture(scope="module")
@@ -267,17 +267,17 @@ def test_facts_are_marked_by_colour_and_shape(opened: Window) -> None:
         """return [...document.querySelectorAll(".sample mark")].filter(m => !m.closest(".legend")).map(m =>
           [m.textContent, m.className, getComputedStyle(m).textDecorationStyle, getComputedStyle(m).outlineStyle])"""
     )
-    held = {text: (kinds, decoration, outline) for text, kinds, decoration, outline in marks}
+    looks = {text: (kinds, decoration, outline) for text, kinds, decoration, outline in marks}
     told = report_case.story(38)
-    assert held[told.firm][0] == "matched"
-    assert held[told.person] == ("missing spurious", "wavy", "dashed")
+    assert looks[told.firm][0] == "matched"
+    assert looks[told.person] == ("missing spurious", "wavy", "dashed")
 
 
 def test_offsets_count_characters_and_not_utf16_units(window: Window, tmp_path: Path) -> None:
     fact = html.ShownFact(("人物", "𠮷田"), ((2, 4),))
-    held = html.Sample("s1", "ner", "zh-TW", "NER", "𠀋𠀋𠮷田來了", "{}", (fact,))
+    sample = html.Sample("s1", "ner", "zh-TW", "NER", "𠀋𠀋𠮷田來了", "{}", (fact,))
     path = tmp_path / "page.html"
-    path.write_text(html.document("t", "", [("s", "S", html.browser([held]))]), "utf-8")
+    path.write_text(html.document("t", "", [("s", "S", html.browser([sample]))]), "utf-8")
     window.open(path)
     assert window.run("return document.querySelector('.sample mark').textContent") == "𠮷田"
 
@@ -296,7 +296,7 @@ ATTACKS = (
 
 def test_injected_markup_is_inert(window: Window, tmp_path: Path) -> None:
     attack = " ".join(ATTACKS)
-    held = list(report_case.samples(2))
+    samples = list(report_case.samples(2))
     evil = [
         dataclasses.replace(
             s,
@@ -304,7 +304,7 @@ def test_injected_markup_is_inert(window: Window, tmp_path: Path) -> None:
             key=dataclasses.replace(s.key, instruction=attack, input=attack, id=f"{s.key.id}{ATTACKS[1]}"),
             system=dataclasses.replace(s.system, model=f"{s.system.model}{ATTACKS[1]}"),
         )
-        for s in held
+        for s in samples
     ]
     summary = report_case.summary(2)
     summary = dataclasses.replace(

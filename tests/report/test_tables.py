@@ -21,11 +21,15 @@ NASTY = r"a_b & 100% #1 {x}~^\ <b>|*"
 @pytest.fixture
 def nasty() -> Summary:
     """A summary in which the tuned model's name needs every escape."""
-    held = report_case.summary(300)
+    summary = report_case.summary(300)
     return dataclasses.replace(
-        held,
-        sources=tuple(dataclasses.replace(s, model=NASTY) if s.model == "etlch" else s for s in held.sources),
-        scores=tuple(dataclasses.replace(s, model=NASTY) if s.model == "etlch" else s for s in held.scores),
+        summary,
+        sources=tuple(
+            dataclasses.replace(s, model=NASTY) if s.model == "etlch" else s for s in summary.sources
+        ),
+        scores=tuple(
+            dataclasses.replace(s, model=NASTY) if s.model == "etlch" else s for s in summary.scores
+        ),
     )
 
 

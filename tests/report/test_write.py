@@ -94,8 +94,8 @@ def test_an_empty_summary_says_so(tmp_path: Path) -> None:
 
 def test_captions_say_where_a_cut_axis_begins() -> None:
     assert charts._start([0.83, 0.9]) == 0.8 and charts._start([0.3, 0.9]) == 0.0
-    held = {chart.name: chart for chart in charts.score_charts(report_case.summary(300))}
-    assert "axis begins" not in held["scores-facts_f1"].caption
+    drawn = {chart.name: chart for chart in charts.score_charts(report_case.summary(300))}
+    assert "axis begins" not in drawn["scores-facts_f1"].caption
 
 
 def test_a_picture_is_told_in_words() -> None:

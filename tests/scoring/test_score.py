@@ -43,8 +43,8 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
     perfect = summary.score(System("etlch", "ner", 300, None), "facts_f1")
     assert perfect is not None
     assert (perfect.value, perfect.n) == (1.0, 20)
-    held = {(item.model, item.size, item.seed, item.baseline) for item in summary.comparisons}
-    assert held == {("etlch", 100, None, "base"), ("etlch", 300, None, "base")}
+    pairs = {(item.model, item.size, item.seed, item.baseline) for item in summary.comparisons}
+    assert pairs == {("etlch", 100, None, "base"), ("etlch", 300, None, "base")}
     assert {(item.size, item.seeds, item.scope) for item in summary.comparisons} == {
         (100, 2, "weights"), (300, 1, "weights"),
     }  # fmt: skip
@@ -52,9 +52,9 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
 
 
 def test_summary_json_has_the_keys_of_the_contract(tmp_path: Path) -> None:
-    held = summary_json(run_of(make_run(tmp_path / "run", 6, ["json"])))
-    assert held["format"] == 2
-    assert list(held["counts"]) == [
+    summary = summary_json(run_of(make_run(tmp_path / "run", 6, ["json"])))
+    assert summary["format"] == 2
+    assert list(summary["counts"]) == [
         "read",
         "scored",
         "skipped",
@@ -62,12 +62,12 @@ def test_summary_json_has_the_keys_of_the_contract(tmp_path: Path) -> None:
         "truncated",
         "unreadable_gold",
     ]
-    assert list(held["scores"][0])[:8] == ["model", "task", "size", "metric", "value", "low", "high", "n"]
+    assert list(summary["scores"][0])[:8] == ["model", "task", "size", "metric", "value", "low", "high", "n"]
     comparison = ["model", "baseline", "task", "size", "metric", "difference", "low", "high"]
-    assert list(held["comparisons"][0])[:12] == [*comparison, "p", "p_adjusted", "test", "n"]
+    assert list(summary["comparisons"][0])[:12] == [*comparison, "p", "p_adjusted", "test", "n"]
     win_rate = ["model", "baseline", "size", "task", "won", "applicable", "significant"]
-    assert list(held["win_rates"][0])[:7] == win_rate
-    json.loads(json.dumps(held, allow_nan=False))
+    assert list(summary["win_rates"][0])[:7] == win_rate
+    json.loads(json.dumps(summary, allow_nan=False))
 
 
 def test_every_sample_stands_on_disk_with_its_gold(tmp_path: Path) -> None:
@@ -95,11 +95,11 @@ def test_same_inputs_give_the_same_bytes_whatever_the_number_of_processes(tmp_pa
 def test_win_rates_count_the_paper_s_metrics_and_no_others(tmp_path: Path) -> None:
     """Without cosine: json ROUGE-L and JSON_Parse_OK, kge and ner ROUGE-L alone."""
     summary = run_of(make_run(tmp_path / "run"))
-    held = {item.task: item for item in summary.win_rates if item.size == 300}
-    assert held["json"].metrics == ("rouge_l", "json_parse_ok")
-    assert held["kge"].metrics == held["ner"].metrics == ("rouge_l",)
+    by_task = {item.task: item for item in summary.win_rates if item.size == 300}
+    assert by_task["json"].metrics == ("rouge_l", "json_parse_ok")
+    assert by_task["kge"].metrics == by_task["ner"].metrics == ("rouge_l",)
     # On 20 articles a test of yes or no can be significant, a score cannot.
-    assert (held["json"].won, held["json"].applicable, held["json"].significant) == (2.0, 2, 1)
+    assert (by_task["json"].won, by_task["json"].applicable, by_task["json"].significant) == (2.0, 2, 1)
 
 
 def test_a_tie_wins_half(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_rows_that_name_no_article_are_clustered_by_prompt_where_prompts_tell_th
     ]
     summary = run_of(write_lines(tmp_path / "p.jsonl", lines))
     assert f"|articles:{articles}|" in summary.signature
-    assert [held.startswith(note) for held in summary.notes[1:]] == ([True] if note else [])
+    assert [said.startswith(note) for said in summary.notes[1:]] == ([True] if note else [])
 
 
 def test_files_that_disagree_on_articles_are_paired_by_the_first(tmp_path: Path) -> None:
@@ -185,8 +185,8 @@ def test_files_that_disagree_on_articles_are_paired_by_the_first(tmp_path: Path)
 
 def test_files_without_a_record_in_common_are_told_why(tmp_path: Path) -> None:
     lines = [{"predict": "{}", "label": f'{{"n": ["{n}"]}}'} for n in range(4)]
-    for name, held in (("a", lines), ("b", lines[::-1])):
-        write_lines(tmp_path / f"{name}.jsonl", held)
+    for name, listed in (("a", lines), ("b", lines[::-1])):
+        write_lines(tmp_path / f"{name}.jsonl", listed)
     summary = score([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], FAST).summary
     assert any(note.startswith("b and a share no json record") for note in summary.notes)
 
@@ -351,9 +351,9 @@ def test_concatenated_and_nested_labels_are_seen_from_the_file(tmp_path: Path) -
 
 def test_types_below_the_support_floor_have_counts_only(tmp_path: Path) -> None:
     summary = run_of(make_run(tmp_path / "run", 8, ["ner"]), replace(FAST, type_support=10))
-    held = {item.type: item for item in summary.types if item.size == 300}
-    assert (held["Person"].gold, held["Person"].f1) == (16, 1.0)
-    assert (held["Location"].gold, held["Location"].f1) == (8, None)
+    by_type = {item.type: item for item in summary.types if item.size == 300}
+    assert (by_type["Person"].gold, by_type["Person"].f1) == (16, 1.0)
+    assert (by_type["Location"].gold, by_type["Location"].f1) == (8, None)
 
 
 @pytest.mark.parametrize("test", ["fisher", "ztest"])
@@ -424,11 +424,11 @@ def test_all_equal_scores_give_finite_numbers_or_reasons(tmp_path: Path) -> None
     keys = [key("ner", number) for number in range(6)]
     for name in ("a", "b"):
         write_lines(tmp_path / f"{name}.jsonl", rows(keys, 1.0, "x"))
-    held = summary_json(
+    written = summary_json(
         score([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], replace(FAST, task="ner")).summary
     )
-    json.dumps(held, allow_nan=False)
-    for item in held["comparisons"]:
+    json.dumps(written, allow_nan=False)
+    for item in written["comparisons"]:
         assert item["difference"] == 0 or item["reason"]
         assert item["p"] == 1 or item["reason"]
 

@@ -38,7 +38,7 @@ def simulate(runs: int, articles: int, checked: int, seed: int) -> dict[str, tup
     generator = np.random.default_rng(seed)
     large, _ = draw(generator, 400_000)
     value = large[:, 0].sum() / large[:, 1].sum()
-    held: dict[str, list[tuple[bool, float]]] = {"teacher": [], "checked": [], "ppi": []}
+    results: dict[str, list[tuple[bool, float]]] = {"teacher": [], "checked": [], "ppi": []}
     for _ in range(runs):
         truth, teacher = draw(generator, articles)
         one, rest = slice(0, checked), slice(checked, articles)
@@ -54,10 +54,10 @@ def simulate(runs: int, articles: int, checked: int, seed: int) -> dict[str, tup
         for name, item in found.items():
             low, high = item.interval.low, item.interval.high
             assert low is not None and high is not None
-            held[name].append((low <= value <= high, high - low))
+            results[name].append((low <= value <= high, high - low))
     return {
         name: (float(np.mean([hit for hit, _ in items])), float(np.mean([width for _, width in items])))
-        for name, items in held.items()
+        for name, items in results.items()
     }
 
 

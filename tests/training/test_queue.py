@@ -302,10 +302,10 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_lock(run: Run, cli: Path) 
 
 
 def test_what_only_takes(run: Run) -> None:
-    held = jobs.read_jobs(run)
+    listed = jobs.read_jobs(run)
 
     def stems(*patterns: str, exports: bool = False) -> list[str]:
-        return [job.stem for job in jobs.chosen(held, patterns, exports=exports)]
+        return [job.stem for job in jobs.chosen(listed, patterns, exports=exports)]
 
     assert stems("*-5-*") == ["train_smoke-5-s42", "predict_smoke-5-s42_ner"]
     assert stems("base", "export_smoke-5-s42") == ["predict_base_ner", "export_smoke-5-s42"]

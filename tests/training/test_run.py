@@ -140,10 +140,10 @@ def test_the_checkpoint_that_extracts_best_is_kept(tmp_path: Path) -> None:
     _, told = done.communicate(timeout=PATIENCE * 2)
     assert done.returncode == 0, told
     model = run.models / NAME
-    held: dict[str, Any] = json.loads((model / best_checkpoint.NAME).read_text("utf-8"))
-    assert list(held["facts_f1"]) == ["checkpoint-5", "checkpoint-10", "checkpoint-12"]
-    best = max(held["facts_f1"].items(), key=lambda item: item[1]["ner"])[0]
-    assert (held["chosen"], held["by_task"]) == (best, {"ner": best})
+    choice: dict[str, Any] = json.loads((model / best_checkpoint.NAME).read_text("utf-8"))
+    assert list(choice["facts_f1"]) == ["checkpoint-5", "checkpoint-10", "checkpoint-12"]
+    best = max(choice["facts_f1"].items(), key=lambda item: item[1]["ner"])[0]
+    assert (choice["chosen"], choice["by_task"]) == (best, {"ner": best})
     assert weights.fingerprint(model) == weights.fingerprint(model / best)
     assert f"{best} is kept" in told
     jobs_left = [job for job in jobs.read_jobs(run) if training_state.state(run, job).name != "done"]
@@ -176,5 +176,5 @@ def test_two_processes_under_torchrun(tmp_path: Path) -> None:
     assert global_step(run) == 3
     log = (run.recipes / "support" / "logs" / f"train_{NAME}.log").read_text("utf-8", errors="replace")
     assert "Total train batch size (w. parallel, distributed & accumulation) = 8" in log
-    held = next(job for job in jobs.read_jobs(run) if job.stem == f"predict_{NAME}_ner")
-    assert training_state.prediction_problem(run, held) == ""
+    job = next(job for job in jobs.read_jobs(run) if job.stem == f"predict_{NAME}_ner")
+    assert training_state.prediction_problem(run, job) == ""

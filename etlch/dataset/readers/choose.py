@@ -69,9 +69,9 @@ def _held_out(
         while share < len(documents) and total < wanted:
             total += sizes[documents[share]]
             share += 1
-    held = set(documents[:share])
-    return [text for text in texts if text.document in held], [
-        text for text in texts if text.document not in held
+    test_documents = set(documents[:share])
+    return [text for text in texts if text.document in test_documents], [
+        text for text in texts if text.document not in test_documents
     ]
 
 

@@ -67,14 +67,14 @@ def read(lines: Iterator[str] | Sequence[str], name: str) -> Iterator[LabelledTe
         lines: of the file, without line ends.
         name: of the file; sentences without an id of their own are numbered in it.
     """
-    held = list(lines)
-    columns = find_columns(held)
+    all_lines = list(lines)
+    columns = find_columns(all_lines)
     if columns is None:
         return
     document, count = name, 0
     rows: list[list[str]] = []
     comments: dict[str, str] = {}
-    for line in [*held, ""]:
+    for line in [*all_lines, ""]:
         if line.startswith("-DOCSTART-"):
             document = f"{name}:{count}"
         elif line.startswith("# ") and not rows:

@@ -70,8 +70,8 @@ def read_pubtator(lines: Sequence[str], name: str) -> Iterator[LabelledText]:
             parts.setdefault(match.group(1), {})[match.group(2)] = match.group(3)
         elif line.strip():
             notes.setdefault(line.split("\t", 1)[0], []).append(line)
-    for identity, held in parts.items():
-        text = " ".join(held[part] for part in ("t", "a") if part in held)
+    for identity, part_of in parts.items():
+        text = " ".join(part_of[part] for part in ("t", "a") if part in part_of)
         yield _pubtator_text(identity, text, notes.get(identity, []))
 
 

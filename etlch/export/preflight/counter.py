@@ -145,15 +145,15 @@ def counter_of(setup: Setup) -> tuple[Counter | None, Problem]:
             template=setup.template, default_system=setup.system, enable_thinking=setup.thinking
         )
         template = copy(get_template_and_fix_tokenizer(tokenizer, data))  # the original is shared
-        held = Counter(setup, tokenizer, loaded["processor"], template)
-        missing = any(None in ids for ids in held.encode([(["Q"], "A")], UNCUT, False)[0])
+        counter = Counter(setup, tokenizer, loaded["processor"], template)
+        missing = any(None in ids for ids in counter.encode([(["Q"], "A")], UNCUT, False)[0])
     except kinds as error:
         told = f"template {setup.template} does not fit {setup.model}: {_first_line(error)}"
         return None, Problem("error", told, _OWN_TEMPLATE)
     if missing:
         told = f"template {setup.template} writes tokens that {setup.model} does not have"
         return None, Problem("error", told, _OWN_TEMPLATE)
-    return held, Problem("note", "")
+    return counter, Problem("note", "")
 
 
 _OWN_TEMPLATE = "Name the template of this model: `etlch-data export RUN --template NAME`."

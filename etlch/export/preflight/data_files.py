@@ -82,10 +82,10 @@ def rows(run: Run, name: str) -> int | None:
     entry = info.get(name) if isinstance(info, dict) else None
     if not isinstance(entry, dict) or not entry.get("file_name"):
         return None
-    held = read_rows(run.llamafactory / str(entry["file_name"]))
-    if held is None:
+    found = read_rows(run.llamafactory / str(entry["file_name"]))
+    if found is None:
         return None
-    return int(entry["num_samples"]) if entry.get("num_samples") else len(held)
+    return int(entry["num_samples"]) if entry.get("num_samples") else len(found)
 
 
 def _entry(entry: dict[str, Json]) -> Iterator[Problem]:
@@ -152,15 +152,15 @@ def _file(path: Path, entry: dict[str, Json]) -> Iterator[Problem]:
     if path.suffix not in (".json", ".jsonl"):
         yield Problem("note", f"rows of {path.suffix} files are not looked at")
         return
-    held = read_rows(path)
-    if held is None:
+    rows = read_rows(path)
+    if rows is None:
         yield Problem("error", f"{path.name} is not a JSON array or JSON lines of objects", "Write it anew.")
-    elif not held:
+    elif not rows:
         yield Problem("error", f"{path.name} has no rows", "`etlch-data export RUN` writes it.")
     else:
-        yield from _types(held)
+        yield from _types(rows)
         turns = entry.get("formatting") == "sharegpt"
-        yield from _turns(held, entry) if turns else _alpaca(held, entry)
+        yield from _turns(rows, entry) if turns else _alpaca(rows, entry)
 
 
 def read_rows(path: Path) -> list[dict[str, Json]] | None:
@@ -184,10 +184,10 @@ def _read_rows(path: Path, changed: int, size: int) -> list[dict[str, Json]] | N
     return value if whole else None
 
 
-def _types(held: list[dict[str, Json]]) -> Iterator[Problem]:
+def _types(rows: list[dict[str, Json]]) -> Iterator[Problem]:
     """Yield columns with values of several types: the loader fails on them, used or not."""
     seen: dict[str, set[str]] = {}
-    for row in held:
+    for row in rows:
         for column, value in row.items():
             if value is not None:
                 seen.setdefault(column, set()).add(type(value).__name__)
@@ -200,10 +200,10 @@ def _types(held: list[dict[str, Json]]) -> Iterator[Problem]:
             )
 
 
-def _alpaca(held: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Problem]:
+def _alpaca(rows: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Problem]:
     columns = entry.get("columns") or COLUMNS
     prompt, query, response = (columns[key] for key in COLUMNS)
-    absent = [column for column in (prompt, query, response) if not any(column in row for row in held)]
+    absent = [column for column in (prompt, query, response) if not any(column in row for row in rows)]
     if absent:
         yield Problem(
             "error",
@@ -211,17 +211,17 @@ def _alpaca(held: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Pro
             "Name the file's own columns.",
         )
         return
-    if not entry.get("columns", {}).get("system") and any(row.get("system") for row in held):
+    if not entry.get("columns", {}).get("system") and any(row.get("system") for row in rows):
         yield Problem("warning", "rows have a system prompt, and `columns` does not name it: it is ignored")
     counts: Counter[str] = Counter()
-    for row in held:
+    for row in rows:
         answer = row.get(response)
         asked = [row.get(column) for column in (prompt, query)]
         counts["dropped"] += not isinstance(answer, str)
         counts["empty"] += answer == ""
         counts["unasked"] += not any(asked)
         counts["special"] += any(isinstance(text, str) and SPECIAL.search(text) for text in (*asked, answer))
-    yield from _counted(counts, len(held), response)
+    yield from _counted(counts, len(rows), response)
 
 
 def _counted(counts: Counter[str], total: int, response: str) -> Iterator[Problem]:
@@ -241,7 +241,7 @@ def _counted(counts: Counter[str], total: int, response: str) -> Iterator[Proble
         )
 
 
-def _turns(held: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Problem]:
+def _turns(rows: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Problem]:
     """Yield rows whose turns do not alternate, user first and assistant last: they are dropped."""
     tags = entry.get("tags") or {}
     role, user, answer = (
@@ -250,7 +250,7 @@ def _turns(held: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Prob
     )
     column = (entry.get("columns") or {}).get("messages", "conversations")
     bad = 0
-    for row in held:
+    for row in rows:
         turns = row.get(column)
         roles = (
             [turn.get(role) for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
@@ -261,6 +261,6 @@ def _turns(held: list[dict[str, Json]], entry: dict[str, Json]) -> Iterator[Prob
     if bad:
         yield Problem(
             "error",
-            f"{bad} of {len(held)} rows do not alternate {user} and {answer}: LlamaFactory drops them",
+            f"{bad} of {len(rows)} rows do not alternate {user} and {answer}: LlamaFactory drops them",
             "Begin with the user and end with the assistant.",
         )

@@ -63,7 +63,7 @@ def quick(run: Run, jobs: Sequence[Job], *, gpus: int | None = None, world: int 
         found += [(job.stem, problem) for problem in data_files.across(run, job.values)]
         if job.kind == "train":
             found += [(job.stem, problem) for problem in steps.problems(run, job, world)]
-    found += [(name, problem) for name, held in sets.items() for problem in held]
+    found += [(name, problem) for name, problems in sets.items() for problem in problems]
     found += [("disk", problem) for problem in steps.disk(run, jobs, world)]
     return gathered(found)
 

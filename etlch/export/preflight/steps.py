@@ -83,7 +83,7 @@ def problems(run: Run, job: Job, world: int = 1) -> Iterator[Problem]:
     if None in counts or not counts or any(isinstance(number, str) for number in numbers):
         return
     limit = job.values.get("max_samples")
-    count = sum(min(held, limit) if limit else held for held in counts if held is not None)
+    count = sum(min(count, limit) if limit else count for count in counts if count is not None)
     plan = steps(job.values, count, world)
     rate = float(job.values.get("learning_rate", 5e-5))
     told = (
@@ -146,9 +146,11 @@ def disk(run: Run, jobs: Sequence[Job], world: int = 1) -> Iterator[Problem]:
         if job.kind not in ("train", "export") or (job.result / "provenance.json").is_file():
             continue
         folder = model_folder(run, str(job.values.get("model_name_or_path")))
-        held = _config(folder) if folder else None
+        config = _config(folder) if folder else None
         try:
-            needed += written(run, job, size(held or {}, int(job.values.get("lora_rank", 8))), folder, world)
+            needed += written(
+                run, job, size(config or {}, int(job.values.get("lora_rank", 8))), folder, world
+            )
         except (KeyError, TypeError, ValueError):
             unknown.add(str(job.values.get("model_name_or_path")))
     if unknown:
@@ -209,10 +211,10 @@ def model_folder(run: Run, name: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        held = try_to_load_from_cache(name, "config.json")
+        cached = try_to_load_from_cache(name, "config.json")
     except HFValidationError:
         return None
-    return Path(held).parent if isinstance(held, str) else None
+    return Path(cached).parent if isinstance(cached, str) else None
 
 
 def _config(folder: Path) -> dict[str, Json] | None:

@@ -67,23 +67,23 @@ def problems(values: dict[str, Json], folder: Path, gpus: int | None) -> Iterato
 
 def _value(name: str, value: Json) -> Iterator[Problem]:
     """Yield an unknown name, a value of the wrong kind, or one that is not among the only ones."""
-    held = known()
-    if name in RENAMED and (name not in held.arguments or name in REFUSED_RENAMED):
+    listed = known()
+    if name in RENAMED and (name not in listed.arguments or name in REFUSED_RENAMED):
         yield Problem("error", f"{name} is not what this LlamaFactory reads", f"Say {RENAMED[name]}.")
         return
-    if name not in held.arguments:
-        hint = nearest(name, list(held.arguments)).strip()
+    if name not in listed.arguments:
+        hint = nearest(name, list(listed.arguments)).strip()
         yield Problem("error", f"LlamaFactory has no argument {name}", hint or "Remove it.")
         return
     if value is None:
         return
-    kinds = held.arguments[name]
+    kinds = listed.arguments[name]
     if not any(_is(value, kind) for kind in kinds):
         yield Problem(
             "error", f"{name} is {_shown(value)} where {' or '.join(kinds)} belongs", _as(value, kinds)
         )
         return
-    choices = held.choices.get(name)
+    choices = listed.choices.get(name)
     if choices and isinstance(value, str) and value not in choices:
         yield Problem(
             "error",

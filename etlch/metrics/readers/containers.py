@@ -153,9 +153,9 @@ def _items(value: Json, path: Path) -> Iterator[RawRow]:
 def _inside(value: Json, path: Path) -> list[Json]:
     """Return the one list of objects that an object holds; an object without one is a row by itself."""
     lists = {
-        name: held
-        for name, held in value.items()
-        if isinstance(held, list) and held and all(isinstance(item, dict) for item in held)
+        name: inner
+        for name, inner in value.items()
+        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner)
     }
     if len(lists) == 1:
         return next(iter(lists.values()))

@@ -165,16 +165,16 @@ def taken(row: Json, path: str) -> Json:
     """
     if isinstance(row, Mapping) and path in row:
         return row[path]
-    held: Json = row
+    inner: Json = row
     for step in path.split("."):
-        if isinstance(held, Mapping):
-            held = held.get(step)
-        elif isinstance(held, list) and step.removeprefix("-").isdigit():
+        if isinstance(inner, Mapping):
+            inner = inner.get(step)
+        elif isinstance(inner, list) and step.removeprefix("-").isdigit():
             place = int(step)
-            held = held[place] if -len(held) <= place < len(held) else None
+            inner = inner[place] if -len(inner) <= place < len(inner) else None
         else:
             return None
-    return held
+    return inner
 
 
 def _reaches(row: Mapping[str, Json], path: str) -> bool:

@@ -1,4 +1,4 @@
-"""How the json task asks about a document: facts stated and not stated walk in; instruction and fields walk out."""
+"""Write the json task's instruction for a document: fields for facts that it states, and some for facts that it does not."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def read_fields(world: World, domain: Domain, document: Document, fields: tuple[
     """Return the json label: field → values; a field that nothing in the document answers gets []."""
     types = {
         bare(name): type_
-        for type_, held in world.brief.everything.items()
-        for name in (*held.fields, *held.english)
+        for type_, names in world.brief.everything.items()
+        for name in (*names.fields, *names.english)
     }
     answer: dict[str, Json] = {}
     for field in fields:

@@ -1,4 +1,4 @@
-"""Reading the offline teacher's phrase data: prompts/offline/*.yaml walk in; a checked World walks out.
+"""Read the offline teacher's phrase data (prompts/offline/*.yaml), return it checked as a `World`.
 
 Everything that would make a label untrue later (a sentence that does not hold the names it
 is said to state, an unknown slot, a name outside of a slot, two fields of one name) is
@@ -64,23 +64,23 @@ def load_world(prompts: Prompts, language: str) -> World:
         EtlchError: a file is missing or wrong; names the file and the place in it.
     """
     suffix = f".{language}.yaml"
-    names = [
+    files = [
         entry.name.removeprefix("offline/").removesuffix(suffix)
         for entry in prompts.listing()
         if entry.name.startswith("offline/") and entry.name.endswith(suffix)
     ]
-    held = read_names(prompts, language)
-    genres = read_genres(prompts, language, held)
+    names = read_names(prompts, language)
+    genres = read_genres(prompts, language, names)
     domains = tuple(
-        read_domain(prompts, name, language, held, tuple(genres.genres))
-        for name in names
+        read_domain(prompts, name, language, names, tuple(genres.genres))
+        for name in files
         if name not in COMMON
     )
     if not domains:
         raise EtlchError(
             f"the offline teacher has no domain for {language}", f"Add prompts/offline/<name>{suffix}."
         )
-    brief = read_brief(prompts, language, held)
+    brief = read_brief(prompts, language, names)
     for domain in domains:
         for everything in brief.everything.values():
             for name in (*everything.fields, *everything.english):
@@ -88,13 +88,13 @@ def load_world(prompts: Prompts, language: str) -> World:
                     open_file(prompts, domain.name, language).fail(f"the field '{name}' is also in brief")
     return World(
         language=language,
-        space=held.space,
-        joins=held.joins,
+        space=names.space,
+        joins=names.joins,
         domains=domains,
         genres=genres.genres,
         idle=genres.idle,
         frame_slots=genres.slots,
-        words=held.words,
+        words=names.words,
         brief=brief,
     )
 
@@ -128,8 +128,8 @@ def read_words(root: Node, types: dict[str, str], base: Words) -> Words:
             for pattern in style:
                 _known(node, pattern, [*parts, *kinds], "part")
     for name, node in root.get("parts", {}).items():
-        held = parts[name]
-        for pattern in () if isinstance(held, Range) else held:
+        part = parts[name]
+        for pattern in () if isinstance(part, Range) else part:
             _known(node, pattern, [*parts, *kinds], "part")
     return Words(kinds, parts)
 
@@ -258,9 +258,9 @@ def _kind(node: Node, types: dict[str, str]) -> Kind:
 
 def _slot(node: Node, words: Words) -> Slot:
     node.keys(("kind",), ("count", "parts"))
-    parts = {name: _part(held) for name, held in node.get("parts", {}).items()}
-    for name, held in node.get("parts", {}).items():
-        Node(held.path, held.place, name).one_of(words.parts, "part")
+    parts = {name: _part(part) for name, part in node.get("parts", {}).items()}
+    for name, part in node.get("parts", {}).items():
+        Node(part.path, part.place, name).one_of(words.parts, "part")
     return Slot(node.get("kind").one_of(words.kinds, "kind"), node.get("count", [1, 1]).pair(), parts)
 
 

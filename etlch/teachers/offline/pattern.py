@@ -1,4 +1,4 @@
-"""Patterns: a line of phrase data walks in; pieces of text and the slots between them walk out.
+"""Compile a line of phrase data into a pattern; render it as pieces of text and the slots between them.
 
 `{slot}` stands for a value, `[a|b|]` for a choice of one (nothing, here, is the third), and
 choices may hold slots and choices. A pattern is compiled once and rendered often.

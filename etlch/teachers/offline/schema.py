@@ -1,4 +1,4 @@
-"""The nouns of the offline teacher's phrase data (read and checked by offline_read).
+"""Define the types of the offline teacher's phrase data; `loader` reads and checks them.
 
 `names.<language>.yaml` says how names, dates and amounts are made, `genres.<language>.yaml`
 what frames an article, `brief.<language>.yaml` how the json task asks; every other file
@@ -220,13 +220,13 @@ class World:
         Raises:
             EtlchError: there is none.
         """
-        for held in self.domains:
-            if (held.domain, held.subject) == (domain, subject):
-                return held
-        known = [held.domain for held in self.domains]
+        for known in self.domains:
+            if (known.domain, known.subject) == (domain, subject):
+                return known
+        names = [known.domain for known in self.domains]
         raise EtlchError(
             f"the offline teacher knows no domain '{domain}' with subject '{subject}' in {self.language}."
-            f"{nearest(domain, known)}",
+            f"{nearest(domain, names)}",
             "Its topics come from prompts/offline; other subjects need a language model as teacher.",
         )
 

@@ -1,4 +1,4 @@
-"""The offline teacher: a seed and phrase data walk in; articles and labels that are true by construction walk out.
+"""Write articles from phrase data and a seed; return them with labels that are true by construction.
 
 It is not a language model. It draws facts first and then writes an article that states them,
 so nothing has to be guessed, checked or paid. It holds no state: whatever is asked about an
@@ -66,16 +66,16 @@ class OfflineTeacher:
 
     def topics(self) -> Iterator[Topic]:
         """Yield the plan: domains in turn, each with all its genres and lengths before one repeats."""
-        files = [held for held in self.world.domains if not self.domains or held.domain in self.domains]
-        _known("domain", self.domains, [held.domain for held in self.world.domains])
+        files = [file for file in self.world.domains if not self.domains or file.domain in self.domains]
+        _known("domain", self.domains, [file.domain for file in self.world.domains])
         _known("genre", self.genres, list(self.world.genres))
         rng = Random(f"offline|{self.seed}")
-        decks = {held.name: self._styles(held.genres, held.name) for held in files}
+        decks = {file.name: self._styles(file.genres, file.name) for file in files}
         position = count()
         while True:
-            for held in rng.sample(files, len(files)):
-                genre, length = next(decks[held.name])
-                yield Topic(next(position), held.domain, held.subject, self.language, genre, length)
+            for file in rng.sample(files, len(files)):
+                genre, length = next(decks[file.name])
+                yield Topic(next(position), file.domain, file.subject, self.language, genre, length)
 
     def draw(self, topic: Topic, sample: int = 0) -> Document:
         """Return the document of a topic: its text, and the facts with their spans."""

@@ -1,4 +1,4 @@
-"""Facts first, then the article: a World, a topic and a seed walk in; a Document walks out.
+"""Draw facts, then write an article that states them; return both as a `Document`, the same for the same seed.
 
 Every sentence is drawn from patterns that say which facts they state, and every name comes
 from a slot, so where each value stands is known and not searched for. A draft in which a
@@ -176,14 +176,16 @@ def _long(draft: _Draft, world: World, domain: Domain, genre: Genre, length: int
         scene = _scene(draft, domain.slots, domain.words)
         part: list[_Planned] = [] if not plan else [(scene, rng.choice(domain.next), ())]
         for group in _order(rng, domain.say, rng.randint(6, 9), rng.randint(1, 3)):
-            pattern = rng.choice([held for held in group.patterns if held not in used] or group.patterns)
+            pattern = rng.choice(
+                [pattern for pattern in group.patterns if pattern not in used] or group.patterns
+            )
             story = [(scene, pattern, group.facts)]
-            spare = [held for held in idle if held[1] not in used]
+            spare = [told for told in idle if told[1] not in used]
             if spare and rng.random() < 0.85:
                 story += _pick(rng, spare, 1, scene)
-            used |= {held[1] for held in story}
+            used |= {told[1] for told in story}
             part += story
-            left -= sum(_size(held[1], world.space) for held in story)
+            left -= sum(_size(told[1], world.space) for told in story)
             if left <= 0:
                 break
         plan += part
@@ -215,7 +217,7 @@ def _order(rng: Random, say: tuple[Say, ...], most: int, asides: int) -> list[Sa
             if group not in told
             and not stated & set(group.facts)
             and stated >= set(group.after)
-            and (asides if group.aside else most) > sum(held.aside is group.aside for held in told)
+            and (asides if group.aside else most) > sum(other.aside is group.aside for other in told)
         ]
         if not fits:
             break
@@ -228,7 +230,7 @@ def _idle(
     of_domain: Sequence[Pattern], of_genre: Sequence[Pattern], of_all: Sequence[Pattern] = ()
 ) -> list[tuple[int, Pattern]]:
     """Return sentences without facts, each with the scene (FRAME or MAIN) whose slots it may hold."""
-    return [(MAIN, held) for held in (*of_domain, *of_all)] + [(FRAME, held) for held in of_genre]
+    return [(MAIN, pattern) for pattern in (*of_domain, *of_all)] + [(FRAME, pattern) for pattern in of_genre]
 
 
 def _pick(rng: Random, pool: list[tuple[int, Pattern]], count: int, scene: int) -> list[_Planned]:
@@ -325,13 +327,13 @@ def _fill(rng: Random, pattern: Pattern, slot: Slot, words: Words, style: float)
 
 
 def _part(rng: Random, name: str, slot: Slot, words: Words, style: float) -> str:
-    held = slot.parts.get(name) or words.parts.get(name)
-    if held is None:
+    part = slot.parts.get(name) or words.parts.get(name)
+    if part is None:
         return draw_value(rng, Slot(name, (1, 1), slot.parts), words, style)
-    if isinstance(held, Range):
-        number = rng.randrange(held.first, held.last + 1, held.step)
-        return f"{number:,}" if held.commas else f"{number:0{held.width}d}"
-    return _fill(rng, rng.choice(held), slot, words, style)
+    if isinstance(part, Range):
+        number = rng.randrange(part.first, part.last + 1, part.step)
+        return f"{number:,}" if part.commas else f"{number:0{part.width}d}"
+    return _fill(rng, rng.choice(part), slot, words, style)
 
 
 def _person(rng: Random, locale: str) -> str:

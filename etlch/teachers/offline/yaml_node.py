@@ -1,4 +1,4 @@
-"""One value of a YAML file and where it stands: raw values walk in; checked Python values walk out."""
+"""Check the values of a YAML file: return them as Python values, or an error that names file and place."""
 
 from __future__ import annotations
 
@@ -75,12 +75,14 @@ class Node:
 
     def pair(self) -> tuple[int, int]:
         """Return two whole numbers, the first not above the second."""
-        held = self.value
-        if not (isinstance(held, list) and len(held) == 2 and all(type(item) is int for item in held)):
+        numbers = self.value
+        if not (
+            isinstance(numbers, list) and len(numbers) == 2 and all(type(item) is int for item in numbers)
+        ):
             self.fail("two whole numbers belong here, as in [1, 3]")
-        if held[0] > held[1]:
-            self.fail(f"{held[0]} is above {held[1]}")
-        return held[0], held[1]
+        if numbers[0] > numbers[1]:
+            self.fail(f"{numbers[0]} is above {numbers[1]}")
+        return numbers[0], numbers[1]
 
     def one_of(self, known: Iterable[str], what: str) -> str:
         """Return a text that is one of the known ones."""

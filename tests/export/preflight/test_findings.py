@@ -51,11 +51,11 @@ def test_a_finding_names_its_places_and_its_cure() -> None:
 
 
 def put(**values: Any) -> Callable[[Values], None]:
-    return lambda held: held.update(values)
+    return lambda recipe: recipe.update(values)
 
 
 def drop(name: str) -> Callable[[Values], None]:
-    return lambda held: held.__delitem__(name)
+    return lambda recipe: recipe.__delitem__(name)
 
 
 # recipe, what is changed, level, what must be said. The first block passes LlamaFactory's own parser.
@@ -257,16 +257,16 @@ def test_the_list_of_what_llamafactory_takes_is_its_own() -> None:
     )
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy, SchedulerType
 
-    held = known()
+    listed = known()
     classes = (ModelArguments, DataArguments, TrainingArguments, FinetuningArguments, GeneratingArguments)
     names = {item.name for kind in classes for item in dataclasses.fields(kind) if item.init}
-    assert set(held.arguments) == names
+    assert set(listed.arguments) == names
     for kind in classes:
         for name, hint in typing.get_type_hints(kind).items():
             plain = {int: ("int",), float: ("float",), bool: ("bool",), str: ("str",)}.get(hint)
             if plain and name in names:
-                assert held.arguments[name] == plain, name
-    assert set(held.templates) == set(TEMPLATES)
+                assert listed.arguments[name] == plain, name
+    assert set(listed.templates) == set(TEMPLATES)
     for name, values in {
         "flash_attn": AttentionFunction,
         "infer_backend": EngineName,
@@ -275,5 +275,5 @@ def test_the_list_of_what_llamafactory_takes_is_its_own() -> None:
         "eval_strategy": IntervalStrategy,
         "save_strategy": SaveStrategy,
     }.items():
-        assert set(held.choices[name]) == {value.value for value in values}, name
-    assert held.choices["stage"] == ("pt", "sft", "rm", "ppo", "dpo", "kto")
+        assert set(listed.choices[name]) == {value.value for value in values}, name
+    assert listed.choices["stage"] == ("pt", "sft", "rm", "ppo", "dpo", "kto")

@@ -55,12 +55,12 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     change(run, "predict_other_kge", cutoff_len=100, eval_dataset="demo_kge_val_20")
     for name in ("predict_base_kge", "predict_other_ner"):
         change(run, name, cutoff_len=4000)
-    held = jobs.chosen(
+    job = jobs.chosen(
         jobs.read_jobs(run),
         ("train_*", "predict_base_ner", "predict_base_kge", "predict_base-2shot_ner", "predict_other_*"),
         exports=False,
     )
-    return Case(run, look(run, held))
+    return Case(run, look(run, job))
 
 
 def change(run: Run, stem: str, **values: Any) -> None:

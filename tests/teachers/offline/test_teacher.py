@@ -30,8 +30,8 @@ def teacher(language: str, length: int = 0) -> OfflineTeacher:
 
 @cache
 def drawn(language: str, count: int, length: int = 0) -> list[tuple[Topic, Document]]:
-    held = teacher(language, length)
-    return [(topic, held.draw(topic)) for topic in islice(held.topics(), count)]
+    writer = teacher(language, length)
+    return [(topic, writer.draw(topic)) for topic in islice(writer.topics(), count)]
 
 
 def corpora() -> list[tuple[str, int, int]]:
@@ -114,7 +114,7 @@ def test_default_articles_have_four_to_six_sentences_and_long_ones_their_length(
 def test_facts_come_and_go(language: str) -> None:
     """Of the facts that a domain can state, each is stated in some of its articles and absent in others."""
     world = teacher(language).world
-    assert len({held.domain for held in world.domains}) >= 6
+    assert len({domain.domain for domain in world.domains}) >= 6
     for domain in world.domains:
         told = [
             {item.fact[0] for item in document.values}
@@ -123,7 +123,7 @@ def test_facts_come_and_go(language: str) -> None:
         ]
         for key, fact in domain.facts.items():
             if fact.fields:
-                share = sum(key in held for held in told) / len(told)
+                share = sum(key in keys for keys in told) / len(told)
                 assert 0.02 < share < 0.9, (domain.name, key, share)
 
 
@@ -158,17 +158,17 @@ def test_the_plan_keeps_to_the_domains_and_genres_named() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_answers_have_the_shape_that_the_task_asks_for(language: str) -> None:
-    held = teacher(language)
+    writer = teacher(language)
     types = list(Prompts().data("ner/types.yaml")[language])
 
     async def answers(topic: Topic) -> None:
-        text = await held.article(topic, Attempt(1))
-        asked = await held.write_instruction(topic, text, find_task("json"), Attempt())
+        text = await writer.article(topic, Attempt(1))
+        asked = await writer.write_instruction(topic, text, find_task("json"), Attempt())
         keys = {"json": tuple(asked["fields"]), "kge": (), "ner": tuple(types)}
-        document = held.draw(topic, 1)
+        document = writer.draw(topic, 1)
         for name, chosen in keys.items():
             task = find_task(name)
-            answer = await held.label(topic, text, task, Instruction("", chosen), Attempt(2))
+            answer = await writer.label(topic, text, task, Instruction("", chosen), Attempt(2))
             assert not schema_problems(answer, task.answer_schema(chosen))
             facts = task.facts(answer)
             assert facts
@@ -189,12 +189,12 @@ def asked_fields(
     language: str, topics: Sequence[Topic]
 ) -> tuple[list[list[str]], list[list[str]], list[str]]:
     """Return, per topic, its field names, the values of each field joined, and its instruction."""
-    held = teacher(language)
+    writer = teacher(language)
 
     async def ask(topic: Topic) -> tuple[list[str], list[str], str]:
-        text = held.draw(topic).text
-        brief = await held.write_instruction(topic, text, find_task("json"), Attempt())
-        answer = await held.label(
+        text = writer.draw(topic).text
+        brief = await writer.write_instruction(topic, text, find_task("json"), Attempt())
+        answer = await writer.label(
             topic, text, find_task("json"), Instruction("", tuple(brief["fields"])), Attempt()
         )
         return brief["fields"], ["|".join(values) for values in answer.values()], brief["instruction"]
@@ -210,14 +210,14 @@ def asked_fields(
 def test_instructions_vary_and_a_fifth_of_the_fields_has_no_answer(language: str) -> None:
     fields, values, told = asked_fields(language, [topic for topic, _ in drawn(language, 300)])
     assert all(len(set(names)) == len(names) and len(names) >= 2 for names in fields)
-    assert all(any(held) for held in values)
-    flat = [value for held in values for value in held]
+    assert all(any(of_article) for of_article in values)
+    flat = [value for of_article in values for value in of_article]
     assert 0.15 < flat.count("") / len(flat) < 0.27
     assert len(set(told)) > 290
     assert len({name for names in fields for name in names}) > 200
     assert all(first != second for first, second in pairwise(fields))
     if language == "en":
-        names = " ".join(name for held in fields for name in held)
+        names = " ".join(name for asked in fields for name in asked)
         assert re.search(r"\b[a-z]+_[a-z]+", names)
         assert re.search(r"\b[a-z]+[A-Z][a-z]+", names)
 
