@@ -1,4 +1,4 @@
-"""`etlch-data doctor`: whether this machine can train and predict, and what mends it."""
+"""`etlch-data doctor`: whether this machine can train and predict, and what fixes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDTH = len("import rouge-chinese")
 @click.option("--hub", metavar="MODEL", help="Ask the hub for this model too.  [default: ask nobody]")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
-    """Check what training and predicting need here; each failure comes with the line that mends it.
+    """Check what training and predicting need here; each failure comes with the line that fixes it.
 
     Exit code 1 if anything fails. Takes half a minute: every package is really imported.
 
@@ -44,14 +44,14 @@ def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
         if as_json:
             continue
         click.echo(f"{_MARKS[finding.state]}  {finding.name.ljust(_WIDTH)}  {finding.found}")
-        if finding.mend:
-            click.echo(f"{' ' * (_WIDTH + 8)}→ {finding.mend}")
+        if finding.fix:
+            click.echo(f"{' ' * (_WIDTH + 8)}→ {finding.fix}")
     if as_json:
         click.echo(dumps([dataclasses.asdict(finding) for finding in findings]))
     bad = [finding.name for finding in findings if finding.state == "bad"]
     if bad:
         raise EtlchError(
             f"{len(bad)} of {len(findings)} fail: {', '.join(bad)}",
-            "The lines after the arrows mend them.",
+            "The lines after the arrows fix them.",
             code=1,
         )

@@ -63,5 +63,5 @@ def export(
     done = room.reexport(Run(run), file, sizes, dict(options))
     click.echo(f"{len(done.data_sets)} data sets in {run / 'llamafactory'}")
     click.echo(f"{len(done.recipes)} recipes for {len(done.models)} models in {run / 'recipes'}")
-    for line in (*done.doubts, *at_export(Run(run))):
+    for line in (*done.warnings, *at_export(Run(run))):
         click.echo(line, err=True)

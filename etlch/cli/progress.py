@@ -131,7 +131,7 @@ class Board:
 
     def show(self, view: View) -> None:
         """Say what has ended since the last call, and draw what is running when it is time."""
-        new = [outcome for outcome in view.outcomes[self.told :] if outcome.state != "there"]
+        new = [outcome for outcome in view.outcomes[self.told :] if outcome.state != "skipped"]
         self.told = len(view.outcomes)
         now = time.monotonic()
         if not new and now - self.drawn < (_QUEUE_REDRAW if self.terminal else _QUEUE_PLAIN):
@@ -159,13 +159,13 @@ class Board:
 def lines(view: View, seconds: float) -> list[str]:
     """Return the lines of one drawing."""
     counts = {name: sum(outcome.state == name for outcome in view.outcomes) for name in ("done", "failed")}
-    there = sum(outcome.state == "there" for outcome in view.outcomes)
+    skipped = sum(outcome.state == "skipped" for outcome in view.outcomes)
     head = (
         f"{int(seconds) // 60}:{int(seconds) % 60:02d}  {counts['done']} done, {len(view.running)} running, "
         f"{view.waiting} waiting"
     )
     head += f", {counts['failed']} failed" if counts["failed"] else ""
-    head += f", {there} were there" if there else ""
+    head += f", {skipped} skipped" if skipped else ""
     return [head, *(f"  {job.stem}: {_where(standing)}" for job, standing in view.running)]
 
 

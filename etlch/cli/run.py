@@ -88,7 +88,7 @@ def run(
     if to_do and not _preflight(folder, to_do, here, show=False, refuse=not anyway):
         click.echo("Going on anyway.", err=True)
     outcomes = _work(folder, chosen, here, best)
-    _mend_chat_templates(folder, outcomes)
+    _fix_chat_templates(folder, outcomes)
     _write_extractor_cards(folder, outcomes)
     click.echo(_json(outcomes) if as_json else _table(outcomes))
     _report_failures(folder, outcomes)
@@ -121,7 +121,7 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
     if errors and refuse:
         raise EtlchError(
             f"preflight finds {counted(errors, 'error')}",
-            "The lines after the arrows mend them; `etlch-data run RUN --anyway` runs in spite of them.",
+            "The lines after the arrows fix them; `etlch-data run RUN --anyway` runs in spite of them.",
             code=1,
         )
     return not errors
@@ -133,11 +133,11 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
 
     after = None
     if best:
-        for line in best_checkpoint.few(jobs):
+        for line in best_checkpoint.warn_few_checkpoints(jobs):
             click.echo(line, err=True)
-        after = queue.After(
+        after = queue.PostTraining(
             jobs=lambda training: best_checkpoint.validations(run, training, jobs),
-            settle=lambda training: _settled(best_checkpoint.settle(run, training)),
+            finish=lambda training: _best_line(best_checkpoint.select_best(run, training)),
         )
     board = Board(sys.stderr.isatty())
     try:
@@ -146,10 +146,10 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
         board.close()
 
 
-def _mend_chat_templates(run: Run, outcomes: list[Outcome]) -> None:
+def _fix_chat_templates(run: Run, outcomes: list[Outcome]) -> None:
     from etlch.export import chat_templates
 
-    whole = [o.job for o in outcomes if o.job.kind == "export" and o.state in ("done", "there")]
+    whole = [o.job for o in outcomes if o.job.kind == "export" and o.state in ("done", "skipped")]
     for line in chat_templates.write(run, whole):
         click.echo(line, err=True)
 
@@ -163,7 +163,7 @@ def _write_extractor_cards(run: Run, outcomes: list[Outcome]) -> None:
         click.echo(line, err=True)
 
 
-def _settled(best: Best | None) -> None:
+def _best_line(best: Best | None) -> None:
     if best is not None:
         scores = ", ".join(
             f"{name} {sum(by_task.values()) / len(by_task):.4f}" for name, by_task in best.facts_f1.items()

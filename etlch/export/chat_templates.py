@@ -46,7 +46,7 @@ def _write(run: Run, exports: list[Job]) -> list[str]:
 
 
 def _written(job: Job) -> str:
-    """Mend one merged model; return what there is to say."""
+    """Fix the chat template of one merged model; return what there is to say."""
     folder, template = (str(job.values[key]) for key in ("export_dir", "template"))
     counter, problem = counter_of(setup_of(job)._replace(model=folder))
     if counter is None:

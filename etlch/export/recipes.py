@@ -37,7 +37,7 @@ _MODEL_KEYS = (
 """What an export takes over from the preset."""
 RUN_SH = """\
 #!/usr/bin/env bash
-# Everything in recipes/ as one queue that can be stopped and gone on with; options as of `etlch-data run`.
+# Everything in recipes/ as one queue that can be stopped and resumed; options as of `etlch-data run`.
 cd "$(dirname "$0")/../.." && exec etlch-data run . "$@"
 """
 

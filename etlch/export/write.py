@@ -39,7 +39,7 @@ class Exported:
     data_sets: tuple[str, ...]
     recipes: tuple[str, ...]
     models: tuple[str, ...]
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def export(run: Run, settings: Settings, records: Sequence[Record] | None = None) -> Exported:
@@ -85,7 +85,7 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
         data_sets=tuple(data_sets),
         recipes=tuple(recipe.stem for recipe in made),
         models=tuple(model.card.folder for model in models),
-        doubts=(*how, *turned, *doubts(settings.export, settings.plan.language)),
+        warnings=(*how, *turned, *export_warnings(settings.export, settings.plan.language)),
     )
 
 
@@ -100,7 +100,7 @@ def refuse_unusable(run: Run, export: ExportSettings) -> None:
     _template(preset, export)
 
 
-def doubts(export: ExportSettings, language: str) -> tuple[str, ...]:
+def export_warnings(export: ExportSettings, language: str) -> tuple[str, ...]:
     """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
     named = export.base_model or load_preset(export.preset).values.get("model_name_or_path") or ""
     if "smollm2" not in str(named).lower() or language == "en":

@@ -60,7 +60,7 @@ def known(store: Store) -> Known:
     return Known(store.usage(), *store.judged(CHECKS))
 
 
-def works(
+def remaining_requests(
     plan: PlanSettings,
     prompts: Prompts,
     tasks: Mapping[str, Task],
@@ -134,7 +134,9 @@ def forecast(
     article_bytes: int = 0,
 ) -> Estimate:
     """Return what is still to be paid for `needed` articles and their records."""
-    asked = works(settings.plan, prompts, tasks, topics, needed, store_counts, changed, article_bytes)
+    asked = remaining_requests(
+        settings.plan, prompts, tasks, topics, needed, store_counts, changed, article_bytes
+    )
     return estimate(asked, store_counts.usage, find_price(settings.teacher))
 
 
@@ -164,7 +166,7 @@ def budget_in_words(found: Estimate, teacher: TeacherSettings, spent: float) -> 
     return [f"  the budget of ${teacher.budget:.2f}{before} may run out; --budget {enough:.2f} would do"]
 
 
-def refuse_if_dear(found: Estimate, budget: float | None) -> None:
+def check_cost_limit(found: Estimate, budget: float | None) -> None:
     """Stop before anything is sent when much money is about to be spent without a word about it.
 
     Raises:

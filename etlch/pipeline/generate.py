@@ -19,7 +19,7 @@ from etlch.core.settings import Settings
 from etlch.dataset import documents
 from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
-from etlch.export.write import doubts, export, refuse_unusable
+from etlch.export.write import export, export_warnings, refuse_unusable
 from etlch.pipeline.imported import imported_part, not_to_copy, refuse_mix, with_imported
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import (
@@ -166,7 +166,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     added = imported_part(run, before)
     refuse_mix(settings, before)
     article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
-    for line in doubts(settings.export, plan.language):
+    for line in export_warnings(settings.export, plan.language):
         say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
         for line in bill.forecast(needed, tasks, changed(before, prompts, settings), article_bytes):

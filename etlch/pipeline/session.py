@@ -158,7 +158,7 @@ class ModelBill:
         found = estimates.forecast(
             self._settings, self._prompts, tasks, topics, needed, on_file, changed, article_bytes
         )
-        estimates.refuse_if_dear(found, self._settings.teacher.budget)
+        estimates.check_cost_limit(found, self._settings.teacher.budget)
         spent = self._client.store.spent()
         return [
             *estimates.in_words(found, self._settings.teacher),

@@ -272,7 +272,7 @@ def _forecast(
         Work(PURPOSE, domains * parts, size, subjects * _TOKENS_A_NAME),
     ]
     found = estimate(works, client.store.usage(), find_price(teacher))
-    estimates.refuse_if_dear(found, teacher.budget)
+    estimates.check_cost_limit(found, teacher.budget)
     return estimates.in_words(found, teacher)
 
 

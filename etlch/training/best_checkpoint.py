@@ -41,16 +41,16 @@ class Best:
     facts_f1: dict[str, dict[str, float]]
 
 
-def few(jobs: Sequence[Job]) -> list[str]:
+def warn_few_checkpoints(jobs: Sequence[Job]) -> list[str]:
     """Return, a line each, which trainings leave `--best` little to choose from, and why."""
     told: dict[str, list[str]] = {}
     for job in jobs:
-        if job.kind == "train" and (why := _few(job)):
+        if job.kind == "train" and (why := _few_reason(job)):
             told.setdefault(why, []).append(job.model)
     return [f"--best: {why}: {', '.join(models)}" for why, models in told.items()]
 
 
-def _few(training: Job) -> str:
+def _few_reason(training: Job) -> str:
     """Return why a training leaves few checkpoints to choose from; empty if it keeps all."""
     values = training.values
     if not names(values.get("eval_dataset")):
@@ -92,7 +92,7 @@ def _validation(run: Run, training: Job, pattern: Job, checkpoint: Path, name: s
     )
 
 
-def settle(run: Run, training: Job) -> Best | None:
+def select_best(run: Run, training: Job) -> Best | None:
     """Score a training's validated checkpoints, put the best one's weights in place, and write best.json.
 
     Returns None where there is nothing to choose from.

@@ -58,13 +58,13 @@ class Finding:
         name: what was looked at.
         state: ok; note, worth knowing; bad, training or predicting fails here.
         found: what was found.
-        mend: the line that mends it; empty where there is nothing to mend.
+        fix: the line that fixes it; empty where there is nothing to fix.
     """
 
     name: str
     state: Literal["ok", "note", "bad"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(folder: Path, hub: str | None = None) -> Iterator[Finding]:

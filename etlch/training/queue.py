@@ -34,14 +34,14 @@ class Outcome:
     """What became of a job.
 
     Attributes:
-        state: done, there (it was done before), failed, or waiting (a job it needs failed).
+        state: done, skipped (it was done before), failed, or waiting (a job it needs failed).
         why: of a failure: the reason and the last lines of its log.
         loss: the last one logged, of a training.
         made: what it took; None unless it was run now.
     """
 
     job: Job
-    state: Literal["done", "there", "failed", "waiting"]
+    state: Literal["done", "skipped", "failed", "waiting"]
     why: str = ""
     loss: float | None = None
     made: Provenance | None = None
@@ -67,20 +67,24 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class After:
+class PostTraining:
     """What follows a training that is done, before its model is used.
 
     Attributes:
-        jobs: returns the jobs that a training brings with it.
-        settle: called with the training when these are done.
+        jobs: returns the jobs that follow a training.
+        finish: called with the training when these are done.
     """
 
     jobs: Callable[[Job], list[Job]]
-    settle: Callable[[Job], object]
+    finish: Callable[[Job], object]
 
 
 def work(
-    run: Run, jobs: Sequence[Job], machine: Machine, told: Callable[[View], None], after: After | None = None
+    run: Run,
+    jobs: Sequence[Job],
+    machine: Machine,
+    told: Callable[[View], None],
+    after: PostTraining | None = None,
 ) -> list[Outcome]:
     """Run jobs until none is left that can be run.
 
@@ -113,19 +117,21 @@ def work(
         return queue.outcomes
 
 
-def _take(run: Run, queue: Queue, job: Job, after: After | None, place: int | None = None) -> None:
+def _take(run: Run, queue: Queue, job: Job, after: PostTraining | None, place: int | None = None) -> None:
     """Put a job into the queue, or note that its result is there."""
     known = state(run, job)
     # What waits for its model to be made again may be there now and stale then.
     if known.name != "done" or not _ready(queue, job):
         queue.waiting.insert(len(queue.waiting) if place is None else place, (job, known))
         return
-    queue.outcomes.append(Outcome(job, "there"))
-    _bring(run, queue, job, after, place)
+    queue.outcomes.append(Outcome(job, "skipped"))
+    _enqueue_dependents(run, queue, job, after, place)
 
 
-def _bring(run: Run, queue: Queue, training: Job, after: After | None, place: int | None) -> None:
-    """Put what a finished training brings into the queue; settle it at once where all of that is there."""
+def _enqueue_dependents(
+    run: Run, queue: Queue, training: Job, after: PostTraining | None, place: int | None
+) -> None:
+    """Queue what follows a finished training; call `finish` at once where all of that is done."""
     if after is None or training.kind != "train":
         return
     brought = after.jobs(training)
@@ -134,7 +140,7 @@ def _bring(run: Run, queue: Queue, training: Job, after: After | None, place: in
         _take(run, queue, job, None, None if place is None else place + number)
     queue.trainings[training.model] = training
     if brought and len(queue.waiting) == before:
-        after.settle(training)
+        after.finish(training)
 
 
 def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
@@ -146,7 +152,7 @@ def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
         # Looked at again: what it is made with may have changed since it was queued.
         known = state(run, job)
         if known.name == "done":
-            queue.outcomes.append(Outcome(job, "there"))
+            queue.outcomes.append(Outcome(job, "skipped"))
             continue
         queue.running.append(process.start(run, job, known, place, machine, lock))
 
@@ -175,7 +181,7 @@ def _kinds(running: Sequence[Process], job: Job) -> list[str]:
     return [job.kind, *(started.job.kind for started in running)]
 
 
-def _collect(run: Run, queue: Queue, after: After | None) -> None:
+def _collect(run: Run, queue: Queue, after: PostTraining | None) -> None:
     """Take what has ended out of the running, and note what became of it."""
     for ended in [started for started in queue.running if process.ended(started)]:
         queue.running.remove(ended)
@@ -193,9 +199,9 @@ def _collect(run: Run, queue: Queue, after: After | None) -> None:
             continue
         loss = process.standing(ended).loss
         queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(run, ended)))
-        _bring(run, queue, job, after, 0)
+        _enqueue_dependents(run, queue, job, after, 0)
         if after and job.kind == "validate" and not _validating(queue, job.model):
-            after.settle(queue.trainings[job.model])
+            after.finish(queue.trainings[job.model])
 
 
 def _validating(queue: Queue, model: str) -> bool:

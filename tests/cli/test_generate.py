@@ -207,7 +207,7 @@ def test_a_hard_budget_is_never_passed_and_the_run_goes_on_with_more(tmp_path: P
         ((), Fault("quota", every=1), "quota"),
     ],
 )
-def test_what_no_retry_can_mend_stops_at_once(
+def test_what_no_retry_can_fix_stops_at_once(
     tmp_path: Path, options: tuple[str, ...], fault: Fault, told: str
 ) -> None:
     with serve(fault, key=KEY) as closed:

@@ -69,12 +69,12 @@ def test_what_preflight_calls_an_error_is_not_run(run: Run) -> None:
 def test_one_drawing_of_the_queue(run: Run) -> None:
     base, train, _, _ = jobs.read_jobs(run)
     view = View(
-        outcomes=(Outcome(base, "there"), Outcome(base, "failed", "exit code 1")),
+        outcomes=(Outcome(base, "skipped"), Outcome(base, "failed", "exit code 1")),
         running=((train, Standing(12, 70, 1.25, "0:03:20")), (base, Standing())),
         waiting=2,
     )
     assert lines(view, 65.0) == [
-        "1:05  0 done, 2 running, 2 waiting, 1 failed, 1 were there",
+        "1:05  0 done, 2 running, 2 waiting, 1 failed, 1 skipped",
         "  train_smoke-20-s42: 12 of 70 steps, loss 1.2500, 0:03:20 left",
         "  predict_base_ner: loading",
     ]

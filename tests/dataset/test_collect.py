@@ -123,7 +123,7 @@ def test_growing_keeps_what_was_accepted() -> None:
     assert large.articles[:4] == small.articles and large.records[:12] == small.records
 
 
-def test_an_invented_mention_is_asked_again_with_the_reason_and_then_mended() -> None:
+def test_an_invented_mention_is_asked_again_with_the_reason_and_then_fixed() -> None:
     teacher = Spoiling(offline(), invented=frozenset({1}), stubborn=False)
     got = run(teacher, 3, 4)
     assert [article.id for article in got.articles] == ["a00000", "a00001", "a00002"]

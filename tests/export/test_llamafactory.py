@@ -50,12 +50,12 @@ def test_a_base_model_that_the_table_knows_needs_no_template(tmp_path: Path) -> 
     """Qwen3's is for models that think; its labels would begin with thoughts, and never match the gold."""
     run, done = exported(tmp_path, "Qwen/Qwen3-0.6B")
     assert {job.values["template"] for job in jobs.read_jobs(run)} == {"qwen3_nothink"}
-    assert done.doubts == (
+    assert done.warnings == (
         "template qwen3, which LlamaFactory's table names for Qwen3-0.6B; --template takes another",
         "template qwen3 is for models that think before they answer; recipes take qwen3_nothink",
     )
     _, done = exported(tmp_path, str(tiny_llama(tmp_path / "Qwen2.5-0.5B-Instruct")))
-    assert "template qwen, which LlamaFactory's table names for Qwen2.5-0.5B-Instruct" in done.doubts[0]
+    assert "template qwen, which LlamaFactory's table names for Qwen2.5-0.5B-Instruct" in done.warnings[0]
     with pytest.raises(
         EtlchError, match=r"no chat template is named for nobodys(.|\n)*Its own table names none"
     ):
@@ -106,7 +106,7 @@ def test_preflight_of_every_template_ends_in_words(every: tuple[Run, dict[str, s
     told: dict[str, list[str]] = {}
     for finding in found.findings:
         if finding.level == "error":
-            assert finding.mend
+            assert finding.fix
             for name in re.findall(r"^template (\S+) ", finding.what):
                 told.setdefault(name, []).append(finding.what)
     assert set(taken.values()) >= {name for name in ALL if not templates()[name].thinks}
@@ -144,7 +144,7 @@ def test_no_template_loses_a_label_of_the_test_set(every: tuple[Run, dict[str, s
 
 @pytest.mark.train
 @pytest.mark.slow
-def test_exports_of_every_template_are_mended_or_told(every: tuple[Run, dict[str, str], Look]) -> None:
+def test_exports_of_every_template_are_fixed_or_told(every: tuple[Run, dict[str, str], Look]) -> None:
     """A merged model whose base had another chat template; for a template that thinks, the empty block too."""
     run, taken, _ = every
     made = []
@@ -158,9 +158,9 @@ def test_exports_of_every_template_are_mended_or_told(every: tuple[Run, dict[str
     said = {line.split("/")[1] for line in told}
     # Those whose chat template LlamaFactory itself writes into every export.
     assert set(taken.values()) - said == {"alpaca", "chatml", "chatml_de", "default", "fewshot", "vicuna"}
-    mended = {line.split("/")[1] for line in told if "now writes the prompts" in line}
-    assert {"llama3", "qwen", "deepseekr1", "seed_oss", "mistral"} <= mended
-    others = [line for line in told if line.split("/")[1] not in mended]
+    fixed = {line.split("/")[1] for line in told if "now writes the prompts" in line}
+    assert {"llama3", "qwen", "deepseekr1", "seed_oss", "mistral"} <= fixed
+    others = [line for line in told if line.split("/")[1] not in fixed]
     assert all("none could be made that does" in line or "keeps the chat template" in line for line in others)
     assert rendered(run, "deepseekr1").endswith("<think>\n\n</think>\n\n")
 

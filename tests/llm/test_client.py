@@ -151,7 +151,7 @@ def test_a_wait_of_hours_stops_the_run(tmp_path: Path) -> None:
         ("temperature", "refuses temperature", "Remove the setting"),
     ],
 )
-def test_what_no_waiting_mends_stops_the_run_at_once(kind: str, word: str, hint: str, tmp_path: Path) -> None:
+def test_what_no_waiting_fixes_stops_the_run_at_once(kind: str, word: str, hint: str, tmp_path: Path) -> None:
     with serve(Fault(kind, every=1), latency=0.05) as server:
         done = ask(settings(server, concurrency=2), tmp_path, [plain(n) for n in range(20)])
         assert all(isinstance(result, EtlchError) for result in done.results)

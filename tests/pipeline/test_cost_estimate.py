@@ -13,7 +13,13 @@ from etlch.core.prompts import Prompts
 from etlch.core.settings import Settings, TeacherSettings
 from etlch.llm.pricing import Estimate
 from etlch.llm.store import Usage
-from etlch.pipeline.cost_estimate import Known, budget_in_words, in_words, refuse_if_dear, works
+from etlch.pipeline.cost_estimate import (
+    Known,
+    budget_in_words,
+    check_cost_limit,
+    in_words,
+    remaining_requests,
+)
 from etlch.pipeline.setup import chosen_tasks
 from etlch.teachers.topic_plan import read_tree, tree_topics
 
@@ -33,7 +39,9 @@ def left(
 ) -> dict[str, int]:
     prompts = Prompts()
     topics = islice(tree_topics(read_tree(prompts, "en", (), ()), "en", 0), 50)
-    found = works(chosen.plan, prompts, chosen_tasks(chosen.plan), topics, needed, known, changed)
+    found = remaining_requests(
+        chosen.plan, prompts, chosen_tasks(chosen.plan), topics, needed, known, changed
+    )
     return {work.purpose: work.calls for work in found}
 
 
@@ -92,6 +100,6 @@ def test_a_budget_that_may_run_out_is_told_with_one_that_would_do() -> None:
 def test_a_dear_estimate_needs_a_budget() -> None:
     dear = Estimate(10_000, 9_000_000, 9_000_000, 6.75, 3.4, 13.5, "from the length of the prompts")
     with pytest.raises(EtlchError, match=r"this may cost \$6.75"):
-        refuse_if_dear(dear, None)
-    refuse_if_dear(dear, 20.0)
+        check_cost_limit(dear, None)
+    check_cost_limit(dear, 20.0)
     assert "$6.75 ($3.40 to $13.50" in in_words(dear, TeacherSettings())[0]

@@ -312,7 +312,7 @@ def test_rows_in_another_order_meet_their_records_by_prompt_and_label(tmp_path: 
     assert any("by prompt and label" in note for note in summary.notes)
 
 
-def test_types_that_never_match_bring_a_hint_and_a_label_map_mends_them(tmp_path: Path) -> None:
+def test_types_that_never_match_bring_a_hint_and_a_label_map_fixes_them(tmp_path: Path) -> None:
     lines = [{"predict": f'{{"dis": ["flu {n}"]}}', "label": f'{{"疾病": ["flu {n}"]}}'} for n in range(5)]
     path = write_lines(tmp_path / "p.jsonl", lines)
     settings = replace(FAST, task="ner")

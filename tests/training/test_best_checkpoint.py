@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etlch.export.jobs import Job
-from etlch.training.best_checkpoint import few, settle
+from etlch.training.best_checkpoint import select_best, warn_few_checkpoints
 from tests.small_run import write_run
 
 
@@ -24,7 +24,7 @@ def test_trainings_that_leave_little_to_choose_from_are_named() -> None:
     also = training("also", eval_dataset="ner_val_300", save_strategy="epoch", save_total_limit=2)
     none = training("none", eval_dataset="ner_val_100", save_strategy="no")
     blind = training("blind", save_strategy="epoch")
-    assert few([kept_all, two, none, also, blind]) == [
+    assert warn_few_checkpoints([kept_all, two, none, also, blind]) == [
         "--best: checkpoints are deleted while training (save_total_limit: 2 in the preset): two, also",
         "--best: no checkpoints are kept (save_strategy): none",
         "--best: no validation set to choose by: blind",
@@ -54,7 +54,7 @@ def test_the_checkpoint_with_the_best_facts_f1_is_chosen_and_its_weights_put_in_
         ]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / stem / "generated_predictions.jsonl").write_text(text, encoding="utf-8")
-    best = settle(run, job)
+    best = select_best(run, job)
     assert best is not None and best.chosen == better
     assert best.facts_f1 == {
         name: {"ner": float(name == better)} for name in ("checkpoint-10", "checkpoint-20")

@@ -31,14 +31,14 @@ def ill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.train
 @pytest.mark.slow
-def test_each_failure_comes_with_the_line_that_mends_it(ill: Path) -> None:
+def test_each_failure_comes_with_the_line_that_fixes_it(ill: Path) -> None:
     done = CliRunner().invoke(main, ["doctor", "--json", "--disk", str(ill)])
     assert done.exit_code == 1
     found: dict[str, dict[str, Any]] = {one["name"]: one for one in json.loads(done.stdout)}
     audio = found["import torchaudio"]
     assert (audio["state"], audio["found"]) == ("bad", f"RuntimeError: {MISMATCH}")
-    assert "torch==2.12.1 torchvision==0.27.1" in audio["mend"]
-    assert "llamafactory==0.9.5" in audio["mend"]
+    assert "torch==2.12.1 torchvision==0.27.1" in audio["fix"]
+    assert "llamafactory==0.9.5" in audio["fix"]
     assert found["import jieba"]["state"] == "bad"
     assert found["import nltk"]["state"] == "ok"
     assert found["torchrun"]["state"] == found["Python"]["state"] == "ok"
@@ -51,7 +51,7 @@ def test_a_missing_package_is_told_with_its_pin(monkeypatch: pytest.MonkeyPatch)
     )
     found = next(one for one in doctor.examine(Path(".")) if one.name == "rouge-chinese-of-nowhere")
     assert found.state == "bad"
-    assert found.mend == "pip install 'rouge-chinese-of-nowhere>=1.0.3'"
+    assert found.fix == "pip install 'rouge-chinese-of-nowhere>=1.0.3'"
 
 
 def test_the_pins_are_those_of_the_extra() -> None:

@@ -24,7 +24,7 @@ from etlch.export.jobs import Job
 from etlch.export.write import export
 from etlch.training import provenance, queue
 from etlch.training.hardware import Machine
-from etlch.training.queue import After, Outcome
+from etlch.training.queue import Outcome, PostTraining
 from etlch.training.state import state
 from tests.runs import make_run
 
@@ -50,7 +50,7 @@ def cli(tmp_path: Path) -> Path:
 
 
 def work(
-    run: Run, cli: Path, gpus: tuple[str, ...] = ("0",), after: After | None = None
+    run: Run, cli: Path, gpus: tuple[str, ...] = ("0",), after: PostTraining | None = None
 ) -> dict[str, Outcome]:
     machine = Machine(gpus, predicting=1, cores=2, cli=cli)
     outcomes = queue.work(run, jobs.read_jobs(run), machine, lambda view: None, after)
@@ -86,7 +86,7 @@ def test_base_then_each_size_trained_predicted_and_exported(run: Run, cli: Path)
 def test_what_is_done_is_not_run_again(run: Run, cli: Path) -> None:
     work(run, cli)
     before = len(calls(run))
-    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+    assert {outcome.state for outcome in work(run, cli).values()} == {"skipped"}
     assert len(calls(run)) == before
 
 
@@ -112,7 +112,7 @@ def test_a_failure_is_told_with_its_log_and_the_others_go_on(run: Run, cli: Path
     wish(run, "train_smoke-5-s42", None)
     states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
     assert states["train_smoke-5-s42"] == states["predict_smoke-5-s42_ner"] == "done"
-    assert states["train_smoke-20-s42"] == "there"
+    assert states["train_smoke-20-s42"] == "skipped"
 
 
 def test_a_prediction_file_one_line_short_is_a_failure(run: Run, cli: Path) -> None:
@@ -167,7 +167,7 @@ def test_another_base_model_of_the_same_name_makes_everything_stale(tmp_path: Pa
     run = make_run(tmp_path / "demo", settings)
     export(run, settings)
     work(run, cli)
-    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+    assert {outcome.state for outcome in work(run, cli).values()} == {"skipped"}
     weigh(base, b"new")
     assert {outcome.state for outcome in work(run, cli).values()} == {"done"}
 
@@ -205,7 +205,7 @@ def test_comments_and_order_do_not_make_a_recipe_another(run: Run, cli: Path) ->
     path = run.recipes / "train_smoke-20-s42.yaml"
     values = yaml.safe_load(path.read_text("utf-8"))
     path.write_text("# mine\n" + yaml.safe_dump(values, sort_keys=True), "utf-8")
-    assert {outcome.state for outcome in work(run, cli).values()} == {"there"}
+    assert {outcome.state for outcome in work(run, cli).values()} == {"skipped"}
 
 
 def test_results_made_by_hand_count(run: Run, cli: Path) -> None:
@@ -214,7 +214,7 @@ def test_results_made_by_hand_count(run: Run, cli: Path) -> None:
             [cli, "train", f"recipes/{recipe}.yaml"], cwd=run.folder, check=True, stdout=subprocess.PIPE
         )
     states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
-    assert states["train_smoke-20-s42"] == states["predict_smoke-20-s42_ner"] == "there"
+    assert states["train_smoke-20-s42"] == states["predict_smoke-20-s42_ner"] == "skipped"
 
 
 def test_what_a_training_brings_is_run_before_the_model_is_used(run: Run, cli: Path) -> None:
@@ -240,7 +240,7 @@ def test_what_a_training_brings_is_run_before_the_model_is_used(run: Run, cli: P
         ]
 
     predicting = next(job for job in jobs.read_jobs(run) if job.stem == "predict_smoke-20-s42_ner")
-    after = After(brought, lambda training: settled.append((training.model, len(calls(run)))))
+    after = PostTraining(brought, lambda training: settled.append((training.model, len(calls(run)))))
     work(run, cli, after=after)
     order = [Path(call["recipe"]).stem for call in calls(run)]
     assert order.index("validate_one") == order.index("train_smoke-20-s42") + 1

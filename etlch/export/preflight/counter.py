@@ -131,8 +131,8 @@ def counter_of(setup: Setup) -> tuple[Counter | None, Problem]:
         loaded = load_tokenizer(ModelArguments(model_name_or_path=setup.model, trust_remote_code=setup.trust))
         tokenizer = loaded["tokenizer"]
     except kinds as error:
-        mend = f"`etlch-data doctor --hub {setup.model}` looks further."
-        return None, Problem("error", f"no tokenizer of {setup.model}: {_first_line(error)}", mend)
+        fix = f"`etlch-data doctor --hub {setup.model}` looks further."
+        return None, Problem("error", f"no tokenizer of {setup.model}: {_first_line(error)}", fix)
     named = templates().get(setup.template)
     if named and named.media and loaded["processor"] is None:
         return None, Problem(

@@ -230,9 +230,9 @@ def _counted(counts: Counter[str], total: int, response: str) -> Iterator[Proble
         "empty": (f"have an empty {response}: they teach to answer nothing", "Remove them."),
         "unasked": ("have neither instruction nor input", "Remove them."),
     }
-    for name, (what, mend) in told.items():
+    for name, (what, fix) in told.items():
         if counts[name]:
-            yield Problem("error", f"{counts[name]} of {total} rows {what}", mend)
+            yield Problem("error", f"{counts[name]} of {total} rows {what}", fix)
     if counts["special"]:
         yield Problem(
             "warning",

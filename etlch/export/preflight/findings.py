@@ -30,18 +30,18 @@ class Finding:
         level: error (training would be wasted, or fail), warning, or note.
         what: with numbers.
         where: recipes or data sets that it was found in.
-        mend: what to do; empty for a note.
+        fix: what to do; empty for a note.
     """
 
     level: Level
     what: str
     where: tuple[str, ...]
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         shown = ", ".join(self.where[:_SHOWN])
         more = f" and {len(self.where) - _SHOWN} more" if len(self.where) > _SHOWN else ""
-        return f"{self.level}: {self.what} ({shown}{more})" + (f"\n    → {self.mend}" if self.mend else "")
+        return f"{self.level}: {self.what} ({shown}{more})" + (f"\n    → {self.fix}" if self.fix else "")
 
 
 def quick(run: Run, jobs: Sequence[Job], *, gpus: int | None = None, world: int = 1) -> list[Finding]:
@@ -74,7 +74,7 @@ def gathered(found: Iterable[tuple[str, Problem]]) -> list[Finding]:
     for where, problem in found:
         places.setdefault(problem, []).append(where)
     made = [
-        Finding(problem.level, problem.what, tuple(dict.fromkeys(where)), problem.mend)
+        Finding(problem.level, problem.what, tuple(dict.fromkeys(where)), problem.fix)
         for problem, where in places.items()
     ]
     return sorted(made, key=lambda finding: _ORDER[finding.level])

@@ -161,11 +161,11 @@ def disk(run: Run, jobs: Sequence[Job], world: int = 1) -> Iterator[Problem]:
         return
     free = shutil.disk_usage(run.folder).free
     told = f"checkpoints, adapters and exports take about {needed / _GB:.1f} GB; {free / _GB:.1f} GB are free"
-    mend = "Lower save_total_limit, export fewer models, or move the run folder."
+    fix = "Lower save_total_limit, export fewer models, or move the run folder."
     if needed > free:
-        yield Problem("error", told, mend)
+        yield Problem("error", told, fix)
     else:
-        yield Problem("warning" if needed > free / 2 else "note", told, mend if needed > free / 2 else "")
+        yield Problem("warning" if needed > free / 2 else "note", told, fix if needed > free / 2 else "")
 
 
 def written(run: Run, job: Job, model: Size, folder: Path | None, world: int = 1) -> float:

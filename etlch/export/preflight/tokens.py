@@ -192,7 +192,7 @@ def _cut(lengths: Sequence[Lengths], cutoff: int, job: Job) -> Iterator[Problem]
         return
     total = len(lengths)
     longest = max(one.prompt + one.label for one in lengths)
-    mend = f"Say cutoff_len: {rounded_up(longest)}, or cut articles with the setting `chunk`."
+    fix = f"Say cutoff_len: {rounded_up(longest)}, or cut articles with the setting `chunk`."
     lost = (
         (
             sum(one.kept_label < one.label for one in lengths),
@@ -206,7 +206,7 @@ def _cut(lengths: Sequence[Lengths], cutoff: int, job: Job) -> Iterator[Problem]
     for count, what in lost:
         if count:
             yield Problem(
-                _level(count, total), f"cutoff_len {cutoff}: {count} of {total} samples lose {what}", mend
+                _level(count, total), f"cutoff_len {cutoff}: {count} of {total} samples lose {what}", fix
             )
     if job.kind == "train":
         return

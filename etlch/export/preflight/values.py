@@ -34,11 +34,11 @@ REFUSED_RENAMED = ("warmup_ratio", "logging_dir", "max_length")
 
 
 class Problem(NamedTuple):
-    """What is wrong with one thing: level, what it is with numbers, and how it is mended."""
+    """What is wrong with one thing: level, what it is with numbers, and how to fix it."""
 
     level: Literal["error", "warning", "note"]
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 def problems(values: dict[str, Json], folder: Path, gpus: int | None) -> Iterator[Problem]:
@@ -226,9 +226,9 @@ _PAIRS: tuple[tuple[Callable[[dict[str, Json]], Any], str, str], ...] = (
 
 
 def _together(values: dict[str, Json]) -> Iterator[Problem]:
-    for wrong, what, mend in _PAIRS:
+    for wrong, what, fix in _PAIRS:
         if wrong(values):
-            yield Problem("error", what, mend)
+            yield Problem("error", what, fix)
 
 
 _GENERATED = ("rouge", "bleu")

@@ -119,7 +119,7 @@ def test_mistakes_in_recipes(
 def assert_said(run: Run, level: str, said: str) -> None:
     told = [one for one in found(run) if said in one.what]
     assert [one.level for one in told] == [level], "\n".join(map(str, found(run)))
-    assert level == "warning" or told[0].mend
+    assert level == "warning" or told[0].fix
 
 
 COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
@@ -228,7 +228,7 @@ def test_one_problem_of_many_recipes_is_one_finding(run: Run) -> None:
     told = [one for one in found(run) if "no template 'lama3'" in one.what]
     assert len(told) == 1
     assert told[0].where == tuple(job.stem for job in jobs.read_jobs(run))
-    assert "Did you mean 'llama3'?" in told[0].mend
+    assert "Did you mean 'llama3'?" in told[0].fix
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "do_train: true\nstage: sft\n", "stage: sft\n"])
