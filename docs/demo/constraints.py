@@ -18,11 +18,11 @@ def closure(root: str) -> dict[str, str]:
     while open_:
         name = open_.pop()
         try:
-            held = distribution(name)
+            installed = distribution(name)
         except PackageNotFoundError:
             continue  # for another system or Python
-        found[name] = held.version.partition("+")[0]
-        open_ += {name_of(line) for line in held.requires or []} - found.keys()
+        found[name] = installed.version.partition("+")[0]
+        open_ += {name_of(line) for line in installed.requires or []} - found.keys()
     return {name: version for name, version in sorted(found.items()) if name != root}
 
 

@@ -15,15 +15,44 @@ if TYPE_CHECKING:
     from etlch.training.process import Standing
     from etlch.training.queue import Outcome, View
 
-_QUEUE_REDRAW, _QUEUE_PLAIN = 0.5, 15.0
-"""Seconds between two drawings of the training queue, on a terminal and elsewhere."""
+REDRAW, PLAIN = 0.2, 10.0
+"""Seconds between two drawings of a generation, on a terminal and elsewhere."""
 
-REDRAW = 0.2
-PLAIN = 10.0
-"""Seconds between two drawings, on a terminal and elsewhere."""
+QUEUE_REDRAW, QUEUE_PLAIN = 0.5, 15.0
+"""Seconds between two drawings of the training queue."""
 
 _REASONS = 3
 """Reasons of rejection that are shown, the most frequent first."""
+
+
+class Redrawer:
+    """Writes lines to stderr: on a terminal over the ones before, elsewhere one drawing below the other.
+
+    Args:
+        terminal: whether lines can be drawn over.
+        redraw, plain: seconds between two drawings, on a terminal and elsewhere.
+    """
+
+    def __init__(self, terminal: bool, redraw: float, plain: float) -> None:
+        self.terminal = terminal
+        self.every = redraw if terminal else plain
+        self.drawn = float("-inf")
+        self.height = 0
+
+    def due(self) -> bool:
+        """Tell whether it is time for another drawing."""
+        return time.monotonic() - self.drawn >= self.every
+
+    def draw(self, lines: list[str], *, stays: bool = False) -> None:
+        """Write lines; the next drawing goes over them, or below where they stay."""
+        self.drawn = time.monotonic()
+        up = f"\x1b[{self.height}F\x1b[J" if self.height else ""
+        # A line that wraps would take two rows, and the next drawing would begin a row too low.
+        most = shutil.get_terminal_size().columns - 1 if self.terminal and not stays else None
+        click.echo(
+            up + "".join(f"{line[:most]}\n" for line in lines), nl=False, err=True, color=self.terminal
+        )
+        self.height = len(lines) if self.terminal and not stays else 0
 
 
 class Progress:
@@ -40,9 +69,9 @@ class Progress:
         self.events: dict[str, Counter[str]] = {}
         self.why: Counter[str] = Counter()
         self.accepted = self.lost = 0
-        self.began = self.drawn = time.monotonic()
-        self.height = 0
-        self.terminal = sys.stderr.isatty()
+        self.began = time.monotonic()
+        self.redrawer = Redrawer(sys.stderr.isatty(), REDRAW, PLAIN)
+        self.redrawer.drawn = self.began  # nothing has happened yet
 
     def note(self, stage: str, event: str) -> None:
         """Count an event of a stage: asked, again, done or rejected."""
@@ -60,7 +89,7 @@ class Progress:
 
     def close(self) -> None:
         """Draw the last state."""
-        self._draw(last=True)
+        self.redrawer.draw(self.lines(time.monotonic()))
 
     def lines(self, now: float) -> list[str]:
         """Return the lines of one drawing."""
@@ -80,19 +109,9 @@ class Progress:
             *(f"  {stage}: {_words(seen)}" for stage, seen in self.events.items()),
         ]
 
-    def _draw(self, last: bool = False) -> None:
-        now = time.monotonic()
-        if not last and now - self.drawn < (REDRAW if self.terminal else PLAIN):
-            return
-        self.drawn = now
-        lines = self.lines(now)
-        if self.terminal:
-            width = shutil.get_terminal_size().columns
-            up = f"\x1b[{self.height}F" if self.height else ""
-            click.echo(up + "".join(f"\x1b[2K{line[: width - 1]}\n" for line in lines), nl=False, err=True)
-            self.height = len(lines)
-        else:
-            click.echo("\n".join(lines), err=True)
+    def _draw(self) -> None:
+        if self.redrawer.due():
+            self.redrawer.draw(self.lines(time.monotonic()))
 
 
 def _words(seen: Counter[str]) -> str:
@@ -123,37 +142,21 @@ class Board:
     """
 
     def __init__(self, terminal: bool) -> None:
-        self.terminal = terminal
+        self.redrawer = Redrawer(terminal, QUEUE_REDRAW, QUEUE_PLAIN)
         self.began = time.monotonic()
-        self.drawn = float("-inf")
-        self.height = 0
         self.told = 0
 
     def show(self, view: View) -> None:
         """Say what has ended since the last call, and draw what is running when it is time."""
         new = [outcome for outcome in view.outcomes[self.told :] if outcome.state != "skipped"]
         self.told = len(view.outcomes)
-        now = time.monotonic()
-        if not new and now - self.drawn < (_QUEUE_REDRAW if self.terminal else _QUEUE_PLAIN):
+        if not new and not self.redrawer.due():
             return
-        self.drawn = now
         for outcome in new:
-            self._write([ended(outcome)], stays=True)
-        self._write(lines(view, now - self.began), stays=False)
-
-    def close(self) -> None:
-        """Leave the last drawing where it is."""
-        self.height = 0
-
-    def _write(self, drawing: list[str], *, stays: bool) -> None:
-        if not self.terminal:
-            click.echo("\n".join(drawing) if stays else " | ".join(drawing), err=True)
-            return
-        width = shutil.get_terminal_size().columns
-        up = f"\x1b[{self.height}F\x1b[J" if self.height else ""
-        shown = drawing if stays else [line[: width - 1] for line in drawing]
-        click.echo(up + "".join(f"{line}\n" for line in shown), nl=False, err=True)
-        self.height = 0 if stays else len(drawing)
+            self.redrawer.draw([ended(outcome)], stays=True)
+        drawing = lines(view, time.monotonic() - self.began)
+        # In a log file each state is one line.
+        self.redrawer.draw(drawing if self.redrawer.terminal else [" | ".join(drawing)])
 
 
 def lines(view: View, seconds: float) -> list[str]:

@@ -140,10 +140,7 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
             finish=lambda training: _best_line(best_checkpoint.select_best(run, training)),
         )
     board = Board(sys.stderr.isatty())
-    try:
-        return queue.work(run, jobs, here, board.show, after)
-    finally:
-        board.close()
+    return queue.work(run, jobs, here, board.show, after)
 
 
 def _fix_chat_templates(run: Run, outcomes: list[Outcome]) -> None:

@@ -39,10 +39,10 @@ def training_problem(folder: Path, base: Path | None) -> str:
 
 def _logged(path: Path) -> str:
     try:
-        held = json.loads(path.read_bytes())
+        trainer_state = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return ""
-    history = held.get("log_history") if isinstance(held, dict) else None
+    history = trainer_state.get("log_history") if isinstance(trainer_state, dict) else None
     entries = [entry for entry in history or () if isinstance(entry, dict)]
     losses, norms, evaluated = (_column(entries, name) for name in ("loss", "grad_norm", "eval_loss"))
     if any(not math.isfinite(value) for value in (*losses, *evaluated)):
@@ -132,27 +132,27 @@ def _lower(job: Job) -> str:
 
 
 def _lowered(job: Job) -> Iterator[str]:
-    held = job.values
+    values = job.values
     if job.kind == "train":
-        batch, gather = (int(held.get(key) or default) for key, default in
+        batch, gather = (int(values.get(key) or default) for key, default in
                          (("per_device_train_batch_size", 8), ("gradient_accumulation_steps", 1)))  # fmt: skip
         if batch > 1:
             yield (
                 f"per_device_train_batch_size ({batch}) to {batch // 2} and raise gradient_accumulation_steps "
                 f"({gather}) to {gather * 2}"
             )
-        if held.get("eval_strategy", "no") != "no":
-            yield f"per_device_eval_batch_size ({held.get('per_device_eval_batch_size', 8)})"
-        yield f"cutoff_len ({held.get('cutoff_len', 2048)})"
-        if held.get("disable_gradient_checkpointing"):
+        if values.get("eval_strategy", "no") != "no":
+            yield f"per_device_eval_batch_size ({values.get('per_device_eval_batch_size', 8)})"
+        yield f"cutoff_len ({values.get('cutoff_len', 2048)})"
+        if values.get("disable_gradient_checkpointing"):
             yield "memory by leaving out disable_gradient_checkpointing"
-        if job.adapter and not held.get("quantization_bit"):
+        if job.adapter and not values.get("quantization_bit"):
             yield "or take the preset `qlora` on a GPU"
     elif job.kind == "export":
         yield "what else uses memory, or export on a larger machine"
     else:
-        yield f"per_device_eval_batch_size ({held.get('per_device_eval_batch_size', 8)})"
-        yield f"max_new_tokens ({held.get('max_new_tokens', 1024)})"
+        yield f"per_device_eval_batch_size ({values.get('per_device_eval_batch_size', 8)})"
+        yield f"max_new_tokens ({values.get('max_new_tokens', 1024)})"
 
 
 def damaged(log: str) -> bool:

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from etlch.cli.progress import Progress
+import pytest
+
+from etlch.cli.progress import Progress, Redrawer
+
+
+def test_a_terminal_is_drawn_over_and_a_log_file_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ANSI has it: ESC [ n F goes up n lines, ESC [ J clears what is below."""
+    monkeypatch.setenv("COLUMNS", "6")
+    terminal, log = Redrawer(True, 0.0, 0.0), Redrawer(False, 0.0, 0.0)
+    for shown in (terminal, log):
+        shown.draw(["one", "wider than six"])
+        shown.draw(["finished"], stays=True)
+        shown.draw(["two"])
+        shown.draw(["three"])
+    written = capsys.readouterr().err
+    drawn = "one\nwider\n" + "\x1b[2F\x1b[Jfinished\n" + "two\n" + "\x1b[1F\x1b[Jthree\n"
+    assert written == drawn + "one\nwider than six\nfinished\ntwo\nthree\n"
 
 
 def test_lines_count_candidates_reasons_and_stages() -> None:

@@ -29,8 +29,8 @@ def test_every_extra_that_the_code_names_exists_and_is_documented() -> None:
 
 
 def test_the_extra_all_holds_all_that_are_not_for_developers() -> None:
-    (held,) = EXTRAS["all"]
-    assert set(held.removeprefix("etlch[").removesuffix("]").split(",")) == EXTRAS.keys() - {"all", "dev"}
+    (listed,) = EXTRAS["all"]
+    assert set(listed.removeprefix("etlch[").removesuffix("]").split(",")) == EXTRAS.keys() - {"all", "dev"}
 
 
 def test_what_is_missing_is_named_with_the_line_that_installs_it() -> None:

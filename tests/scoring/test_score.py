@@ -49,6 +49,8 @@ def test_a_run_folder_is_scored_whole_and_read_back_equal(tmp_path: Path) -> Non
         (100, 2, "weights"), (300, 1, "weights"),
     }  # fmt: skip
     assert {(item.model, item.size, item.seeds) for item in summary.seeds} == {("etlch", 100, 2)}
+    # Holm corrects within one task and one metric: two models against one baseline are two tests.
+    assert max(item.family for item in summary.comparisons) == 2
 
 
 def test_summary_json_has_the_keys_of_the_contract(tmp_path: Path) -> None:

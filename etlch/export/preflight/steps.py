@@ -70,7 +70,7 @@ def steps(values: dict[str, Json], count: int, world: int = 1) -> Steps:
 def _flat_steps(schedule: str, total: int, rising: int) -> float:
     """Return a schedule's learning rates, summed, in units of its highest; at most `total`."""
     if schedule in HALVED:
-        return rising / 2 + (total - rising) / 2
+        return total / 2  # rise and fall have the same mean, so the length of the warmup is of no account
     return total - rising / 2 if schedule == "constant_with_warmup" else float(total)
 
 

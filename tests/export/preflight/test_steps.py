@@ -26,6 +26,9 @@ def test_the_papers_trainings_by_hand(records: int, total: int, moved: float) ->
     assert found.total == total
     assert found.moved == pytest.approx(moved)
     assert steps({**values, "lr_scheduler_type": "constant"}, 270).moved == pytest.approx(0.00135)
+    # Two triangles, a rise to the rate and a fall from it, have half the area of their rectangle.
+    risen = {**values, "lr_scheduler_type": "linear", "warmup_steps": 0.5}
+    assert steps(risen, 270).moved == pytest.approx(0.00135 / 2)
 
 
 def test_a_last_batch_that_is_not_full_counts() -> None:
