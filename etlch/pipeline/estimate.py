@@ -43,7 +43,8 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
             store.close()
     tree = read_tree(prompts, plan.language, plan.domains, plan.genres, plan.lengths)
     topics = tree_topics(tree, plan.language, plan.seed)
-    article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
+    texts = documents.own_texts(plan) if plan.articles else None
+    article_bytes = texts.mean_bytes(plan, needed) if texts else 0
     anew = changed(before, prompts, settings)
     found = forecast(settings, prompts, tasks, topics, needed, on_file, anew, article_bytes)
-    return in_words(found, settings.teacher)
+    return [*([texts.told] if texts else []), *in_words(found, settings.teacher)]

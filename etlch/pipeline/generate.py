@@ -165,7 +165,10 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
     refuse_unusable(run, settings.export)
     added = imported_part(run, before)
     refuse_mix(settings, before)
-    article_bytes = documents.mean_bytes(plan, needed) if plan.articles else 0
+    texts = documents.own_texts(plan) if plan.articles else None
+    article_bytes = texts.mean_bytes(plan, needed) if texts else 0
+    if texts:
+        say(texts.told)
     for line in export_warnings(settings.export, plan.language):
         say(line)
     async with open_teacher(settings, prompts, run) as (teacher, bill):
@@ -181,7 +184,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
                 builder,
                 plan,
                 settings.teacher.concurrency,
-                lambda: documents.candidates(plan) if plan.articles else planned(teacher),
+                lambda: iter(texts.candidates) if texts else planned(teacher),
                 watcher,
                 added and not_to_copy(run, added),
             )

@@ -14,7 +14,7 @@ from itertools import islice
 from etlch.core.errors import EtlchError
 from etlch.core.settings import CheckSettings, PlanSettings, Settings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
-from etlch.dataset.documents import candidates
+from etlch.dataset.documents import own_texts
 from etlch.llm.store import Reply, Request
 from etlch.pipeline.session import offline_teacher
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks, planned, with_schema
@@ -64,7 +64,9 @@ async def requests(settings: Settings, place: int) -> tuple[Candidate, list[Prev
     once = dataclasses.replace(settings.check, max_attempts=1, min_chars=0)
     teacher = ModelTeacher(settings.teacher, settings.plan, prompts, recording)
     builder = _builder(settings.plan, once, teacher)
-    candidate = _take(candidates(settings.plan) if settings.plan.articles else planned(teacher), place)
+    candidate = _take(
+        iter(own_texts(settings.plan).candidates) if settings.plan.articles else planned(teacher), place
+    )
     await builder.build(candidate)
     return candidate, recording.sent
 

@@ -20,7 +20,7 @@ from etlch.core.records import Article
 from etlch.core.run_folder import Run
 from etlch.dataset.build_record import Candidate
 from etlch.dataset.chunking import chunk, sentence_ends
-from etlch.dataset.documents import candidates, mean_bytes, read_documents
+from etlch.dataset.documents import own_texts, read_documents
 from etlch.quality.check import check_run
 from tests.fake_server import serve
 
@@ -30,7 +30,7 @@ SECOND = "台北101於2004年完工。它高508公尺。"
 
 
 def read(path: Path, **settings: object) -> list[Candidate]:
-    return list(candidates(make_settings(articles=str(path), **settings).plan))
+    return list(own_texts(make_settings(articles=str(path), **settings).plan).candidates)
 
 
 def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
@@ -98,9 +98,11 @@ def test_the_order_is_drawn_with_the_seed_and_documents_stay_together(tmp_path: 
     [
         ("none.txt", None, "there is no such file"),
         ("blank.txt", " \n", "holds no text"),
-        ("x.pdf", "x", "files of this kind are not read"),
+        ("x.doc", "x", "files of this kind are not read"),
+        ("x.pdf", "x", "cannot be read as PDF"),
+        ("x.docx", "x", "cannot be read as .docx"),
         ("rows.jsonl", '{"label": 1}\n', "no column 'text' among label"),
-        ("rows.jsonl", "[1]\n", "line 1: a JSON list where an object belongs"),
+        ("rows.jsonl", '{"text": "a"}\n[1]\n', "line 2: a JSON list where an object belongs"),
         ("x.parquet", "x", "is not Parquet"),
     ],
 )
@@ -201,4 +203,5 @@ def test_too_few_texts_are_told_before_one_is_sent(tmp_path: Path, monkeypatch: 
 def test_the_estimate_knows_how_long_the_texts_are(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("é" * 100, encoding="utf-8")
     (tmp_path / "b.txt").write_text("e" * 100, encoding="utf-8")
-    assert mean_bytes(make_settings(articles=str(tmp_path), sizes=(1,), test=1).plan, 2) == 150
+    plan = make_settings(articles=str(tmp_path), sizes=(1,), test=1).plan
+    assert own_texts(plan).mean_bytes(plan, 2) == 150

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import parse_line, read_text
 from etlch.core.records import Json
 from etlch.dataset.readers import columns, hub, rows, standoff
@@ -17,6 +17,7 @@ from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.readers.rows import RowOptions
 from etlch.metrics.readers.containers import RawRow, raw_rows
 from etlch.tasks import Task
+from etlch.text.encodings import UTF8, decode
 
 SPLITS = {
     "train": "train",
@@ -135,7 +136,7 @@ def _read_brat(file: Path, name: str, task: Task) -> tuple[str, list[LabelledTex
 
 def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[str, list[LabelledText]]:
     if file.suffix.lower() not in _ROWS:
-        lines = read_text(file).splitlines()
+        lines = _text(file).splitlines()
         if len(task.grounded) == 1 and columns.recognise(lines):
             return "token columns (IOB2, BIO, BIOES)", list(columns.read(lines, name))
         if task.name == "ner" and standoff.is_pubtator(lines):
@@ -160,6 +161,13 @@ def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[
             "Name it with --column text=NAME (and --column label=NAME); dotted paths reach into objects.",
         )
     return rows.kind_of(first[0]), read
+
+
+def _text(file: Path) -> str:
+    text, encoding = decode(file.read_bytes(), str(file))
+    if encoding != UTF8:
+        warn_user(f"{file} is not UTF-8 and was read as {encoding}")
+    return text
 
 
 def _row(raw: RawRow, file: Path) -> dict[str, Json]:

@@ -5,6 +5,7 @@ What a file is decides its content, not its name; a file of JSON lines is read a
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -13,9 +14,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import LONGEST_LINE, parquet_rows
 from etlch.core.records import Json
+from etlch.text.encodings import decode
+
+HEAD = 2**16
+"""Bytes of a file that tell whether it is UTF-8."""
 
 
 class RawRow(NamedTuple):
@@ -49,9 +54,9 @@ def raw_rows(path: Path) -> Iterator[RawRow]:
             yield from _parquet(path)
         elif start[:2] == b"\x1f\x8b":
             with gzip.open(handle) as inner:
-                yield from _text_rows(io.BufferedReader(inner), path)
+                yield from _text_rows(_as_utf8(io.BufferedReader(inner), path), path)
         else:
-            yield from _text_rows(handle, path)
+            yield from _text_rows(_as_utf8(handle, path), path)
 
 
 def container(path: Path) -> str:
@@ -86,6 +91,26 @@ def _text_rows(handle: IO[bytes], path: Path) -> Iterator[RawRow]:
         for number, raw in enumerate(_lines(handle), 1):
             if raw.strip():
                 yield RawRow(number, raw)
+
+
+def _as_utf8(handle: IO[bytes], path: Path) -> IO[bytes]:
+    """Return a file as it is if it begins as UTF-8, else its whole content as UTF-8; a warning says from what."""
+    head = handle.read(HEAD)
+    handle.seek(0)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+        if "\0" not in text:
+            return handle
+    except UnicodeDecodeError as error:
+        if sum(byte > 127 for byte in head[: error.start]) > 10:
+            return handle  # damaged UTF-8: the line that is says so
+    try:
+        text, encoding = decode(handle.read(), str(path))
+    except EtlchError:
+        handle.seek(0)
+        return handle
+    warn_user(f"{path} is not UTF-8 and was read as {encoding}")
+    return io.BytesIO(text.encode())
 
 
 def _peek(handle: IO[bytes]) -> bytes:
