@@ -198,8 +198,10 @@ def own_gold(prediction: Prediction, path: Path) -> str:
     """
     if prediction.label is None:
         raise EtlchError(
-            f"{path}, line {prediction.line}: no label, and no keys to take the gold from",
-            "Name the keys of this test set with --keys FILE.",
+            f"{path}, line {prediction.line}: no label, and no keys to take the gold from ({container(path)}; "
+            f"beside the prediction its columns are {', '.join(map(str, prediction.columns)) or 'none'})",
+            "Name the keys of this test set with --keys FILE, or the label's column in a settings file: "
+            "columns: {label: COLUMN}.",
         )
     return prediction.label
 

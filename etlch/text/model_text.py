@@ -13,13 +13,25 @@ from typing import NamedTuple
 from etlch.core.records import Json
 from etlch.text.json_text import loads
 
-_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
-_OPENING = re.compile(rf"<(?:{_NAMES})>|\[(?:THINK|THINKING)\]|◁think▷|<\|begin_of_thought\|>", re.IGNORECASE)
-_CLOSING = re.compile(
-    rf"</(?:{_NAMES})>|\[/(?:THINK|THINKING)\]|◁/think▷|<\|end_of_thought\|>", re.IGNORECASE
+_NAMES = (
+    r"(?:[\w-]+[:_])?(?:think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|analysis|cot)"
 )
-_HARMONY_FINAL = re.compile(r"<\|channel\|>\s*final\s*(?:<\|[^|]*\|>[^<]*)*?<\|message\|>")
+_OPENING = re.compile(
+    rf"<{_NAMES}>|\[(?:THINK|THINKING)\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>"
+    r"|<unused94>|<\|channel>thought",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    rf"</{_NAMES}>|\[/(?:THINK|THINKING)\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>"
+    r"|<unused95>|<channel\|>|\.\.\.done thinking\.",
+    re.IGNORECASE,
+)
+_HARMONY_FINAL = re.compile(
+    r"<\|channel\|>\s*final\s*(?:<\|[^|]*\|>[^<]*)*?<\|message\|>"
+    r"|(?s:\Aanalysis.*)assistant\s*final(?=\W)"  # as it is decoded without its special tokens
+)
 _HARMONY_END = re.compile(r"<\|(?:return|end|call)\|>\s*\Z")
+_ANSWER = re.compile(r"<(answer|final_answer)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\r?\n?(.*?)\r?\n?[ \t]*```", re.DOTALL)
 
 MOST_LITERAL = 100_000
@@ -47,7 +59,8 @@ def without_thoughts(text: str) -> str:
     """Return a model's text without its thoughts, in all common tags.
 
     A closing tag ends the thoughts even where no opening one stands (chat templates write it into the
-    prompt). Thoughts that are never closed leave nothing. Harmony messages leave the final channel.
+    prompt). Thoughts that are never closed leave nothing. Harmony messages leave the final channel, and of
+    answers in <answer> the last one is left.
     """
     finals = list(_HARMONY_FINAL.finditer(text))
     if finals:
@@ -56,7 +69,9 @@ def without_thoughts(text: str) -> str:
     if closings:
         text = text[closings[-1].end() :]
     opening = _OPENING.search(text)
-    return text[: opening.start()] if opening else text
+    text = text[: opening.start()] if opening else text
+    answers = _ANSWER.findall(text)
+    return answers[-1][1] if answers else text
 
 
 def first_json(text: str) -> Found:
@@ -70,11 +85,13 @@ def first_json(text: str) -> Found:
     value, problem = loads(bare)
     if not problem and isinstance(value, dict | list):
         return Found(value, "")
-    if not problem and not isinstance(value, str):
+    if not problem and isinstance(value, str) and len(value) < len(bare):
+        return first_json(value)  # an answer that was written as JSON once more
+    if not problem:
         return Found(None, "a JSON value that is neither an object nor a list")
     fence = _FENCE.search(bare)
-    if fence and (found := _values(fence.group(1))):
-        return Found(_merged(found), "")
+    if fence and _values(fence.group(1)):
+        return Found(_merged(_values(bare[fence.start() :])), "")
     found = _values(bare)
     return Found(_merged(found), "") if found else Found(None, problem or "no JSON value in the text")
 
@@ -94,13 +111,19 @@ def _values(text: str) -> list[Json]:
             closed = _closing(text, start)
             if closed < 0 and _BEGINS_JSON.match(text, start):
                 break  # a value that is cut: what stands inside it is no answer
-            place = closed if closed > 0 else start + 1
+            place = closed if closed > 0 and not _wraps_one(text, start, closed) else start + 1
             continue
         values, place = _following(text, value, end)
         if any(map(_says_something, values)):
             return values
         fallback = fallback or values
     return fallback
+
+
+def _wraps_one(text: str, start: int, end: int) -> bool:
+    """Tell whether brackets hold nothing but another pair of them, as in {{"a": 1}} and \\boxed{[1]}."""
+    inner = end - len(text[start + 1 : end].lstrip())
+    return text[inner : inner + 1] in ("{", "[") and _closing(text, inner) == len(text[: end - 1].rstrip())
 
 
 def _following(text: str, value: Json, end: int) -> tuple[list[Json], int]:

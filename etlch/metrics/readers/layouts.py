@@ -6,6 +6,7 @@ A layout maps our names (predict, label, prompt, id, input, …) to a column or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -53,8 +54,28 @@ LABEL = (
     ),
     *("expected", "expected_output", "gt", "gold_label"),
 )
-EITHER = ("output", "completion", "result")
+EITHER = ("output", "outputs", "output_text", "completion", "result", "answer", "answers")
 """Columns that hold the gold beside a prediction, and the prediction beside a gold."""
+
+_PREDICTED_WORDS = frozenset(
+    (
+        *("pred", "preds", "predict", "predicted", "prediction", "predictions", "generated", "generation"),
+        *("generations", "response", "responses", "hypothesis", "hypotheses", "hyp", "hyps", "candidate"),
+        *("candidates", "sampled", "actual", "model", "llm"),
+    )
+)
+_GOLD_WORDS = frozenset(
+    (
+        *("gold", "golden", "label", "labels", "ref", "refs", "reference", "references", "target", "targets"),
+        *("tgt", "truth", "gt", "true", "expected", "ideal", "correct", "solution", "annotation"),
+        *("annotations", "chosen"),
+    )
+)
+_NEUTRAL_WORDS = frozenset(("label", "labels", "annotation", "annotations"))
+_OTHER_WORDS = frozenset(("name", "id", "version", "path", "file", "time", "source", "score", "type", "prompt"))
+"""Words of a column's name that say what it holds, in any spelling: gold_entities, goldEntities, Gold Entities."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _TEXT = ("input", "text", "sentence", "article", "context", "document", "passage")
 
@@ -77,8 +98,23 @@ class Layout:
 _KNOWN: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
     (
         "OpenAI batch output",
-        ("custom_id", "response.body.choices"),
-        {"predict": "response.body.choices.0.message.content", "id": "custom_id"},
+        ("custom_id", "response.body.choices.0.message.tool_calls.0.function.arguments"),
+        {"predict": "response.body.choices.0.message.tool_calls.0.function.arguments", "id": "custom_id"},
+    ),
+    (
+        "OpenAI batch output",
+        ("custom_id", "response.body.output"),
+        {"predict": "response.body.output.-1.content.-1.text", "id": "custom_id"},
+    ),
+    (
+        "Anthropic batch output",
+        ("custom_id", "result.type"),
+        {"predict": "result.message.content.-1.text", "id": "custom_id"},
+    ),
+    (
+        "Gemini batch output",
+        ("key", "response.candidates"),
+        {"predict": "response.candidates.0.content.parts.-1.text", "id": "key"},
     ),
     (
         "OpenAI batch output",
@@ -89,6 +125,16 @@ _KNOWN: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
         "chat completions",
         ("choices.0.message.content",),
         {"predict": "choices.0.message.content", "id": "id"},
+    ),
+    (
+        "completions",
+        ("choices.0.text",),
+        {"predict": "choices.0.text", "id": "id"},
+    ),
+    (
+        "vLLM outputs",
+        ("outputs.0.text",),
+        {"predict": "outputs.0.text", "prompt": "prompt", "label": "label"},
     ),
     (
         "ms-swift inference",
@@ -142,8 +188,16 @@ def find_layout(row: Mapping[str, Json], said: Mapping[str, str]) -> Layout:
             return Layout(name, {**kept, **said}, frozenset(said))
     columns = dict(said)
     lowered = {str(column).casefold(): str(column) for column in row}
-    predict = columns.get("predict") or _first(lowered, PREDICT)
-    label = columns.get("label") or _first(lowered, LABEL)
+    predict = (
+        columns.get("predict")
+        or _first(lowered, PREDICT)
+        or _by_words(row, _PREDICTED_WORDS, (_GOLD_WORDS - _NEUTRAL_WORDS) | _OTHER_WORDS)
+    )
+    label = (
+        columns.get("label")
+        or _first(lowered, LABEL)
+        or _by_words(row, _GOLD_WORDS, _PREDICTED_WORDS | _OTHER_WORDS)
+    )
     either = next(
         (lowered[name] for name in EITHER if name in lowered and lowered[name] not in (predict, label)), None
     )
@@ -175,6 +229,16 @@ def taken(row: Json, path: str) -> Json:
         else:
             return None
     return inner
+
+
+def _by_words(row: Mapping[str, Json], words: frozenset[str], others: frozenset[str]) -> str | None:
+    """Return the first column named with one of the words and none of the others that holds text or JSON."""
+    for column, held in row.items():
+        said = {word.casefold() for word in _WORD.findall(str(column))}
+        texts = held is None or isinstance(held, str | list | dict)
+        if said & words and not said & others and texts and str(column).casefold() not in NAMES:
+            return str(column)
+    return None
 
 
 def _reaches(row: Mapping[str, Json], path: str) -> bool:
