@@ -175,7 +175,10 @@ def _read_best(text: str, language: str, task: Task, strict: ReadText, article: 
         return strict
     bare = without_thoughts(text)
     changed = bare is not text and bare != text
-    whole = strict.how in (STRICT, "fenced") and not strict.wrong and not changed
+    fenced = (
+        strict.how == "fenced" and text.count("```") <= 2
+    )  # the strict reading takes the first fence only
+    whole = (strict.how == STRICT or fenced) and not strict.wrong and not changed
     if whole and task.json_label and not _other_notation(task, strict, article):
         return strict  # the common case, without a second parse
     if changed and (says_none(bare) or not bare.strip()):

@@ -23,6 +23,7 @@ from etlch.metrics.reading import STRICT, read_gold, says_none
 from etlch.scoring.inputs import Job
 from etlch.tasks import all_tasks, find_task
 from etlch.tasks.base import Task
+from etlch.tasks.notations import UNSURE
 from etlch.text.json_text import loads
 from etlch.text.model_text import first_json
 from etlch.text.normalize import is_cjk, squash
@@ -205,8 +206,9 @@ def _of_value(value: Json) -> str:
         if (
             noted is not None
             and noted.notation
+            and noted.notation not in UNSURE
             and noted.facts
-            and (_holds_objects(value) or isinstance(value, dict))
+            and isinstance(value, list | dict)
         ):
             return name
     return "json"
@@ -219,7 +221,7 @@ def _holds_objects(value: Json) -> bool:
 def _lines_of(task: str, text: str, language: str) -> bool:
     read = find_task(task).read_lines
     noted = read(text, language) if read else None
-    return noted is not None and len(noted.facts) > noted.wrong
+    return noted is not None and len(noted.facts) > noted.wrong and noted.notation not in UNSURE
 
 
 def _unknown_labels(texts: list[str], job: Job) -> EtlchError:

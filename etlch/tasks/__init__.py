@@ -24,7 +24,7 @@ def all_tasks(task_file: Path | None = None) -> dict[str, Task]:
     """
     found = {}
     for module in pkgutil.iter_modules(__path__):
-        if module.name not in ("base", "notations", "schema_file"):
+        if module.name not in ("base", "schema_file") and not module.name.endswith("notations"):
             task = importlib.import_module(f"{__name__}.{module.name}").TASK
             found[task.name] = task
     if task_file is not None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from etlch.core.records import Fact, Json
 from etlch.tasks.base import Noted, Parsed, Task
-from etlch.tasks.notations import triple_facts, triple_lines
+from etlch.tasks.triple_notations import triple_facts, triple_lines
 
 HEADERS = {
     "zh-TW": "【一、三元組格式（主詞－關係－受詞）】",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from etlch.core.records import Fact, Json
 from etlch.tasks.base import Task, flat_facts, flat_label, flat_parse, flat_schema
-from etlch.tasks.notations import entity_facts, entity_text
+from etlch.tasks.entity_notations import entity_facts, entity_text
 
 
 def _answer_schema(keys: Sequence[str]) -> Json:

@@ -72,7 +72,9 @@ _GOLD_WORDS = frozenset(
     )
 )
 _NEUTRAL_WORDS = frozenset(("label", "labels", "annotation", "annotations"))
-_OTHER_WORDS = frozenset(("name", "id", "version", "path", "file", "time", "source", "score", "type", "prompt"))
+_OTHER_WORDS = frozenset(
+    ("name", "id", "version", "path", "file", "time", "source", "score", "type", "prompt")
+)
 """Words of a column's name that say what it holds, in any spelling: gold_entities, goldEntities, Gold Entities."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
