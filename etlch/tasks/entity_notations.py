@@ -215,7 +215,9 @@ def _entity_object(value: dict[str, Json]) -> Noted | None:
     alone = _entity_item(value, "")
     if alone is not None and not any(isinstance(item, list | dict) for item in value.values()):
         return Noted((alone[0],), 0, alone[1])
-    kinds = [content for content in value.values() if isinstance(content, str) and folded_key(content) in _TYPES]
+    kinds = [
+        content for content in value.values() if isinstance(content, str) and folded_key(content) in _TYPES
+    ]
     if value and len(kinds) == len(value) and not any(folded_key(key) in _TYPES for key in value):
         facts = [(str(kind), key) for key, kind in value.items()]
         return Noted(tuple(facts), 0, "an object {mention: type}")
@@ -234,7 +236,9 @@ def _entity_object(value: dict[str, Json]) -> Noted | None:
 def _mention(item: Json) -> str | None:
     """Return a mention: a text, or an object whose text-like key says it."""
     if isinstance(item, dict):
-        return next((scalar_text(content) for key, content in item.items() if folded_key(key) in TEXT_KEYS), None)
+        return next(
+            (scalar_text(content) for key, content in item.items() if folded_key(key) in TEXT_KEYS), None
+        )
     return scalar_text(item)
 
 

@@ -96,7 +96,9 @@ def key_of(item: dict[str, Json], known: Sequence[str], affix: re.Pattern[str] |
 def first_text(value: Json) -> str | None:
     """Return a scalar's text; of an object that names something, its name."""
     if isinstance(value, dict):
-        return next((scalar_text(content) for key, content in value.items() if folded_key(key) in TEXT_KEYS), None)
+        return next(
+            (scalar_text(content) for key, content in value.items() if folded_key(key) in TEXT_KEYS), None
+        )
     if isinstance(value, list):
         return scalar_text(value[0]) if len(value) == 1 else None
     return scalar_text(value)

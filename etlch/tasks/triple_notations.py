@@ -79,7 +79,9 @@ def _of_object(value: dict[str, Json]) -> Noted | None:
     if alone is not None:
         return Noted((alone[0],), 0, alone[1])
     lists = [content for content in value.values() if isinstance(content, list) and content]
-    read = [found for content in lists if not _are_texts(content) and (found := triple_facts(content)) is not None]
+    read = [
+        found for content in lists if not _are_texts(content) and (found := triple_facts(content)) is not None
+    ]
     if len(read) == 1:
         return read[0]
     facts: list[Fact] = []
