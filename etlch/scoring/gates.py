@@ -10,6 +10,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError
 from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import known_metrics
+from etlch.scoring.recipes import Recipe, recipes_of
 from etlch.scoring.regression import Earlier, find_regressions, read_earlier
 from etlch.scoring.summary import Score, Summary, System
 from etlch.tasks import Task
@@ -82,17 +83,18 @@ def check(
         failures.append(
             f"{unreadable} labels cannot be read, so the scores leave them out; `unreadable_gold: allow` lets that pass"
         )
+    recipes = recipes_of(gated(summary.systems))
     for metric, floor in gates.floors:
-        scores = [(system, summary.score(system, metric)) for system in gated(summary.systems)]
-        known = [(system, score) for system, score in scores if score is not None]
+        scores = [(recipe, _score(summary, recipe, metric)) for recipe in recipes]
+        known = [(recipe, score) for recipe, score in scores if score is not None]
         if not known:
             raise EtlchError(
                 f"--fail-under {metric}: no model that the gate applies to has this metric",
                 "Gates apply to models of role tuned, or to all where no roles are known.",
             )
         failures += [
-            f"{system.label} {system.task} {metric} {_shown(score)} is under {floor:g}"
-            for system, score in known
+            f"{recipe.system.label} {recipe.system.task} {metric} {_shown(score, len(recipe.runs))} is under {floor:g}"
+            for recipe, score in known
             if score.value is None or score.value < floor
         ]
     if gates.earlier is not None:
@@ -106,5 +108,14 @@ def check(
     return failures
 
 
-def _shown(score: Score) -> str:
-    return f"{score.value:.4f}" if score.value is not None else f"undefined ({score.reason})"
+def _score(summary: Summary, recipe: Recipe, metric: str) -> Score | None:
+    """Return a recipe's mean over its seeds; where it is undefined, a training's score that says why."""
+    mean = summary.mean_score(recipe.system, metric)
+    runs = [score for run in recipe.runs if (score := summary.score(run, metric)) is not None]
+    return mean or next((score for score in runs if score.value is None), runs[0] if runs else None)
+
+
+def _shown(score: Score, seeds: int) -> str:
+    if score.value is None:
+        return f"undefined ({score.reason})"
+    return f"{score.value:.4f}" + (f" (mean of {seeds} seeds)" if seeds > 1 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
 from etlch.quality.check import check_run
 
+CASES = Path(__file__).parents[1] / "scoring" / "cases"
 NAMES = [f"Person{number:02d} Smith" for number in range(40)]
 
 
@@ -246,3 +248,33 @@ def test_labels_that_are_kept_though_not_in_the_text_pass_the_check_where_they_c
     facts = {item.fact for record in read_run(out).records for item in record.facts}
     assert (NAMES[0], "met", "Robert") in facts and (NAMES[1], "met", "Bo – b") not in facts
     assert check_run(Run(out)).problems == ()
+
+
+@pytest.mark.parametrize("name", ["alpaca.json", "doccano.jsonl"])
+def test_labels_of_people_have_a_way_in_and_are_not_passed_over_in_silence(tmp_path: Path, name: str) -> None:
+    """Three texts with five labels, all of them in their text, as two programs write them."""
+    file = tmp_path / name
+    shutil.copy(next(CASES.glob("27-*")) / name, file)
+    checked = CliRunner().invoke(main, ["check", str(file), "--task", "ner"])
+    assert checked.exit_code == 0
+    assert (
+        "3 texts, 3 with labels, 5 labels, 5 different facts, 100.0% of them in their text" in checked.output
+    )
+    words = ["--articles", str(file), "--sizes", "2", "--test", "1", "--language", "en"]
+    estimated = CliRunner().invoke(main, ["estimate", *words])
+    assert estimated.exit_code == 0
+    column = "output" if name == "alpaca.json" else "label"
+    assert f"the column '{column}' is not used" in estimated.output
+    assert "etlch-data import" in estimated.output
+    out = tmp_path / "run"
+    code, _ = run_cli(str(file), "--task", "ner", "--language", "en", "--out", str(out), "--test-size", "1")
+    assert code == 0
+    records = read_run(out).records
+    assert len(records) == 3
+    assert sorted(fact.fact for record in records for fact in record.facts) == [
+        ("Location", "Lakeside"),
+        ("Location", "Riverton"),
+        ("Person", "Ada Moss"),
+        ("Person", "Ben Oak"),
+        ("Person", "Cy Pine"),
+    ]

@@ -31,7 +31,29 @@ def test_floors_apply_to_tuned_models_only(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", 10, ["ner"])
     assert failures(folder, tmp_path / "out", "facts_f1=0.01") == []
     found = failures(folder, tmp_path / "out", "facts_f1=0.999")
-    assert {line.split()[0] for line in found} == {"etlch-100-s1"}
+    assert {line.split()[0] for line in found} == {"etlch-100"}
+
+
+def test_a_floor_is_for_the_mean_over_seeds(tmp_path: Path) -> None:
+    """Half of the records right in one training, all in the other: the recipe has 0.75, neither 0.5 nor 1."""
+    folder = make_run(tmp_path / "run", 10, ["ner"])
+    right = [
+        json.loads(line)
+        for line in (folder / "predictions" / "etlch-300" / "ner" / "generated_predictions.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    ]
+    for seed, kept in ((1, 5), (2, 10)):
+        lines = [row if place < kept else {**row, "predict": "{}"} for place, row in enumerate(right)]
+        write_lines(
+            folder / "predictions" / f"etlch-100-s{seed}" / "ner" / "generated_predictions.jsonl", lines
+        )
+    found = score([folder], replace(FAST, metrics=("exact",)), out=tmp_path / "out")
+    told = [
+        check(parse_gates((floor,), None, None), found.summary, found.out, FAST)
+        for floor in ("exact=0.74", "exact=0.76")
+    ]
+    assert told == [[], ["etlch-100 ner exact 0.7500 (mean of 2 seeds) is under 0.76"]]
 
 
 def test_without_roles_gates_apply_to_all() -> None:
