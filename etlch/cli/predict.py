@@ -1,19 +1,27 @@
-"""`etlch-data predict`: any OpenAI-compatible model as a baseline on the test set of a run."""
+"""`etlch-data predict`: baselines on the test set of a run: made of its training sets, or any model at an endpoint."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from etlch.cli.common import split
 from etlch.core.settings import Settings, TeacherSettings
 
+if TYPE_CHECKING:
+    from etlch.baselines.test_set import Predicted
+    from etlch.core.run_folder import Run
+
+ROWS = ("dictionary", "crf")
+"""What is made of the training labels here; any other name is a model at an endpoint."""
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="The model's name at the endpoint, or `dictionary`.")
+@click.option("--model", required=True, help="`dictionary`, `crf`, or a model's name at an endpoint.")
 @click.option(
     "--base-url",
     envvar="OPENAI_BASE_URL",
@@ -48,31 +56,28 @@ def predict(
     The same command goes on where it was stopped; no answer is paid for twice. With the
     setting `constrained` each record's schema is sent as response format.
 
-    `--model dictionary` asks nobody: for each size it looks up what the training labels say.
+    `--model dictionary` and `--model crf` ask nobody. For each size of the run the one looks up
+    what the training labels say; the other, for ner, is a conditional random field trained on them.
 
     \b
     Examples:
       etlch-data predict outputs/offline-en --model dictionary
+      etlch-data predict outputs/offline-en --model crf
       etlch-data predict outputs/offline-en --model gpt-4o-mini --budget 1.00
       etlch-data predict outputs/offline-en --model Qwen/Qwen2.5-7B-Instruct --base-url http://localhost:8000/v1
     """
     import asyncio
     import dataclasses
 
-    from etlch.baselines import dictionary
     from etlch.core.config import load_settings
-    from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
     from etlch.core.manifest import read
     from etlch.core.run_folder import Run
     from etlch.pipeline import predict as room
 
     found = Run(run)
-    if model == dictionary.NAME:
-        if folder is not None:
-            raise EtlchError("--as: a dictionary is named by its size", "Leave it out.")
-        manifest = read(found)
-        done = dictionary.predict(found, manifest.settings, room.chosen_tests(found, manifest, tasks))
+    if model in ROWS:
+        done = _trained(found, model, folder, tasks)
     else:
         teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
         room.refuse_offline(teacher)
@@ -88,6 +93,27 @@ def predict(
         told = "".join(f", {count} {what}" for count, what in parts if count)
         click.echo(f"{run / item.path}: {item.rows} rows{told}, {paid}")
     click.echo(f"Next:\n  etlch-score {run}")
+
+
+def _trained(run: Run, model: str, folder: str | None, tasks: tuple[str, ...] | None) -> list[Predicted]:
+    """Predict with what is made of the training sets here: one model for each size of the run."""
+    from etlch.baselines import crf, dictionary, tagging
+    from etlch.core.errors import EtlchError
+    from etlch.core.manifest import read
+    from etlch.core.records import Model
+    from etlch.pipeline.predict import chosen_tests
+
+    if folder is not None:
+        raise EtlchError(f"--as: {model} is named by its size", "Leave it out.")
+    manifest = read(run)
+    tests = chosen_tests(run, manifest, tasks)
+    if model == dictionary.NAME:
+        return dictionary.predict(run, manifest.settings, tests)
+    crf.require()
+    tests = tagging.taggable(manifest.settings, tests, tasks is not None)
+    sizes = sorted(manifest.settings.plan.sizes)
+    models = [Model(crf.NAME, size, None, "baseline", None, None) for size in sizes]
+    return tagging.predict(run, manifest.settings, tests, models, crf.train, partial(click.echo, err=True))
 
 
 def _note(task: str, answered: int, rows: int, spent: float) -> None:

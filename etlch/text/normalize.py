@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from etlch.core.extras import need
+from etlch.core.records import Span
 
 _CJK = (
     "\u2e80-\u2eff\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -63,6 +64,11 @@ def fact_form(value: str) -> str:
 def hybrid(text: str) -> list[str]:
     """Split into CJK characters, letter runs, digit runs and single symbols; white space is dropped."""
     return _HYBRID.findall(text)
+
+
+def hybrid_spans(text: str) -> list[Span]:
+    """Return where the tokens of `hybrid` stand in the text."""
+    return [found.span() for found in _HYBRID.finditer(text)]
 
 
 def hybrid_characters(text: str, character: Callable[[str], str]) -> str:
