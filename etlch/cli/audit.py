@@ -1,4 +1,4 @@
-"""etlch-score audit: a sheet for people out, their answers in, the gold's error and corrected scores out."""
+"""`etlch-score audit`: write a sheet for people to check the gold; read it back as error rates and corrected scores."""
 
 from __future__ import annotations
 

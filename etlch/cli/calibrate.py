@@ -1,4 +1,4 @@
-"""`etlch-data calibrate`: let a teacher label articles whose truth is known, before the real run."""
+"""`etlch-data calibrate`: measure a teacher on articles whose labels are known, before the real run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both commands share: errors become one message and an exit code, options look alike."""
+"""Share what the commands have in common: errors as one message with an exit code, and option types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""etlch-data: from topics or documents to LlamaFactory files, recipes and runs."""
+"""`etlch-data`: from topics or documents to LlamaFactory files, recipes and trained models."""
 
 from __future__ import annotations
 

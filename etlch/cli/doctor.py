@@ -1,4 +1,4 @@
-"""`etlch-data doctor`: whether this machine can train and predict, and what fixes it."""
+"""`etlch-data doctor`: check whether this machine can train and predict; print each problem with its fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _WIDTH = len("import rouge-chinese")
     type=click.Path(path_type=Path),
     help="Where runs are written.",
 )
-@click.option("--hub", metavar="MODEL", help="Ask the hub for this model too.  [default: ask nobody]")
+@click.option(
+    "--hub", metavar="MODEL", help="Ask the hub for this model too.  [default: no request to a hub]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
     """Check what training and predicting need here; each failure comes with the line that fixes it.

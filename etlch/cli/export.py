@@ -1,4 +1,4 @@
-"""`etlch-data export`: data files and recipes once more, for another preset, model or size."""
+"""`etlch-data export`: write data files and recipes again, for another preset, model or size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""etlch-extract: the tuned model on new documents."""
+"""`etlch-extract`: extract facts from new documents with a tuned model."""
 
 from __future__ import annotations
 

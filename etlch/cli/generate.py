@@ -1,4 +1,4 @@
-"""`etlch-data generate`: the whole wing in one command."""
+"""`etlch-data generate`: make a run, from settings to articles, records, data files and recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`etlch-data import`: labelled data that people made, as a run."""
+"""`etlch-data import`: make a run of labelled data."""
 
 from __future__ import annotations
 

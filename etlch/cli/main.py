@@ -1,4 +1,4 @@
-"""etlch: the three commands under one name, for `uvx etlch` and `pipx run etlch`."""
+"""`etlch`: the three commands under one name, for `uvx etlch` and `pipx run etlch`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`etlch-data preview`: the rendered prompts of one topic, without sending anything."""
+"""`etlch-data preview`: print the prompts of one topic; no request is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a generation on stderr: one line a stage, redrawn on a terminal, plain elsewhere."""
+"""Draw the progress of a generation or a training queue on stderr: redrawn on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ class Progress:
 
 
 def _words(seen: Counter[str]) -> str:
-    """Return a stage's counts; what is zero is not worth a word."""
-    flying = seen["asked"] - seen["done"] - seen["rejected"]
-    counts = {"in flight": flying, "asked again": seen["again"], "rejected": seen["rejected"]}
+    """Return a stage's counts; zeros are left out."""
+    in_flight = seen["asked"] - seen["done"] - seen["rejected"]
+    counts = {"in flight": in_flight, "asked again": seen["again"], "rejected": seen["rejected"]}
     return ", ".join(
         [f"{seen['done']} done", *(f"{count} {what}" for what, count in counts.items() if count)]
     )

@@ -1,4 +1,4 @@
-"""`etlch-data quality`: the numbers, the page and the card of a run, and ways to share it."""
+"""`etlch-data quality`: write the numbers, the page and the card of a run; push or save the data set."""
 
 from __future__ import annotations
 

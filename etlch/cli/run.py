@@ -1,4 +1,4 @@
-"""`etlch-data run`: the trainings, predictions and exports of a run, as one queue that goes on."""
+"""`etlch-data run`: run the trainings, predictions and exports of a run as one resumable queue."""
 
 from __future__ import annotations
 

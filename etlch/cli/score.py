@@ -1,4 +1,4 @@
-"""etlch-score: from prediction files to scores, tests and a report."""
+"""`etlch-score`: score prediction files; write the scores, tests and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`etlch-data status` and `estimate`: what a run holds, and what it will still cost."""
+"""`etlch-data status` and `estimate`: print what a run holds, and what it will still cost."""
 
 from __future__ import annotations
 

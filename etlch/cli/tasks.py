@@ -1,4 +1,4 @@
-"""`etlch-data tasks`: what can be extracted."""
+"""`etlch-data tasks`: list the tasks."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class ExtractSettings:
         served: the endpoint that serves the model, as a teacher is named in the settings of etlch-data
             (base_url, key_file, concurrency, timeout …); none runs the model in this process.
         fallback: the model that is asked instead where a document's facts of a task lie below the threshold or
-            cannot be read, named in the same way (name, base_url, budget, price …); none asks nobody.
+            cannot be read, named in the same way (name, base_url, budget, price …); none: no model is asked.
         review_format: of the files for people: doccano or label-studio.
     """
 

@@ -1,1 +1,1 @@
-"""Records to LlamaFactory data files, recipes and jobs."""
+"""Write records as LlamaFactory data files, recipes and jobs."""

@@ -34,7 +34,7 @@ PRESETS = "preset"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: names of data sets, of recipe files, and of models; and what is doubtful."""
+    """What an export wrote: names of data sets, of recipe files, and of models; and warnings."""
 
     data_sets: tuple[str, ...]
     recipes: tuple[str, ...]
@@ -101,7 +101,7 @@ def refuse_unusable(run: Run, export: ExportSettings) -> None:
 
 
 def export_warnings(export: ExportSettings, language: str) -> tuple[str, ...]:
-    """Return, a line each, what is bound to disappoint about the chosen preset and base model."""
+    """Return, a line each, warnings about the chosen preset and base model."""
     named = export.base_model or load_preset(export.preset).values.get("model_name_or_path") or ""
     if "smollm2" not in str(named).lower() or language == "en":
         return ()

@@ -1,1 +1,1 @@
-"""One module for each `etlch-data` command, from settings to files."""
+"""Run each `etlch-data` command from settings to files, one module a command."""

@@ -1,7 +1,7 @@
-"""Measure how well a teacher labels articles whose truth is known, before money goes into a run.
+"""Label articles whose facts are known with a teacher, return its precision and recall by task.
 
 The articles are the offline teacher's, true by construction. The teacher is asked once for each
-label, unaided by the checks' second asks; its answer is grounded and rendered as a run would.
+label, without the further attempts that a run's checks allow; its answer is grounded and rendered as a run would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Estimate what a run will still ask for, in requests, tokens and dollars."""
+"""Read a plan and what a store already holds, return the requests, tokens and US dollars that are left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from etlch.tasks import Task
 from etlch.teachers.base import retry_purpose
 
 UNASKED_LIMIT = 5.0
-"""US dollars. A dearer estimate needs `--budget`."""
+"""US dollars. A higher estimate needs `--budget`."""
 
 _OPEN_LENGTH = {"en": 600, "zh-TW": 900, "zh-CN": 900}
 """Words or characters of an article whose length is left open, as gpt-4o-mini writes them."""

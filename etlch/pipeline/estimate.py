@@ -1,4 +1,4 @@
-"""Return what `generate` would still cost, in words."""
+"""Read settings and a run folder, return the estimate of what `generate` would still cost, as lines of text."""
 
 from __future__ import annotations
 

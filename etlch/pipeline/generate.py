@@ -1,4 +1,4 @@
-"""Bring a run folder to what the settings ask for: articles, records, LlamaFactory files and recipes."""
+"""Read settings, write what is missing in a run folder: articles, records, LlamaFactory files and recipes."""
 
 from __future__ import annotations
 

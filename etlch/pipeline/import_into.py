@@ -1,4 +1,4 @@
-"""Import labels of people into a run: training records beside the run's own, and further test sets by name."""
+"""Read labelled data, add it to a run as training records beside its own, or as further test sets by name."""
 
 from __future__ import annotations
 

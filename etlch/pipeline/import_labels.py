@@ -1,4 +1,4 @@
-"""Make a run of labelled data: read it, keep its splits, locate its facts, write what any run has."""
+"""Read labelled data, write it as a run: its splits are kept, its facts are located."""
 
 from __future__ import annotations
 

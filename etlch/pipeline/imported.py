@@ -1,4 +1,4 @@
-"""Keep what was imported into a run while the run itself grows."""
+"""Keep imported records of a run while the run's own part grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Return every request that one place of the plan would send. Nothing is sent.
+"""Return every request that one position of the plan would send, without sending it.
 
 What only the teacher can fill in (the article, the instruction's fields) is shown as ⟨…⟩.
 """

@@ -1,4 +1,4 @@
-"""Open the teacher that the settings name, with the account of what it costs."""
+"""Open the teacher that the settings name, together with the account of its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command does with settings before it starts: tasks, prompts, an existing run's settings."""
+"""Prepare what every command needs before it starts: tasks, prompts, settings of an existing run."""
 
 from __future__ import annotations
 

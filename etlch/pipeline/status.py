@@ -1,4 +1,4 @@
-"""Tell what a run folder holds and still needs, whether finished, going or stopped."""
+"""Read a run folder, return what it holds, what it needs, and whether it is finished, running or stopped."""
 
 from __future__ import annotations
 

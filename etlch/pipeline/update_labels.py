@@ -1,4 +1,4 @@
-"""Take labels that people corrected back into a run: read their files, say the difference, write the run again."""
+"""Read labels that people corrected, return the differences, and write the run again with them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A recipe is a base model, a data size and its settings; each seed is one trainin
 of a recipe is its mean over trainings, so two things vary: the articles of the test set, and the luck
 of each training. Their variances are added up and the t-quantile takes the degrees of freedom of the
 sum (Satterthwaite, Biometrics Bulletin 2 (1946) 110–114). Drawing three seeds with replacement would
-show two thirds of their variance and none of the doubt about it.
+show two thirds of their variance and none of the uncertainty about it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def examine(folder: Path, hub: str | None = None) -> Iterator[Finding]:
 
     Args:
         folder: where runs are written; its disk is looked at.
-        hub: a model to ask the hub for; None asks nobody.
+        hub: a model to ask the hub for; None sends no request.
     """
     yield _python()
     yield from _versions()

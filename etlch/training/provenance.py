@@ -1,4 +1,4 @@
-"""What made a result: recipe, data, weights, versions and what it took. Written beside each result.
+"""Record what made a result (recipe, data, weights, versions, time), and compare it with the present files.
 
 At the start of a run the file says what is being made; at its end it is written again with the
 costs. Which result belongs to which recipe is decided from it, never from dates.
