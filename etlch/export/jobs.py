@@ -22,6 +22,8 @@ from etlch.text.json_text import loads
 Kind = Literal["train", "validate", "predict", "export"]
 STAGES: dict[str, int] = {"train": 0, "validate": 1, "predict": 2, "export": 2}
 """A job waits for the lower stages of its own model."""
+ADAPTERS = ("lora", "oft")
+"""LlamaFactory's finetuning types that leave an adapter; the others leave a whole model."""
 _ROLES = {"base": 0, "tuned": 1, "baseline": 2}
 
 
@@ -48,7 +50,7 @@ class Job:
     @property
     def adapter(self) -> bool:
         """Whether training leaves an adapter."""
-        return bool(self.values.get("finetuning_type", "lora") == "lora")
+        return self.values.get("finetuning_type", "lora") in ADAPTERS
 
     @property
     def data_sets(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def planned(
     weights: str,
     template: str,
     *,
-    lora: bool,
+    adapter: bool,
     human: Mapping[str, int] | None = None,
 ) -> list[Planned]:
     """Return the models of a run: the base, the baselines, then the tuned ones by size, variant, seed.
@@ -73,7 +73,7 @@ def planned(
         preset: the preset's name, which tuned models carry.
         weights: the base model.
         template: the base model's template.
-        lora: whether training leaves an adapter (or a whole model).
+        adapter: whether training leaves an adapter (or a whole model).
         human: task → training records imported into the run.
 
     Raises:
@@ -101,7 +101,7 @@ def planned(
                 card = Model(name, size, seed, "tuned", None, None)
                 card = replace(
                     card,
-                    adapter=f"models/{card.folder}" if lora else None,
+                    adapter=f"models/{card.folder}" if adapter else None,
                     recipe=f"recipes/train_{card.folder}.yaml",
                 )
                 models.append(Planned(card, tasks, weights, template, parts=parts))

@@ -17,6 +17,7 @@ from etlch.core.files import dump_yaml, load_yaml, shipped
 from etlch.core.records import Json, task_of
 from etlch.core.run_folder import Run
 from etlch.dataset.splits import FOLD, few_shot
+from etlch.export.jobs import ADAPTERS
 from etlch.export.llamafactory import templates
 from etlch.export.models import Planned
 
@@ -24,7 +25,7 @@ _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 _EVALUATION = re.compile(r"eval_|do_eval|load_best_model|metric_for_best|greater_is_better|early_stopping")
 _TRAINING_ONLY = re.compile(
     _EVALUATION.pattern
-    + r"|lora|lr_|learning_rate|warmup|weight_decay|max_grad|adam|optim|num_train|max_steps|per_device_train"
+    + r"|lora|oft_|lr_|learning_rate|warmup|weight_decay|max_grad|adam|optim|num_train|max_steps|per_device_train"
     r"|gradient|disable_gradient|use_reentrant|save_|logging_|plot_loss|overwrite_output|packing|neat_packing"
     r"|train_|mask_history|label_smoothing|neftune|use_dora|use_rslora|pissa|freeze_|data_seed|compute_accuracy"
     r"|include_(effective|num_input)|mix_strategy|interleave|resume|pure_bf16|use_liger|enable_liger"
@@ -55,9 +56,9 @@ class Preset:
     values: dict[str, Json]
 
     @property
-    def lora(self) -> bool:
+    def adapter(self) -> bool:
         """Whether training leaves an adapter beside the base model."""
-        return bool(self.values.get("finetuning_type", "lora") == "lora")
+        return self.values.get("finetuning_type", "lora") in ADAPTERS
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ def load_preset(name: str) -> Preset:
     values = load_yaml(path)
     if not isinstance(values, dict):
         raise EtlchError(f"{path}: a preset is `key: value` lines", "Start from one that ships with etlch.")
+    if values.get("stage", "sft") != "sft":
+        raise EtlchError(
+            f"{path}: stage: {values['stage']}, and a run's data sets are for stage: sft",
+            "Remove the line. LlamaFactory's own parser takes any, such as grpo and gkd, which it does not have.",
+        )
     return Preset(
         name=re.sub(r"[^\w.-]+", "-", path.stem),
         values={key: _number(value) for key, value in values.items()},
@@ -116,7 +122,7 @@ def recipes(run: Run, preset: Preset, models: Sequence[Planned], tests: Sequence
     for model in models:
         if model.tasks:
             made.append(train(run, preset, model))
-            if preset.lora:
+            if preset.adapter:
                 made.append(merge(preset, model))
         made += [
             predict(run, preset, model, name)
@@ -200,9 +206,14 @@ def _weights(preset: Preset, model: Planned) -> dict[str, Json]:
     if not model.tasks:
         return {"model_name_or_path": model.weights}
     trained = f"models/{model.card.folder}"
-    if not preset.lora:
+    if not preset.adapter:
         return {"model_name_or_path": trained}
-    return {"model_name_or_path": model.weights, "adapter_name_or_path": trained, "finetuning_type": "lora"}
+    # Every adapter is read as peft's own file says; LlamaFactory refuses to read one under another type than lora.
+    return {
+        "model_name_or_path": model.weights,
+        "adapter_name_or_path": trained,
+        "finetuning_type": "lora",
+    }
 
 
 def _template(model: Planned) -> dict[str, Json]:

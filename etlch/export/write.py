@@ -72,7 +72,9 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     article_ids = list(dict.fromkeys(record.article_id for record in records if not record.split))
     splits = split(article_ids, plan.test, settings.own_sizes)
     human = {task: len(part.train) for task, part in added.items()}
-    models = planned(plan, settings.export, preset.name, weights, template, lora=preset.lora, human=human)
+    models = planned(
+        plan, settings.export, preset.name, weights, template, adapter=preset.adapter, human=human
+    )
     models, turned = _without_thoughts(models, preset)
     further = [test_name(task, name) for task in plan.tasks if task in added for name in added[task].tests]
     made = recipes(run, preset, models, [*(plan.tasks if plan.test else ()), *further])

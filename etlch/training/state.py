@@ -88,7 +88,7 @@ def prediction_problem(run: Run, job: Job) -> str:
     if len(sets) != 1 or not run.keys(sets[0]).is_file():
         return f"no keys to check {path.name} with"
     try:
-        answered = [bool(row.text.strip()) for row in read_aligned(path, run.keys(sets[0]))]
+        answered = [bool(row.text) for row in read_aligned(path, run.keys(sets[0]))]
     except EtlchError as error:
         return error.what
     return "" if any(answered) else f"not one answer: all {len(answered)} predictions are empty. {_SILENT}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from copy import copy
 from functools import lru_cache
 from itertools import cycle
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from etlch.core.errors import EtlchError
@@ -64,11 +65,26 @@ def has_tokenizer(run: Run, model: str) -> bool:
     )
 
 
-def setup_of(job: Job) -> Setup:
-    """Return what decides how a job's texts become tokens."""
+def loaded_from(jobs: Sequence[Job]) -> dict[str, str]:
+    """Return model folder → the base model that it will be trained from, whose tokenizer it will have."""
+    return {
+        str(job.values.get("output_dir")): str(job.values.get("model_name_or_path"))
+        for job in jobs
+        if job.kind == "train"
+    }
+
+
+def setup_of(job: Job, bases: Mapping[str, str] = MappingProxyType({})) -> Setup:
+    """Return what decides how a job's texts become tokens.
+
+    Args:
+        job: a job.
+        bases: models that are yet to be trained, as loaded_from returns them.
+    """
     values = job.values
+    model = str(values.get("model_name_or_path"))
     return Setup(
-        str(values.get("model_name_or_path")),
+        bases.get(model, model),
         str(values.get("template")),
         bool(values.get("trust_remote_code", False)),
         values.get("default_system"),

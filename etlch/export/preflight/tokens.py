@@ -27,6 +27,7 @@ from etlch.export.preflight.counter import (
     counter_of,
     has_tokenizer,
     in_own_process,
+    loaded_from,
     prompts,
     setup_of,
 )
@@ -97,7 +98,8 @@ def at_export(run: Run) -> list[str]:
     elif missing:
         last = [f"tokens were not counted: no tokenizer of {', '.join(missing)} on this disk; {again}"]
     else:
-        here = [job for job in jobs if has_tokenizer(run, str(job.values.get("model_name_or_path")))]
+        bases = loaded_from(jobs)
+        here = [job for job in jobs if has_tokenizer(run, setup_of(job, bases).model)]
         found += look(run, here).findings
     return [str(finding) for finding in found if finding.level != "note"] + last
 
@@ -109,10 +111,11 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
     found: list[tuple[str, Problem]] = []
     sample: tuple[Piece, ...] = ()
     longest: dict[tuple[Setup, int], Lengths] = {}
+    bases = loaded_from(jobs)
     for job in jobs:
         if job.kind == "export":
             continue
-        setup = setup_of(job)
+        setup = setup_of(job, bases)
         counter, problem = counter_of(setup)
         if counter is None:
             found.append((setup.model, problem))

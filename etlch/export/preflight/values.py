@@ -183,6 +183,11 @@ _PAIRS: tuple[tuple[Callable[[dict[str, Json]], Any], str, str], ...] = (
         "Remove one.",
     ),
     (
+        lambda v: v.get("pissa_init") or v.get("pissa_convert"),
+        "pissa_init: the base model's weights are changed too, and the adapter that is kept predicts wrongly with them",
+        "Remove pissa_init and pissa_convert; other initialisations reach the same scores at a rate of their own.",
+    ),
+    (
         lambda v: v.get("quantization_bit") and v.get("export_dir"),
         "an export of a quantised model",
         "Merge into the unquantised base: remove quantization_bit.",
