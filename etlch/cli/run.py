@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from etlch.export.preflight.tokens import Piece
     from etlch.training.best_checkpoint import Best
     from etlch.training.hardware import Machine
+    from etlch.training.plan import Estimate
     from etlch.training.queue import Outcome
+    from etlch.training.state import State
 
 
 @click.command()
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--best", is_flag=True, help="Take the checkpoint with the best facts F1, of those that are left."
 )
-@click.option("--plan", is_flag=True, help="Show what would be run, and why; run nothing.")
+@click.option("--plan", is_flag=True, help="Show what would be run, why, and for how long; run nothing.")
 @click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
 @click.option("--anyway", is_flag=True, help="Run in spite of what preflight calls an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
@@ -77,8 +79,7 @@ def run(
     chosen = jobs.chosen(jobs.read_jobs(folder), only or (), exports=exports)
     states = [(job, training_state.state(folder, job)) for job in chosen]
     if plan:
-        for job, state in states:
-            click.echo(f"{state.name:6} {job.stem}" + (f"  ({state.why})" if state.why else ""))
+        _show_plan(folder, states, gpus)
         return
     here = hardware.look(gpus, gpus_each, predicting)
     if preflight:
@@ -94,6 +95,56 @@ def run(
     _report_failures(folder, outcomes)
 
 
+def _show_plan(run: Run, states: list[tuple[Job, State]], gpus: tuple[str, ...] | None) -> None:
+    """Print what would be run, and why, with tokens and hours; beside what is done the time that it took."""
+    from etlch.export import jobs
+    from etlch.training import hardware, plan
+
+    numbers = hardware.visible_gpus() if gpus is None else gpus
+    made = plan.estimates(
+        run, [job for job, _ in states], jobs.read_jobs(run), len(numbers), hardware.cores()
+    )
+    for (job, held), one in zip(states, made, strict=True):
+        why = f"  ({held.why})" if held.why else ""
+        click.echo(f"{held.name:6} {job.stem}{_cost(one)}{why}")
+    left = [one for (_, held), one in zip(states, made, strict=True) if held.name != "done"]
+    if left:
+        tokens = sum(one.tokens for one in left)
+        click.echo(f"{counted(len(left), 'job')} to run: {tokens:,} tokens, {_hours(left, len(numbers))}")
+
+
+def _hours(left: list[Estimate], gpus: int) -> str:
+    """Return the time of all jobs in words, and what it is known from."""
+    known = [one for one in left if one.seconds is not None]
+    if not any(known):
+        return "for an unknown time: the base model's config.json is not on this disk"
+    hours = sum(one.seconds or 0 for one in known) / 3600 / max(1, gpus)
+    if all(one.measured for one in known):
+        return f"about {hours:.1f} h at the pace of what was run here"
+    return f"about {hours:.1f} h by a guess at this device; a job that is done here tells its true pace"
+
+
+def _cost(one: Estimate) -> str:
+    """Return a job's tokens and time in words; empty of an export."""
+    if not one.tokens:
+        return ""
+    about = "unknown time" if one.seconds is None else f"about {_time(one.seconds)}"
+    took = f", took {_time(one.took)}" if one.took else ""
+    return (
+        f"  {one.tokens:,} tokens, {about}{'' if one.measured or one.seconds is None else ' (a guess)'}{took}"
+    )
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 3600
+        else f"{seconds / 60:.0f} min"
+        if seconds >= 60
+        else f"{seconds:.0f} s"
+    )
+
+
 def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: bool = True) -> bool:
     """Show what preflight finds; return whether nothing is an error.
 
@@ -101,8 +152,9 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
         EtlchError: errors are refused, and there are some.
     """
     from etlch.core.errors import EtlchError
-    from etlch.export.preflight import findings
+    from etlch.export.preflight import findings, memory
     from etlch.export.preflight import tokens as preflight_tokens
+    from etlch.training import hardware
 
     found = findings.quick(run, jobs, gpus=len(here.gpus), world=here.gpus_each)
     sample: tuple[Piece, ...] = ()
@@ -110,7 +162,9 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
     if not any(finding.level == "error" for finding in found):
         click.echo("Counting tokens with the model's own tokenizer …", err=True)
         look = preflight_tokens.look(run, jobs)
-        found, sample = [*found, *look.findings], look.sample
+        there = hardware.memory(here.gpus)
+        needed = findings.gathered(memory.problems(run, jobs, look.longest, there))
+        found, sample = [*found, *look.findings, *needed], look.sample
     for finding in found:
         click.echo(str(finding), err=not show)
     if show and sample:

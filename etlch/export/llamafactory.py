@@ -128,7 +128,7 @@ def settled(name: str, preset: dict[str, Json]) -> tuple[str, str]:
     if name not in templates():
         raise EtlchError(
             f"LlamaFactory has no template '{name}'.{nearest(name, list(templates()))}",
-            "It would take the name without a word and prompt the model wrongly.",
+            "Its parser takes any name; the training would fail once the model is loaded.",
         )
     if not templates()[name].thinks or preset.get("enable_thinking") is False:
         return name, ""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
@@ -89,14 +90,46 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
+def memory(gpus: tuple[str, ...]) -> float | None:
+    """Return the bytes of the smallest GPU, or those of main memory that are free; None where nothing tells.
+
+    Args:
+        gpus: places as Machine has them; empty on a CPU.
+    """
+    if gpus:
+        listed = _nvidia_smi("memory.total")
+        return min((float(number) * 2**20 for number in listed), default=None)
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    free = next((line.split()[1] for line in told.splitlines() if line.startswith("MemAvailable:")), None)
+    return None if free is None else float(free) * 1024
+
+
 def visible_gpus() -> tuple[str, ...]:
     """Return the numbers of the GPUs that CUDA_VISIBLE_DEVICES names, or that nvidia-smi lists."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        return tuple(number.strip() for number in named.split(",") if number.strip() not in ("", "-1"))
+        return _as_cuda_reads(named)
+    return _nvidia_smi("index")
+
+
+def _as_cuda_reads(named: str) -> tuple[str, ...]:
+    """Return the devices of CUDA_VISIBLE_DEVICES: those before the first that is none; none where one stands twice.
+
+    CUDA C++ Programming Guide, "CUDA Environment Variables".
+    """
+    devices = [name.strip() for name in named.split(",")]
+    valid = list(takewhile(lambda name: name.isdigit() or name.startswith(("GPU-", "MIG-")), devices))
+    return tuple(valid) if len(set(valid)) == len(valid) else ()
+
+
+def _nvidia_smi(what: str) -> tuple[str, ...]:
+    """Return a number for each GPU; none where nvidia-smi is not there or fails."""
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
             timeout=30,

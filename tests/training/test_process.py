@@ -11,7 +11,7 @@ import pytest
 
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job, Kind
-from etlch.training.hardware import Machine
+from etlch.training.hardware import Machine, visible_gpus
 from etlch.training.process import Process, environment, finished, standing
 from etlch.training.provenance import Provenance
 
@@ -79,3 +79,24 @@ def test_tokens_per_second_are_those_of_this_session(tmp_path: Path) -> None:
     process.seen = 236_000
     made = finished(Run(tmp_path), process)
     assert (made.tokens, made.tokens_per_second) == (470_000, 234.0)
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [
+        ("0, 2", ("0", "2")),
+        ("", ()),
+        ("-1", ()),
+        ("1,-1,0", ("1",)),
+        ("0,x,1", ("0",)),
+        ("0,0", ()),
+        ("NoDevFiles", ()),
+        ("GPU-8932f937,MIG-GPU-1/2/3", ("GPU-8932f937", "MIG-GPU-1/2/3")),
+    ],
+)
+def test_visible_devices_are_read_as_cuda_does(
+    named: str, seen: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA C++ Programming Guide: what stands after an invalid index is not visible, and none is twice."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == seen

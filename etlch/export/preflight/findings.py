@@ -1,7 +1,7 @@
 """Check recipes and their data before training: return everything that would go wrong.
 
-LlamaFactory checks the names of its arguments and little else: it trains with a template that does
-not exist in the model, drops rows, cuts labels, and reads the text "1e-7" for a number later on.
+LlamaFactory's parser checks the names of arguments and little else. What it lets pass fails once model
+and data are loaded, or, worse, does not: it drops rows and cuts labels.
 Here each value, each data set and the whole arithmetic of a training is looked at first. Nothing
 heavy is imported; what needs a tokenizer stands in `tokens`.
 """

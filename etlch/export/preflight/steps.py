@@ -217,6 +217,12 @@ def model_folder(run: Run, name: str) -> Path | None:
     return Path(cached).parent if isinstance(cached, str) else None
 
 
+def config_of(run: Run, model: str) -> dict[str, Json] | None:
+    """Return a model's config.json; None where it is not on this disk."""
+    folder = model_folder(run, model)
+    return _config(folder) if folder else None
+
+
 def _config(folder: Path) -> dict[str, Json] | None:
     try:
         value = json.loads((folder / "config.json").read_bytes())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,10 +66,12 @@ class Look:
     Attributes:
         findings: as preflight's.
         sample: one training sample with its label mask; empty where nothing is trained.
+        longest: recipe → tokens of its longest sample, as cutoff_len leaves it.
     """
 
     findings: tuple[Finding, ...]
     sample: tuple[Piece, ...]
+    longest: dict[str, int] = field(default_factory=dict)
 
 
 def look(run: Run, jobs: Sequence[Job]) -> Look:
@@ -111,6 +113,7 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
     found: list[tuple[str, Problem]] = []
     sample: tuple[Piece, ...] = ()
     longest: dict[tuple[Setup, int], Lengths] = {}
+    whole: dict[str, int] = {}
     bases = loaded_from(jobs)
     for job in jobs:
         if job.kind == "export":
@@ -124,6 +127,9 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
         for name in job.data_sets:
             lengths = _lengths(run, setup, name, cutoff, job.kind)
             most = longest.get((setup, cutoff), Lengths(0, 0, 0, 0))
+            whole[job.stem] = max(
+                (one.kept_prompt + one.kept_label for one in lengths), default=whole.get(job.stem, 0)
+            )
             longest[setup, cutoff] = Lengths(*map(max, zip(most, *lengths, strict=True)))
             found += [(name, problem) for problem in _cut(lengths, cutoff, job)]
         if not job.values.get("resize_vocab"):
@@ -135,7 +141,7 @@ def _look(run: Run, jobs: Sequence[Job]) -> Look:
         found.append((setup.model, _told(most, cutoff)))
         if counter is not None:
             found += [(setup.model, problem) for problem in (*_window(counter, most), *_parity(counter))]
-    return Look(tuple(gathered(found)), sample)
+    return Look(tuple(gathered(found)), sample, whole)
 
 
 @lru_cache(maxsize=256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -47,7 +48,7 @@ def problems(values: dict[str, Json], folder: Path, gpus: int | None) -> Iterato
     Args:
         values: the recipe.
         folder: the run folder, from which its paths are seen.
-        gpus: GPUs of this machine; None does not ask.
+        gpus: GPUs of this machine; None asks nothing of this machine, packages included.
     """
     sound: dict[str, Json] = {}
     for name, value in values.items():
@@ -63,6 +64,8 @@ def problems(values: dict[str, Json], folder: Path, gpus: int | None) -> Iterato
     yield from _advice(sound)
     yield from _paths(sound, folder)
     yield from _hardware(sound, gpus)
+    if gpus is not None:
+        yield from _packages(sound)
 
 
 def _value(name: str, value: Json) -> Iterator[Problem]:
@@ -331,6 +334,45 @@ def _paths(values: dict[str, Json], folder: Path) -> Iterator[Problem]:
     spec = values.get("deepspeed")
     if isinstance(spec, str) and spec and not (folder / spec).is_file():
         yield Problem("error", f"deepspeed: there is no file {spec}", "Paths are seen from the run folder.")
+
+
+_PACKAGES: tuple[tuple[Callable[[dict[str, Json]], Any], str, str], ...] = (
+    (
+        lambda v: v.get("quantization_bit") and v.get("quantization_method", "bnb") == "bnb",
+        "bitsandbytes",
+        "",
+    ),
+    (lambda v: v.get("quantization_method") == "hqq", "hqq", ""),
+    (lambda v: v.get("enable_liger_kernel"), "liger-kernel", "liger_kernel"),
+    (lambda v: v.get("use_unsloth"), "unsloth", ""),
+    (lambda v: v.get("use_galore"), "galore-torch", "galore_torch"),
+    (lambda v: v.get("use_apollo"), "apollo-torch", "apollo_torch"),
+    (lambda v: v.get("use_badam"), "badam", ""),
+    (lambda v: v.get("use_adam_mini"), "adam-mini", "adam_mini"),
+    (lambda v: v.get("deepspeed"), "deepspeed", ""),
+    (lambda v: v.get("flash_attn") == "fa2", "flash-attn", "flash_attn"),
+    (lambda v: v.get("use_swanlab") or "swanlab" in _reports(v), "swanlab", ""),
+    (lambda v: "trackio" in _reports(v), "trackio", ""),
+    (lambda v: "wandb" in _reports(v), "wandb", ""),
+    (lambda v: "mlflow" in _reports(v), "mlflow", ""),
+    (lambda v: "tensorboard" in _reports(v), "tensorboard", ""),
+    (lambda v: v.get("plot_loss"), "matplotlib", ""),
+)
+"""Which values need which package, and the module it brings where that is called otherwise."""
+
+
+def _reports(values: dict[str, Json]) -> list[str]:
+    held = values.get("report_to") or []
+    return [held] if isinstance(held, str) else list(held)
+
+
+def _packages(values: dict[str, Json]) -> Iterator[Problem]:
+    """Yield packages that values need and that are not installed."""
+    for needed, package, module in _PACKAGES:
+        if needed(values) and find_spec(module or package) is None:
+            yield Problem(
+                "error", f"the recipe needs {package}, which is not installed", f"pip install {package}"
+            )
 
 
 def _hardware(values: dict[str, Json], gpus: int | None) -> Iterator[Problem]:

@@ -215,6 +215,16 @@ def test_bf16_without_a_gpu_is_refused_before_it_starts(run: Run) -> None:
     assert any(one.level == "error" and "bf16 needs a GPU" in one.what for one in found(run, gpus=0))
 
 
+def test_packages_that_values_need_are_named_before_llamafactory_misses_them(run: Run) -> None:
+    path = run.recipes / f"{TRAIN}.yaml"
+    values = yaml.safe_load(path.read_text("utf-8"))
+    path.write_text(yaml.safe_dump({**values, "use_apollo": True, "report_to": ["trackio"]}), "utf-8")
+    told = {one.what: (one.level, one.fix) for one in found(run, gpus=1)}
+    for name in ("apollo-torch", "trackio"):  # neither is among etlch's extras
+        assert told[f"the recipe needs {name}, which is not installed"] == ("error", f"pip install {name}")
+    assert not any("is not installed" in one.what for one in found(run))
+
+
 def test_several_processes_change_the_batch(run: Run) -> None:
     """18 rows of two tasks are 36; 8 a process and 2 processes make 16 a step and 3 steps an epoch."""
     told = " ".join(one.what for one in found(run, gpus=2, world=2))
