@@ -12,12 +12,14 @@ from etlch.core.records import LANGUAGES
 
 if TYPE_CHECKING:
     from etlch.core.run_folder import Run
+    from etlch.core.settings import Settings
     from etlch.pipeline.import_labels import Imported
 
 
 @click.command("import")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--task", help="What the labels are: ner, kge, json, or a task of your own.")
+@click.option("--schema", help="A JSON Schema file, or module:PydanticModel, of labels of your own form.")
 @click.option("--language", type=click.Choice(LANGUAGES), help="Of texts and labels.")
 @click.option(
     "--update",
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 def import_(
     paths: tuple[Path, ...],
     task: str | None,
+    schema: str | None,
     language: str | None,
     update: Path | None,
     into: Path | None,
@@ -84,13 +87,12 @@ def import_(
       etlch-data import corpus/ --task ner --language en --sizes 100,300
       etlch-data import --train train.jsonl --test test.jsonl --task kge --language zh-CN
       etlch-data import --update outputs/human-ner-en corrected.jsonl
+      etlch-data import contracts.jsonl --schema contract.json --language en
       etlch-data import corpus/ --task ner --into outputs/gpt-4o-mini-en
       etlch-data import other.jsonl --task ner --into outputs/human-ner-en --as-test news
     """
-    from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
     from etlch.core.run_folder import Run
-    from etlch.core.settings import Settings
     from etlch.dataset.readers.rows import RowOptions
     from etlch.pipeline.import_into import import_into
     from etlch.pipeline.import_labels import ImportRequest, import_labels
@@ -105,20 +107,28 @@ def import_(
         **{**told, "sizes": told["sizes"] or ()},
     )
     if into is not None:
-        _refuse_with_into(out=out, language=language, ungrounded=ungrounded != "drop")
+        _refuse_with_into(out=out, language=language, ungrounded=ungrounded != "drop", schema=schema)
         _told(import_into(Run(into), request, task, as_test, file, _say), into, as_json)
         return
     if as_test is not None:
         raise EtlchError("--as-test names a test set of a run", "Say which run with --into RUN.")
-    if task is None or language is None:
-        raise EtlchError(
-            "no task or language was named", "Say --task ner|kge|json and --language zh-TW|zh-CN|en."
-        )
-    settings = load_settings(
-        Settings, file, {"tasks": [task], "language": language, "ungrounded": ungrounded}
-    )
+    task = task or ("schema" if schema else None)
+    settings = _settings(file, task, schema=schema, language=language, ungrounded=ungrounded)
     run = Run(out or Path("outputs") / f"human-{task}-{language}")
     _told(import_labels(request, settings, run, _say), run.folder, as_json)
+
+
+def _settings(file: Path | None, task: str | None, **named: str | None) -> Settings:
+    from etlch.core.config import load_settings
+    from etlch.core.errors import EtlchError
+    from etlch.core.settings import Settings
+
+    if task is None or named["language"] is None:
+        raise EtlchError(
+            "no task or language was named",
+            "Say --task ner|kge|json or --schema FILE, and --language zh-TW|zh-CN|en.",
+        )
+    return load_settings(Settings, file, {"tasks": [task], **named})
 
 
 def _say(line: str) -> None:

@@ -24,6 +24,7 @@ from etlch.export.write import export, reexported
 from etlch.pipeline.import_labels import Imported, ImportRequest, choose
 from etlch.pipeline.setup import chosen_prompts, chosen_tasks
 from etlch.tasks import Task
+from etlch.tasks.base import type_of
 
 TEST = "human"
 """Name of the test set of imported records unless another is given."""
@@ -159,8 +160,8 @@ def _with_mix(settings: Settings, sizes: Sequence[int], records: int) -> Setting
 
 def _new_types(records: Sequence[Record], known: Sequence[Record], task: Task) -> list[str]:
     """Return a line that names types of the imported labels that the run's own do not have."""
-    had = {item.fact[task.type_part] for record in known if record.task == task.name for item in record.facts}
-    came = dict.fromkeys(item.fact[task.type_part] for record in records for item in record.facts)
+    had = {type_of(item.fact, task) for record in known if record.task == task.name for item in record.facts}
+    came = dict.fromkeys(type_of(item.fact, task) for record in records for item in record.facts)
     fresh = [name for name in came if name not in had]
     if not fresh:
         return []

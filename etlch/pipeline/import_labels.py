@@ -25,7 +25,8 @@ from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.readers.records import Labelled, build_labelled
 from etlch.dataset.readers.rows import RowOptions
 from etlch.export.write import export, refuse_unusable
-from etlch.tasks import Task, find_task
+from etlch.pipeline.setup import chosen_tasks, with_schema
+from etlch.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,13 @@ def import_labels(
         raise EtlchError(
             f"{run.folder} is a run already, and an import does not overwrite it", "Name another --out."
         )
-    (name,) = settings.plan.tasks
-    task = find_task(name, Path(settings.plan.task_file) if settings.plan.task_file else None)
+    settings = with_schema(settings)
+    task, *others = chosen_tasks(settings.plan).values()
+    if others:
+        raise EtlchError(
+            f"labels are of one task, and {' and '.join(settings.plan.tasks)} are named",
+            "Say --task or --schema, not both.",
+        )
     refuse_unusable(run, settings.export)
     chosen, left_out, lines = choose(request, task)
     left = len(chosen.texts) - chosen.test

@@ -15,9 +15,9 @@ from functools import partial
 
 from etlch.core.errors import EtlchError
 from etlch.core.records import Fact, Json, Located
-from etlch.tasks.base import Parsed, Task, scalar_text
-from etlch.tasks.schema_file import OwnSchema, kind_of
-from etlch.text.json_text import read_json
+from etlch.tasks.base import Parsed, Task, scalar_text, type_of
+from etlch.tasks.schema_file import OwnSchema, kind_of, leaf_types
+from etlch.text.json_text import read_json, schema_problems
 
 _DEEPEST = 100
 """Levels of a prediction that are read; what lies deeper counts as wrong."""
@@ -125,6 +125,21 @@ def _scalar(schema: Json, text: str) -> Json:
         return json.loads(text)
     except ValueError:
         return text  # breaks the label's schema, which `check` reports
+
+
+def broken_by(facts: Sequence[Fact], task: Task) -> str:
+    """Return why labelled facts are no label of a schema's task; empty where they are one.
+
+    Args:
+        facts: (path, value), as a person labelled them.
+        task: as schema_task returns it.
+    """
+    schema = task.label_schema(())
+    known = leaf_types(schema)
+    for fact in facts:
+        if type_of(fact, task).replace("/", ".") not in known:
+            return f"the schema has no leaf {fact[0]}"
+    return next(iter(schema_problems(json.loads(task.render(facts, (), "en")), schema)), "")
 
 
 def arrange(located: Sequence[Located]) -> tuple[Located, ...]:

@@ -12,6 +12,7 @@ from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.readers.labelled import LabelledText
 from etlch.dataset.splits import FOLD
 from etlch.tasks import Task
+from etlch.tasks.own_schema import broken_by
 from etlch.text.normalize import special_tokens
 
 SHARE, MOST = 5, 300
@@ -112,20 +113,23 @@ def without_unusable(
     left_out = []
     for split, texts in splits.items():
         for text in texts:
-            reason = _unusable(text)
+            reason, _, detail = _unusable(text, task).partition(": ")
             if reason:
-                left_out.append(Rejected(text.name, task.name, "import", (reason,), text.text))
+                reasons = (reason, detail) if detail else (reason,)
+                left_out.append(Rejected(text.name, task.name, "import", reasons, text.text))
             else:
                 kept[split].append(text)
     return kept, left_out
 
 
-def _unusable(text: LabelledText) -> str:
-    """Return why a text cannot be a record; empty where it can."""
+def _unusable(text: LabelledText, task: Task) -> str:
+    """Return why a text cannot be a record, after a colon more of it; empty where it can."""
     if not text.text.strip():
         return "no text"
     if not text.facts and (unread := [reason for reason in text.dropped if reason.startswith(_UNREAD)]):
         return unread[0].partition(":")[0]
+    if task.leaf_facts and (why := broken_by([item.fact for item in text.facts], task)):
+        return f"the label breaks the schema: {why}"
     tokens = special_tokens(text.text)
     return f"the text contains the control text {tokens[0]}" if tokens else ""
 

@@ -53,6 +53,8 @@ def build_labelled(
     keys = _keys(texts, task)
     if like is not None and isinstance(like.schema, dict) and keys and set(keys) <= set(_types(like)):
         asked, keys = like.instruction, _types(like)
+    elif task.leaf_facts:
+        asked = prompts.render(f"{task.name}/instruction", language, **task.prompt_values)
     elif prompts.has(f"given/{task.name}", language):
         asked = prompts.render(f"given/{task.name}", language, types=list(keys))
     else:
@@ -73,6 +75,8 @@ def build_labelled(
         reasons.update("label not in the text" for _ in ungrounded)
         if lost:
             made.rejected.append(Rejected(identity, task.name, "grounding", tuple(lost), text.name))
+        if task.arrange is not None:
+            located = list(task.arrange(located))
         made.articles.append(article)
         made.records.append(_record(identity, text, located, task, keys, text.instruction or asked, language))
     kept = "kept" if settings.check.ungrounded == "keep" else "dropped"
