@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,8 +19,12 @@ from etlch.core.records import HUMAN, Article, Record, from_dict
 from etlch.core.run_folder import Run
 from etlch.quality.check_rows import CheckRules, DataProblem, DataRow, fingerprint, record_problems
 from etlch.tasks import Task
+from etlch.text.normalize import fact_form
 
 Noun = TypeVar("Noun")
+
+ENOUGH = 10
+"""Articles with labels of two tasks from which on it is told that these never agree."""
 
 
 class ReadLine(NamedTuple):
@@ -48,6 +53,7 @@ class RunSources:
         groups: fingerprint of a text → its topic or domain, if `split_by` names it.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
         types: task → type, field or relation → records that have it.
+        both: two tasks → articles with facts of both; `shared` those where some values of theirs are the same text.
         repeated: the same → offsets of further records with the same instruction and input.
     """
 
@@ -60,6 +66,8 @@ class RunSources:
     places: dict[int, int] = field(default_factory=dict)
     repeated: dict[int, list[int]] = field(default_factory=dict)
     types: dict[str, Counter[str]] = field(default_factory=dict)
+    both: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shared: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def read(self, manifest: Manifest) -> Iterator[DataProblem]:
         """Read articles, records and rejected; yield what is wrong in them."""
@@ -84,12 +92,26 @@ class RunSources:
                 )
 
     def notes(self) -> tuple[str, ...]:
-        """Return a note for each task all of whose records have one and the same type."""
-        return tuple(
+        """Return a note for each task all of whose records have one type, and for tasks that never agree."""
+        alike = (
             f"{task}: all records have the one type '{next(iter(counts))}': nothing tells types apart"
             for task, counts in self.types.items()
             if len(counts) == 1 and counts.total() > 1
         )
+        apart = (
+            f"{one} and {other}: in none of {articles} articles with labels of both do they name the same text: "
+            "are these labels of these articles?"
+            for (one, other), articles in self.both.items()
+            if articles >= ENOUGH and not self.shared[one, other]
+        )
+        return (*alike, *apart)
+
+    def _compare(self, values: Mapping[str, set[str]]) -> None:
+        """Count, for two tasks each, whether the values of one article share a text or a part of one."""
+        held = {task: forms for task, forms in values.items() if forms}
+        for one, other in combinations(sorted(held), 2):
+            self.both[one, other] += 1
+            self.shared[one, other] += any(a in b or b in a for a in held[one] for b in held[other])
 
     def rules_for(self, record: Record | None) -> CheckRules:
         """Return what the label of a record may be: people may say that a text holds nothing."""
@@ -132,6 +154,8 @@ class RunSources:
 
     def _records(self) -> Iterator[DataProblem]:
         name, ids = self.run.records.name, set()
+        article = ""
+        values: dict[str, set[str]] = {}
         for number, offset, record in read_jsonl_lines(self.run.records, Record):
             if not isinstance(record, Record):
                 yield DataProblem(name, number or None, str(record))
@@ -146,12 +170,23 @@ class RunSources:
             ids.add(record.id)
             kinds = {item.fact[self.tasks[record.task].type_part] for item in record.facts}
             self.types.setdefault(record.task, Counter()).update(kinds)
+            if record.article_id != article:
+                self._compare(values)
+                article, values = record.article_id, {}
+            values[record.task] = _values(record, self.tasks[record.task])
             place = fingerprint(record.task, record.instruction, record.input)
             if self.places.setdefault(place, offset) != offset:
                 self.repeated.setdefault(place, []).append(offset)
             mark = self.marks.get(record.article_id)
             for reason in record_problems(record, self.tasks[record.task], mark, self.rules):
                 yield DataProblem(name, number, reason)
+        self._compare(values)
+
+
+def _values(record: Record, task: Task) -> set[str]:
+    """Return the parts of a record's facts that stand in its article, in the form in which they are compared."""
+    forms = {fact_form(item.fact[place]).casefold() for item in record.facts for place in task.grounded}
+    return forms - {""}
 
 
 def read_jsonl_lines(path: Path, kind: type[Noun]) -> Iterator[ReadLine]:

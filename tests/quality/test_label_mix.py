@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
+from etlch.core.files import read_jsonl, write_jsonl
 from etlch.core.records import Located, Record, Span
 from etlch.core.run_folder import Run
 from etlch.quality.check import check_run
@@ -101,3 +104,21 @@ def test_check_notes_that_all_records_have_one_type(run: Run, tmp_path: Path) ->
     # kge of the small run has one relation; ner has three types
     (note,) = check_run(run).notes
     assert note.startswith("kge: all records have the one type")
+
+
+def test_check_notes_that_two_tasks_never_name_the_same(run: Run, tmp_path: Path) -> None:
+    # Of ner only the dates stay; triples of the small run name people and firms, and json fields both.
+    shutil.copytree(run.folder, tmp_path / "good")
+    records = read_jsonl(run.records, Record)
+    lines = [
+        replace(record, facts=tuple(item for item in record.facts if item.fact[0] == "Date"))
+        if record.task == "ner"
+        else record
+        for record in records
+    ]
+    write_jsonl(tmp_path / "good" / "records.jsonl", lines)
+    apart = [note for note in check_run(Run(tmp_path / "good")).notes if "one type" not in note]
+    assert apart == [
+        "kge and ner: in none of 23 articles with labels of both do they name the same text: "
+        "are these labels of these articles?"
+    ]
