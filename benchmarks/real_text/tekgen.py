@@ -3,8 +3,8 @@
     python benchmarks/real_text/tekgen.py CORPUS RUN
 
 CORPUS is the folder `data/wikidata_tekgen` of Text2KGBench (cenguix/Text2KGBench, data CC BY-SA 4.0). RUN was
-imported from it with `etlch-data import --train CORPUS/train --test CORPUS/ground_truth --task kge --language en
---ungrounded keep`. The answers are written as they were published; rows without one are empty answers.
+imported from it with `etlch-data import --train CORPUS/train --test CORPUS/ground_truth --task kge --language en`
+and the setting `ungrounded: keep`. The answers are written as they were published; rows without one are empty answers.
 """
 
 from __future__ import annotations

@@ -53,13 +53,11 @@ if TYPE_CHECKING:
     "--column", "columns", multiple=True, help="Name a column: text=body, label=spans.tags; repeatable."
 )
 @click.option(
-    "--ungrounded",
-    type=click.Choice(["drop", "keep"]),
-    default="drop",
-    show_default=True,
-    help="What becomes of labels that do not stand in their text.",
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A YAML file of further settings, e.g. `ungrounded: keep`.",
 )
-@click.option("--settings", "file", type=click.Path(path_type=Path), help="A YAML file of further settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def import_(
     paths: tuple[Path, ...],
@@ -72,7 +70,6 @@ def import_(
     out: Path | None,
     file: Path | None,
     columns: tuple[str, ...],
-    ungrounded: str,
     as_json: bool,
     **told: Any,
 ) -> None:
@@ -107,13 +104,13 @@ def import_(
         **{**told, "sizes": told["sizes"] or ()},
     )
     if into is not None:
-        _refuse_with_into(out=out, language=language, ungrounded=ungrounded != "drop", schema=schema)
+        _refuse_with_into(out=out, language=language, schema=schema)
         _told(import_into(Run(into), request, task, as_test, file, _say), into, as_json)
         return
     if as_test is not None:
         raise EtlchError("--as-test names a test set of a run", "Say which run with --into RUN.")
     task = task or ("schema" if schema else None)
-    settings = _settings(file, task, schema=schema, language=language, ungrounded=ungrounded)
+    settings = _settings(file, task, schema=schema, language=language)
     run = Run(out or Path("outputs") / f"human-{task}-{language}")
     _told(import_labels(request, settings, run, _say), run.folder, as_json)
 

@@ -242,8 +242,10 @@ def test_labels_that_are_kept_though_not_in_the_text_pass_the_check_where_they_c
     path = tmp_path / "mine.json"
     path.write_text(json.dumps([*rows, *more]), encoding="utf-8")
     out = tmp_path / "run"
-    words = (str(path), "--task", "kge", "--language", "en", "--out", str(out), "--ungrounded", "keep")
-    code, told = run_cli(*words, "--settings", settings(tmp_path))
+    words = (str(path), "--task", "kge", "--language", "en", "--out", str(out))
+    kept = Path(settings(tmp_path))
+    kept.write_text(kept.read_text("utf-8") + "ungrounded: keep\n", encoding="utf-8")
+    code, told = run_cli(*words, "--settings", str(kept))
     assert code == 0, told
     facts = {item.fact for record in read_run(out).records for item in record.facts}
     assert (NAMES[0], "met", "Robert") in facts and (NAMES[1], "met", "Bo – b") not in facts
