@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from etlch.baselines.test_set import Predicted
     from etlch.core.run_folder import Run
 
-ROWS = ("dictionary", "crf")
+ROWS = ("dictionary", "crf", "encoder")
 """What is made of the training labels here; any other name is a model at an endpoint."""
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="`dictionary`, `crf`, or a model's name at an endpoint.")
+@click.option(
+    "--model", required=True, help="`dictionary`, `crf`, `encoder:NAME`, or a model's name at an endpoint."
+)
 @click.option(
     "--base-url",
     envvar="OPENAI_BASE_URL",
@@ -56,13 +58,15 @@ def predict(
     The same command goes on where it was stopped; no answer is paid for twice. With the
     setting `constrained` each record's schema is sent as response format.
 
-    `--model dictionary` and `--model crf` ask nobody. For each size of the run the one looks up
-    what the training labels say; the other, for ner, is a conditional random field trained on them.
+    Three rows ask nobody and are made of the training labels, for each size of the run: `dictionary`
+    looks up what they say, `crf` trains a conditional random field, and `encoder:NAME` tunes an
+    encoder, a name of the hub or a folder. The last two do ner.
 
     \b
     Examples:
       etlch-data predict outputs/offline-en --model dictionary
       etlch-data predict outputs/offline-en --model crf
+      etlch-data predict outputs/offline-en --model encoder:google-bert/bert-base-cased
       etlch-data predict outputs/offline-en --model gpt-4o-mini --budget 1.00
       etlch-data predict outputs/offline-en --model Qwen/Qwen2.5-7B-Instruct --base-url http://localhost:8000/v1
     """
@@ -76,7 +80,7 @@ def predict(
     from etlch.pipeline import predict as room
 
     found = Run(run)
-    if model in ROWS:
+    if model.partition(":")[0] in ROWS:
         done = _trained(found, model, folder, tasks)
     else:
         teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
@@ -97,23 +101,34 @@ def predict(
 
 def _trained(run: Run, model: str, folder: str | None, tasks: tuple[str, ...] | None) -> list[Predicted]:
     """Predict with what is made of the training sets here: one model for each size of the run."""
-    from etlch.baselines import crf, dictionary, tagging
+    from etlch.baselines import crf, dictionary, encoder, tagging
     from etlch.core.errors import EtlchError
     from etlch.core.manifest import read
     from etlch.core.records import Model
     from etlch.pipeline.predict import chosen_tests
 
+    kind, _, base = model.partition(":")
     if folder is not None:
-        raise EtlchError(f"--as: {model} is named by its size", "Leave it out.")
+        raise EtlchError(f"--as: {kind} is named by its size", "Leave it out.")
     manifest = read(run)
-    tests = chosen_tests(run, manifest, tasks)
-    if model == dictionary.NAME:
-        return dictionary.predict(run, manifest.settings, tests)
-    crf.require()
-    tests = tagging.taggable(manifest.settings, tests, tasks is not None)
-    sizes = sorted(manifest.settings.plan.sizes)
-    models = [Model(crf.NAME, size, None, "baseline", None, None) for size in sizes]
-    return tagging.predict(run, manifest.settings, tests, models, crf.train, partial(click.echo, err=True))
+    settings, tests = manifest.settings, chosen_tests(run, manifest, tasks)
+    if kind == dictionary.NAME:
+        return dictionary.predict(run, settings, tests)
+    seeds: tuple[int | None, ...]
+    train: tagging.Train
+    if kind == crf.NAME:
+        crf.require()
+        name, seeds, train = crf.NAME, (None,), crf.train
+    else:
+        name, seeds, train = encoder.model_name(base), settings.export.seeds, encoder.trainer(base)
+        encoder.require()
+    tests = tagging.taggable(settings, tests, tasks is not None)
+    models = [
+        Model(name, size, seed, "baseline", None, None)
+        for size in sorted(settings.plan.sizes)
+        for seed in seeds
+    ]
+    return tagging.predict(run, settings, tests, models, train, partial(click.echo, err=True))
 
 
 def _note(task: str, answered: int, rows: int, spent: float) -> None:

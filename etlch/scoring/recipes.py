@@ -28,8 +28,9 @@ class Recipe:
 
     @property
     def scope(self) -> str:
-        """What a comparison speaks of: a model that nobody trained here is what it is."""
-        known = len(self.runs) >= ENOUGH_SEEDS or self.system.role in ("base", "baseline")
+        """What a comparison speaks of: a baseline without a seed, which no chance made, is what it is."""
+        untrained = self.system.role in ("base", "baseline") and all(run.seed is None for run in self.runs)
+        known = untrained or len(self.runs) >= ENOUGH_SEEDS
         return "recipes" if known else "weights"
 
 
