@@ -52,11 +52,12 @@ class Fault:
 
 @dataclass
 class Seen:
-    """One post: when it came (monotonic seconds), its body and headers, and the fault it met."""
+    """One post: when it came (monotonic seconds), its body, headers and query, and the fault it met."""
 
     at: float
     body: Json
     headers: dict[str, str]
+    query: dict[str, str]
     fault: str = ""
 
 
@@ -90,7 +91,7 @@ class Server:
         """Answer one chat completion, or meet its fault."""
         raw = await request.read()
         body = json.loads(raw)
-        seen = Seen(time.monotonic(), body, dict(request.headers))
+        seen = Seen(time.monotonic(), body, dict(request.headers), dict(request.query))
         number = len(self.seen)
         self.seen.append(seen)
         fault = self._fault(number, raw.decode())

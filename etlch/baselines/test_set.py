@@ -12,6 +12,7 @@ from etlch.core.records import Json, Key, Model, to_dict
 from etlch.core.run_folder import Run
 from etlch.export.data_files import COLUMNS, turn
 from etlch.text.json_text import loads
+from etlch.text.model_text import without_thoughts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Predicted:
         rows: predictions, one for each key.
         cut: answers that reached the limit of tokens.
         refused: rows without an answer, because the endpoint refused them (HTTP 400).
+        empty: answers without a word beside the thoughts.
         stored: answers on file from before. A question that a model of this name answered, at
             whatever endpoint, is not sent again.
         usd: what was paid for them in this session and before; None without a price.
@@ -34,6 +36,7 @@ class Predicted:
     rows: int
     cut: int
     refused: int
+    empty: int
     stored: int
     usd: float | None
 
@@ -85,7 +88,7 @@ def prompt(key: Key) -> str:
 
 
 def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Sequence[str]) -> Predicted:
-    """Write a prediction file: one text for each key, in order.
+    """Write a prediction file: one text for each key, in order. Thoughts are cut; the column `raw` keeps them.
 
     Raises:
         EtlchError: the file holds predictions of another origin.
@@ -93,7 +96,7 @@ def write_rows(run: Run, folder: str, task: str, keys: Sequence[Key], texts: Seq
     path = run.prediction_file(folder, task)
     refuse_foreign(path, keys)
     write_text(path, "".join(_row(key, text) for key, text in zip(keys, texts, strict=True)))
-    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0, 0.0)
+    return Predicted(task, path.relative_to(run.folder).as_posix(), len(keys), 0, 0, 0, 0, 0.0)
 
 
 def write_card(run: Run, model: Model) -> None:
@@ -104,7 +107,11 @@ def write_card(run: Run, model: Model) -> None:
 
 
 def _row(key: Key, text: str) -> str:
-    row: dict[str, Json] = {"prompt": prompt(key), "predict": text, "label": key.gold}
+    said = without_thoughts(text)
+    said = text if said == text else said.strip()
+    row: dict[str, Json] = {"prompt": prompt(key), "predict": said, "label": key.gold}
+    if said != text:
+        row["raw"] = text
     return dumps(row) + "\n"
 
 

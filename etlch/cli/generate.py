@@ -80,8 +80,15 @@ def data_options(command: Any) -> Any:
 
 @click.command()
 @data_options
+@click.option(
+    "--retry-rejected",
+    is_flag=True,
+    help="Ask again for what the checks refused, e.g. once a server is mended.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def generate(out: Path | None, settings_file: Path | None, as_json: bool, **options: Any) -> None:
+def generate(
+    out: Path | None, settings_file: Path | None, retry_rejected: bool, as_json: bool, **options: Any
+) -> None:
     """Write articles and proved labels, LlamaFactory files and recipes into a run folder.
 
     The same command goes on where a run was stopped, and grows it when sizes are larger;
@@ -103,7 +110,11 @@ def generate(out: Path | None, settings_file: Path | None, as_json: bool, **opti
 
     settings = load_settings(Settings, settings_file, options)
     run = Run(out or settings.default_out)
-    done = asyncio.run(run_it(settings, run, Progress, lambda line: click.echo(line, err=True)))
+    done = asyncio.run(
+        run_it(
+            settings, run, Progress, lambda line: click.echo(line, err=True), retry_rejected=retry_rejected
+        )
+    )
     if as_json:
         click.echo(dumps(done.to_json()))
     else:

@@ -93,7 +93,12 @@ def predict(
         return
     for item in done:
         paid = "price unknown" if item.usd is None else f"${item.usd:.4f}"
-        parts = ((item.cut, "cut off"), (item.refused, "refused"), (item.stored, "answered before"))
+        parts = (
+            (item.cut, "cut off"),
+            (item.refused, "refused"),
+            (item.empty, "empty"),
+            (item.stored, "answered before"),
+        )
         told = "".join(f", {count} {what}" for count, what in parts if count)
         click.echo(f"{run / item.path}: {item.rows} rows{told}, {paid}")
     click.echo(f"Next:\n  etlch-score {run}")

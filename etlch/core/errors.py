@@ -36,7 +36,7 @@ class Notice(FutureWarning):
 
 
 def warn_user(text: str) -> None:
-    """Warn about something that works now and will not with the next release, such as an old name.
+    """Tell the user of something that goes on all the same: an old name, an endpoint that is waited for.
 
     The commands print it as `Warning: …`; Python code sees a warning of the category Notice.
     """

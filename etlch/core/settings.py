@@ -24,10 +24,11 @@ POLICIES = ("verbatim", "normalised", "number", "derived")
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens."""
+    """US dollars per million tokens; `cached` is that of input which the endpoint has cached, by default as `input`."""
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+    cached: Annotated[float | None, Field(ge=0)] = None
 
     __pydantic_config__ = FORBID
 
@@ -54,6 +55,7 @@ class TeacherSettings:
         constrained: `predict` sends each record's schema as response format.
         extra_body: further parameters of every request, e.g. top_p, reasoning_effort, or what a server of your own
             takes. Another one asks, and pays for, everything again.
+        headers: further headers of every request; a secret is written as the environment variable that holds it.
     """
 
     name: str = "gpt-4o-mini"
@@ -73,6 +75,9 @@ class TeacherSettings:
     extra_body: Annotated[
         dict[str, Any],
         Field(examples=[{"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}]),
+    ] = field(default_factory=dict)
+    headers: Annotated[
+        dict[str, str], Field(examples=[{"X-Title": "my data", "api-key": "$AZURE_OPENAI_API_KEY"}])
     ] = field(default_factory=dict)
 
     __pydantic_config__ = FORBID

@@ -238,7 +238,7 @@ class RecordBuilder:
             try:
                 result = check(await call(attempt), last)
             except BadContent as bad:
-                if last:
+                if last or not bad.again:
                     self.note(stage, "rejected")
                     raise
                 attempt = Attempt(first + number + 1, bad.text, bad.reasons)

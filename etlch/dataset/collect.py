@@ -18,6 +18,7 @@ from etlch.core.records import Article, Record, Rejected
 from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.dedup import Deduplicator
+from etlch.llm.refusals import TOO_LONG
 
 HEADROOM = 20
 """Candidates allowed beyond `plan.candidates` times the articles needed, so that small runs can refill."""
@@ -217,12 +218,15 @@ def _stop_if_hopeless(accepted: Sequence[CandidateResult], rejected: Sequence[Re
     if count < HOPELESS:
         return
     spoken = next(text for item in failed for text in item.reasons[:1] if reasons([item])[reason])
-    limit = "max_tokens" in spoken or "cut off" in spoken or "reasoning" in spoken
+    if TOO_LONG in spoken:
+        hint = "Lower `max_tokens` in the settings file, or `chunk` of your own texts."
+    elif re.search("max_tokens|cut off|reasoning", spoken):
+        hint = "Raise `max_tokens` in the settings file, or turn the model's reasoning off (setting `extra_body`)."
+    else:
+        hint = "rejected.jsonl holds every answer. Try another teacher, or `etlch-data preview` to see what it is asked."
     raise Exhausted(
         f"the first {count} candidates were rejected alike, and none was accepted: {spoken[:300]}",
-        "Raise `max_tokens` in the settings file, or turn the model's reasoning off (setting `extra_body`)."
-        if limit
-        else "rejected.jsonl holds every answer. Try another teacher, or `etlch-data preview` to see what it is asked.",
+        hint,
         code=1,
         rejected=tuple(rejected),
     )

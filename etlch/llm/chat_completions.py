@@ -7,16 +7,16 @@ json_schema → json_object → prompt only, `seed`, a temperature of 0, and the
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from etlch.core.records import Json
 from etlch.llm.errors import BadContent
+from etlch.llm.refusals import Fault, minds_temperature, names
 from etlch.llm.store import Reply, Request
-from etlch.text.json_text import loads, read_json, schema_problems
-from etlch.text.model_text import without_thoughts
+from etlch.text.json_text import loads, schema_problems
+from etlch.text.model_text import first_json, without_thoughts
 
 LADDER = ("json_schema", "json_object", "prompt")
 _NOTE = "\n\nAnswer with one JSON value and nothing else. It must satisfy this JSON Schema:\n"
@@ -48,20 +48,17 @@ class EndpointProfile:
 
 
 class Answer(NamedTuple):
-    """The parts of a chat completion that matter; token counts are None where it has none."""
+    """The parts of a chat completion that matter; token counts are None where it has none.
+
+    `cached_tokens` are those of the input tokens that the endpoint had cached; `model` is the name it gives itself.
+    """
 
     text: str
     finish: str
     input_tokens: int | None
     output_tokens: int | None
-
-
-class Fault(NamedTuple):
-    """What an endpoint says when it refuses: OpenAI's error object, or the start of the raw text."""
-
-    message: str
-    code: str
-    param: str
+    cached_tokens: int = 0
+    model: str = ""
 
 
 class NotJson(Exception):
@@ -130,48 +127,17 @@ def downgrade(profile: EndpointProfile, request: Request, fault: Fault, proven: 
     """
     if "max_completion_tokens" in fault.message and profile.limit == "max_tokens":
         return Fallback(replace(profile, limit="max_completion_tokens"), True)
-    if profile.seed and (fault.param == "seed" or _names(fault, r"\bseed\b")):
+    if profile.seed and (fault.param == "seed" or names(fault, r"\bseed\b")):
         return Fallback(replace(profile, seed=False), True)
     if profile.greedy and request.temperature == 0.0 and minds_temperature(fault):
         return Fallback(replace(profile, greedy=False), True)
     rung = LADDER.index(profile.format)
     if request.schema is None or rung + 1 == len(LADDER):
         return None
-    named = fault.param.startswith("response_format") or _names(
+    named = fault.param.startswith("response_format") or names(
         fault, r"response_format|json_schema|json_object|structured output|guided|No endpoints found that"
     )
     return None if proven and not named else Fallback(replace(profile, format=LADDER[rung + 1]), named)
-
-
-def minds_temperature(fault: Fault) -> bool:
-    """Tell whether a refusal is about the temperature, which gateways name in their words only."""
-    return fault.param == "temperature" or _names(fault, r"\btemperature\b")
-
-
-def _names(fault: Fault, pattern: str) -> bool:
-    return not fault.param and re.search(pattern, fault.message, re.IGNORECASE) is not None
-
-
-def is_quota(status: int, fault: Fault) -> bool:
-    """Tell whether a refusal means that money or quota is used up, which waiting does not change."""
-    codes = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-    # Gemini says the same of a limit per minute, with a number as its code.
-    spoken = "exceeded your current quota" in fault.message and not fault.code.isdigit()
-    return status == 402 or (status == 429 and (fault.code in codes or spoken))
-
-
-_DELAY = re.compile(r"(?:retryDelay\W+|(?:retry|try again) in )(\d+(?:\.\d+)?) ?(ms|s)\b", re.IGNORECASE)
-
-
-def stated_delay(content: bytes) -> float | None:
-    """Return the seconds that a refusal's own words ask to wait (Gemini's retryDelay, OpenAI's "try again in")."""
-    found = _DELAY.search(content.decode("utf-8", "replace"))
-    return None if found is None else float(found[1]) * (0.001 if found[2].lower() == "ms" else 1.0)
-
-
-def is_moderation(status: int, fault: Fault) -> bool:
-    """Tell whether a 403 is about the words of one request (OpenRouter's moderation) and not about the key."""
-    return status == 403 and re.search(r"moderation|flagged", fault.message, re.IGNORECASE) is not None
 
 
 def profile_value(profile: EndpointProfile) -> Json:
@@ -191,6 +157,12 @@ def read_body(content: bytes) -> dict[str, Json]:
         raise Broken("the answer is not UTF-8") from error
     if text.lstrip("\ufeff \r\n\t").startswith("<"):
         raise NotJson(f"a page of HTML came instead of an answer: {' '.join(text.split())[:80]}")
+    if not text.strip():
+        raise Broken("the answer's body is empty")
+    if text.lstrip().startswith(("data:", "event:")):
+        raise Broken(
+            f"the endpoint streams (server-sent events), which was not asked for: {' '.join(text.split())[:80]}"
+        )
     value, problem = loads(text.removeprefix("\ufeff"))
     if problem:
         raise Broken(f"the answer's body is not JSON ({problem}): {' '.join(text.split())[:80]}")
@@ -209,7 +181,7 @@ def read_answer(value: dict[str, Json]) -> Answer:
     if not isinstance(choices, list):
         raise Broken("the answer has no choices")
     usage = value.get("usage")
-    counts = _counts(usage)
+    counts = (*_counts(usage), _cached(usage), str(value.get("model") or ""))
     if not choices or not isinstance(choices[0], dict):
         return Answer("", "empty", *counts)
     message = choices[0].get("message")
@@ -243,6 +215,16 @@ def _counts(usage: Json) -> tuple[int | None, int | None]:
     return prompt, completion
 
 
+def _cached(usage: Json) -> int:
+    """Return the input tokens that were cached, in the dialects of OpenAI, DeepSeek and Anthropic."""
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    found = (
+        _count(details, "cached_tokens"),
+        *(_count(usage, name) for name in ("prompt_cache_hit_tokens", "cache_read_input_tokens")),
+    )
+    return next((count for count in found if count is not None), 0)
+
+
 def _count(usage: Json, name: str) -> int | None:
     """Return a count, which some servers write as a float or as text."""
     count = usage.get(name) if isinstance(usage, dict) else None
@@ -264,24 +246,10 @@ def inner_error(value: dict[str, Json]) -> bytes | None:
     return json.dumps({"error": error}).encode() if error else None
 
 
-def read_fault(content: bytes) -> Fault:
-    """Return what a refusal says, whatever its shape."""
-    text = content.decode("utf-8", "replace")
-    value, _ = loads(text)
-    if isinstance(value, list) and value:  # Gemini
-        value = value[0]
-    error = value.get("error", value) if isinstance(value, dict) else None
-    if not isinstance(error, dict):
-        return Fault(str(error or text).strip()[:500], "", "")
-    message = error.get("message") or error.get("detail") or text
-    code = error.get("code") or error.get("type") or ""
-    return Fault(str(message).strip()[:500], str(code), str(error.get("param") or ""))
-
-
 def answer(reply: Reply, schema: Json, max_tokens: int) -> Json:
     """Return a reply's text, or its JSON value where a schema was asked for.
 
-    A code fence or leading prose around the JSON is taken off; a block of thoughts too.
+    A code fence or prose around the JSON is taken off; a block of thoughts too.
 
     Raises:
         BadContent: cut off, refused, empty, not JSON, or against the schema.
@@ -291,17 +259,22 @@ def answer(reply: Reply, schema: Json, max_tokens: int) -> Json:
     if not problem and not text:
         thought = "; the thoughts are not closed: raise max_tokens" if reply.text.strip() else ""
         problem = f"the answer is empty{thought}"
+    if not problem and "<|channel|>" in text:
+        problem = "the answer holds harmony's control text and no final channel: the server lacks a reasoning parser"
     if problem:
         raise BadContent((problem,), reply.text)
     if schema is None:
         return text
-    reading = read_json(text)
-    if not reading.how:
-        raise BadContent((f"the answer is not JSON: {reading.problem}",), reply.text)
-    problems = schema_problems(reading.value, schema)
+    value, no_json = loads(text)
+    if no_json:
+        found = first_json(text)
+        if found.problem:
+            raise BadContent((f"the answer is not JSON: {no_json}",), reply.text)
+        value = found.value
+    problems = schema_problems(value, schema)
     if problems:
         raise BadContent(tuple(problems[:_SHOWN_PROBLEMS]), reply.text)
-    return reading.value
+    return value
 
 
 def _unfinished(reply: Reply, max_tokens: int) -> str:

@@ -13,17 +13,18 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, warn_user
 from etlch.core.run_folder import Run
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
 from etlch.llm.chat_client import ClientStats
 from etlch.llm.endpoint import Endpoint, find_endpoint
-from etlch.llm.errors import BadContent
+from etlch.llm.group_commit import GroupCommit
 from etlch.llm.rate_limit import RateLimiter
-from etlch.llm.retry import RetryPolicy
+from etlch.llm.refusals import GO_ON, Refused, ending, is_about_request, is_too_long, refused
+from etlch.llm.retry import OUTAGE, RetryPolicy
 from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
-from etlch.llm.transport import GO_ON, NoAnswer, NotSent, Refused, Transport, ending, is_about_request
+from etlch.llm.transport import NoAnswer, NotSent, Transport
 
 __all__ = ["ClientStats", "LLMClient", "is_locked", "open_client"]
 
@@ -89,18 +90,21 @@ class LLMClient:
         self._price = price
         self._account = pricing.Account(store.spent(), teacher.budget)
         self._limiter = RateLimiter(
-            teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute
+            teacher.concurrency,
+            teacher.requests_per_minute,
+            teacher.tokens_per_minute,
+            slow=teacher.timeout / 2,
         )
         self._in_flight: dict[str, asyncio.Task[Reply]] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._settled = asyncio.Event()
-        self._uncommitted: list[asyncio.Future[None]] = []
         self._stopped: EtlchError | None = None
-        self._retry = RetryPolicy(teacher.tries, teacher.patience)
+        self._commit = GroupCommit(store, self._note_stop)
         self._name = f"{teacher.name} at {endpoint.url}"
-        self._profile = self._remembered = chat_completions.EndpointProfile(
-            **(store.profile(self._name) or {})
-        )
+        known = store.profile(self._name)
+        self._profile = self._remembered = chat_completions.EndpointProfile(**(known or {}))
+        self._retry = RetryPolicy(teacher.tries, teacher.patience, answered=known is not None)
+        self._served, self._noticed = store.profile(f"{self._name} served") or "", False
         usage = store.usage().values()
         self._count: Counter[str] = Counter(
             input=sum(used.input for used in usage), output=sum(used.output for used in usage)
@@ -170,21 +174,20 @@ class LLMClient:
         failures = 0
         while True:
             reservation = await self._admit(request, retry=failures > 0)
-            profile, busy = fallback or self._profile, False
-            self._retry.sent(_now())
+            profile, left = fallback or self._profile, _now()
+            busy = False
+            self._retry.sent(left)
             try:
                 answer = await self._send(request, profile)
             except Refused as refusal:
                 self._slow_down(refusal)
                 self._settle(reservation, 0.0)
                 problem, wait = f"HTTP {refusal.status}: {refusal}", refusal.wait
-                busy = refusal.status in (429, 503)
+                busy = refusal.busy
                 if is_about_request(refusal):
                     fallback = self._downgrade(request, profile, refusal, own=fallback is not None)
                     continue
-                final = ending(refusal, self._endpoint.url, self._teacher.name)
-                if final is not None:
-                    self._stop(final.what, final.hint)
+                self._stop_on_final(refusal, failures)
             except (NoAnswer, NotSent, chat_completions.Broken, chat_completions.NotJson) as trouble:
                 self._limiter.slow_down()
                 self._give_up(reservation, trouble)
@@ -193,16 +196,34 @@ class LLMClient:
                 self._settle(reservation, reservation.amount, release=False)
                 raise
             else:
+                self._limiter.succeed(_now() - left, answer.output_tokens or 0)
                 return await self._keep(request, purpose, profile, reservation, answer)
             failures += 1
-            if self._retry.is_over(failures, _now(), busy=busy):
-                self._stop(
-                    f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
-                    GO_ON + " More patience: the settings tries, patience and timeout.",
-                )
+            self._stop_if_over(failures, problem, busy=busy)
             self._count["resent"] += 1
             if not wait:  # else the limiter pauses everyone
                 await asyncio.sleep(self._retry.backoff(failures))
+
+    def _stop_on_final(self, refusal: Refused, failures: int) -> None:
+        """Stop the run on a refusal that waiting does not change."""
+        final = ending(refusal, self._endpoint.url, self._teacher.name)
+        # Gateways with several keys or servers refuse one request now and then that the next one takes.
+        stray = refusal.status == 401 and self._retry.answered and failures == 0
+        if final is not None and not stray:
+            self._stop(final.what, final.hint)
+
+    def _stop_if_over(self, failures: int, problem: str, *, busy: bool) -> None:
+        """Stop the run where a request failed too often; else tell the user, once an outage, that it is waited for."""
+        if self._retry.is_over(failures, _now(), busy=busy):
+            self._stop(
+                f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
+                GO_ON + " More patience: the settings tries, patience and timeout.",
+            )
+        if self._retry.is_outage(_now(), busy=busy):
+            warn_user(
+                f"no answer from {self._endpoint.url} for {OUTAGE:.0f} s, last: {problem};"
+                f" waiting for {self._teacher.patience:.0f} s in all (setting patience)"
+            )
 
     async def _admit(self, request: Request, *, retry: bool) -> _Reservation:
         """Wait until the limiter and the account admit a request; commit its reserve to the store.
@@ -223,7 +244,7 @@ class LLMClient:
         try:
             if self._price is not None:
                 row = self.store.reserve(request.key, reserve)
-                await self._committed()
+                await self._commit.committed()
         except BaseException:
             self._settle(_Reservation(reserve, row, expected_tokens), 0.0)
             raise
@@ -289,15 +310,16 @@ class LLMClient:
         used = (answer.input_tokens or 0, answer.output_tokens or 0)
         counted = answer.input_tokens is not None and answer.output_tokens is not None
         # An endpoint that counts no tokens is booked at the reserve.
-        paid = pricing.cost(self._price, *used) if counted or self._price is None else reservation.amount
+        known = counted or self._price is None
+        paid = pricing.cost(self._price, *used, answer.cached_tokens) if known else reservation.amount
         reply = as_kept(Reply(request.key, answer.text, answer.finish, *used, paid))
         self.store.put(reply, purpose, request.model)
         self._settle(reservation, paid or 0.0, taken=sum(used))
-        self._limiter.succeed()
         self._retry.succeed(_now())
         self._learn(request, profile)
+        self._notice(answer.model)
         self._count.update(replied=1, input=used[0], output=used[1])
-        await self._committed()
+        await self._commit.committed()
         return reply
 
     def _learn(self, request: Request, profile: chat_completions.EndpointProfile) -> None:
@@ -309,6 +331,19 @@ class LLMClient:
         if learned != self._remembered:
             self._remembered = learned
             self.store.remember(self._name, chat_completions.profile_value(learned))
+
+    def _notice(self, served: str) -> None:
+        """Remember the name under which the endpoint answers; tell the user, once a session, where it has changed."""
+        if not served or self._served == served or self._noticed:
+            return
+        self._noticed = True
+        if self._served:
+            warn_user(
+                f"{self._endpoint.url} answers as '{served}' now, and earlier answers of this run came from"
+                f" '{self._served}'; what the checks refused of those is asked again with --retry-rejected"
+            )
+        self._served = served
+        self.store.remember(f"{self._name} served", served)
 
     def _downgrade(
         self, request: Request, profile: chat_completions.EndpointProfile, refusal: Refused, *, own: bool
@@ -327,15 +362,16 @@ class LLMClient:
             BadContent: the record itself is refused.
         """
         proven = self._profile.proven
-        too_long = refusal.status == 413
+        too_long = refusal.status == 413 or is_too_long(refusal.fault)
         fallback = None if too_long else chat_completions.downgrade(profile, request, refusal.fault, proven)
         if fallback is None:
-            if chat_completions.minds_temperature(refusal.fault):
-                self._stop(
-                    f"{request.model} refuses temperature {request.temperature}: {refusal}",
-                    "Remove the setting temperature.",
-                )
-            raise BadContent((f"the endpoint refuses this request (HTTP {refusal.status}): {refusal}",), "")
+            first = not self._retry.answered and pricing.size(request) // 3 < request.max_tokens
+            problem = refused(
+                refusal, max_tokens=request.max_tokens, temperature=request.temperature, first=first
+            )
+            if isinstance(problem, EtlchError):
+                self._stop(problem.what, problem.hint)
+            raise problem
         if own or proven or not fallback.named:
             return fallback.profile
         if profile == self._profile:  # else others were refused meanwhile, and have changed them
@@ -351,31 +387,12 @@ class LLMClient:
 
     def _stop(self, what: str, hint: str) -> NoReturn:
         """End the run: nothing new is sent, everyone who asks gets the same error."""
-        if self._stopped is None:
-            self._stopped = EtlchError(what, hint)
+        self._note_stop(EtlchError(what, hint))
+        assert self._stopped is not None
         raise self._stopped
 
-    async def _committed(self) -> None:
-        """Wait for the commit that covers everything written so far; one serves all of a loop's turn."""
-        turn = asyncio.get_running_loop().create_future()
-        self._uncommitted.append(turn)
-        if len(self._uncommitted) == 1:
-            asyncio.get_running_loop().call_soon(self._flush)
-        await turn
-
-    def _flush(self) -> None:
-        turns, self._uncommitted = self._uncommitted, []
-        try:
-            self.store.commit()
-        except EtlchError as error:
-            self._stopped = self._stopped or error
-            for turn in turns:
-                if not turn.done():
-                    turn.set_exception(error)
-            return
-        for turn in turns:
-            if not turn.done():
-                turn.set_result(None)
+    def _note_stop(self, error: EtlchError) -> None:
+        self._stopped = self._stopped or error
 
 
 def _now() -> float:

@@ -9,9 +9,11 @@ class BadContent(Exception):
     Args:
         reasons: what is wrong, in words that can be sent back to the teacher.
         text: the raw answer.
+        again: asking again may help.
     """
 
-    def __init__(self, reasons: tuple[str, ...], text: str) -> None:
+    def __init__(self, reasons: tuple[str, ...], text: str, *, again: bool = True) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
         self.text = text
+        self.again = again

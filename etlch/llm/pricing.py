@@ -21,7 +21,7 @@ _PER_MESSAGE = 16
 
 @cache
 def price_table() -> Json:
-    """Return prices.yaml: {as_of, source, models: {name: {input, output}}}."""
+    """Return prices.yaml: {as_of, source, models: {name: {input, cached, output}}}."""
     import yaml
 
     return yaml.safe_load(files("etlch.llm").joinpath("prices.yaml").read_text(encoding="utf-8"))
@@ -48,11 +48,13 @@ def find_price(teacher: TeacherSettings) -> Price | None:
     return None
 
 
-def cost(price: Price | None, input_tokens: int, output_tokens: int) -> float | None:
-    """Return what tokens cost, or None without a price."""
+def cost(price: Price | None, input_tokens: int, output_tokens: int, cached: int = 0) -> float | None:
+    """Return what tokens cost, or None without a price. `cached` of the input tokens take their own price, if any."""
     if price is None:
         return None
-    return (input_tokens * price.input + output_tokens * price.output) / 1e6
+    kept = min(cached, input_tokens)
+    kept_price = price.input if price.cached is None else price.cached
+    return ((input_tokens - kept) * price.input + kept * kept_price + output_tokens * price.output) / 1e6
 
 
 def cents(amount: float) -> float:

@@ -1,6 +1,6 @@
 """Decide when the next request may be sent: in-flight limit, pauses, and per-minute limits.
 
-Reads the status and headers of responses; admits waiting requests first come, first served.
+Reads the status, duration and headers of responses; admits waiting requests first come, first served.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ SPACING = 0.002
 """Seconds between two sends at the start, about what a request takes of this side's processor.
 Requests that leave in one volley come back in one and wait for each other here, round after round."""
 
+START = 4
+"""In flight at the start. The limit doubles with each round of answers until something is refused or slow, so that
+a server with one slot is not sent what it can only let wait (the slow start of TCP, RFC 5681)."""
+QUEUED = 1.8
+"""Times the fastest answer's seconds per token, from which on a slow answer has waited in a queue."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -49,12 +54,14 @@ class Bucket:
 
 
 class RateLimiter:
-    """Admission of requests: what may be in flight grows by one a round, and falls by what is refused.
+    """Admission of requests: what may be in flight doubles, then grows by one a round, and falls by what is refused.
 
     Args:
         most: the most in flight.
         requests, tokens: limits per minute that the settings name; None learns them from headers.
         spacing: seconds between the first sends, until all places have been taken once.
+        start: in flight at the start; not more than `most`.
+        slow: seconds from which on an answer may have waited for a slot at the server.
     """
 
     def __init__(
@@ -64,11 +71,16 @@ class RateLimiter:
         tokens: int | None = None,
         *,
         spacing: float = SPACING,
+        start: int = START,
+        slow: float = 60.0,
     ) -> None:
         self.most = most
         self._spacing = spacing
         self._began: float | None = None
-        self.limit = float(most)
+        self.limit = float(min(start, most))
+        self._doubling = True
+        self._slow = slow
+        self._pace = float("inf")
         self.in_flight = 0
         self.resume_at = 0.0
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
@@ -104,9 +116,22 @@ class RateLimiter:
             self._buckets["tokens"].level += expected - taken
         self._pump()
 
-    def succeed(self) -> None:
-        """Admit one more per round of answers, up to the most."""
-        self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
+    def succeed(self, seconds: float = 0.0, tokens: int = 0) -> None:
+        """Admit one more per round of answers, up to the most; at the start, one more per answer.
+
+        Args:
+            seconds: that the answer took.
+            tokens: of the answer. One that is slow, and slower per token than the fastest was by QUEUED, waited at
+                the server for others: it counts as refused.
+        """
+        pace = seconds / max(tokens, 1)
+        self._pace = min(self._pace, pace)
+        queued = pace > QUEUED * self._pace
+        if queued and seconds > self._slow:
+            self.slow_down()
+            return
+        self._doubling = self._doubling and not (queued and seconds > self._slow / 2)
+        self.limit = min(float(self.most), self.limit + (1.0 if self._doubling else 1.0 / self.limit))
 
     def slow_down(self) -> None:
         """Lower the limit by half a place for a refused request.
@@ -114,6 +139,7 @@ class RateLimiter:
         A volley of which a share s is refused so leaves 1 - s/2 of the limit, as in DCTCP
         (RFC 8257): halved when all are refused, hardly touched by a single refusal.
         """
+        self._doubling = False
         self.limit = max(1.0, self.limit - 0.5)
 
     def pause(self, seconds: float) -> None:

@@ -224,6 +224,15 @@ class Store:
                 ),
             )
 
+    def set_aside(self, key: str) -> None:
+        """Keep a reply and what it cost, but give it to nobody again: its request is then sent anew."""
+        with self._guarded():
+            self._link.execute(
+                "UPDATE replies SET key = key || '/' || (SELECT count(*) FROM replies WHERE key LIKE ? || '/%')"
+                " WHERE key = ?",
+                (key, key),
+            )
+
     def reserve(self, key: str, cost: float) -> int:
         """Write down the most that a request can cost, before it is sent; return its row."""
         with self._guarded():

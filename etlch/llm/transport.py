@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from etlch.core.errors import EtlchError
 from etlch.core.records import Json
 from etlch.llm import chat_completions
 from etlch.llm.endpoint import Endpoint
 from etlch.llm.rate_limit import retry_after
-
-LONGEST_PAUSE = 900.0
-"""Seconds. An endpoint that asks for a longer wait has stopped the run."""
-GO_ON = "Run the same command again to go on; what is answered is not paid again."
+from etlch.llm.refusals import Refused, read_fault, stated_delay
 
 
 class HttpResponse(NamedTuple):
@@ -37,22 +33,6 @@ class NotSent(Exception):
     """No connection could be made: not a byte of the request left, so nothing is paid."""
 
 
-class Refused(Exception):
-    """An answer with an error in it. It costs nothing.
-
-    Args:
-        status: the HTTP status, or the one that a 200 carries inside.
-        fault: what the endpoint says.
-        wait: the seconds it asks to wait, or None.
-    """
-
-    def __init__(self, status: int, fault: chat_completions.Fault, wait: float | None) -> None:
-        super().__init__(fault.message)
-        self.status = status
-        self.fault = fault
-        self.wait = wait
-
-
 class Transport:
     """The connection to an endpoint.
 
@@ -66,12 +46,13 @@ class Transport:
 
         self._endpoint = endpoint
         self._timeout = timeout
+        self._headers: Any = {name: value or openai.Omit() for name, value in endpoint.headers.items()}
         self._client = openai.AsyncOpenAI(
             api_key=endpoint.key,
             base_url=endpoint.url,
             max_retries=0,
             timeout=timeout,
-            default_headers={"Authorization": endpoint.authorization} if endpoint.authorization else None,
+            default_query=dict(endpoint.query),
             http_client=openai.DefaultAioHttpClient(timeout=timeout),
         )
 
@@ -88,7 +69,10 @@ class Transport:
         try:
             async with asyncio.timeout(self._timeout):
                 raw = await self._client.post(
-                    "/chat/completions", body=body, cast_to=openai.HttpxBinaryResponseContent
+                    "/chat/completions",
+                    body=body,
+                    cast_to=openai.HttpxBinaryResponseContent,
+                    options={"headers": self._headers},
                 )
             response = raw.response
         except openai.APIStatusError as error:
@@ -116,19 +100,21 @@ class Transport:
             inside = chat_completions.inner_error(value)
             if inside is None:
                 return chat_completions.read_answer(value)
-            fault = chat_completions.read_fault(inside)
+            fault = read_fault(inside)
         else:
-            fault = chat_completions.read_fault(response.content)
+            fault = read_fault(response.content)
         # Some servers repeat the key that they refuse.
         fault = fault._replace(message=self._endpoint.redact(fault.message) or "no reason given")
         status = response.status
         if status < 400:
             status = int(fault.code) if fault.code.isdigit() and len(fault.code) == 3 else 500
+            if "Unexpected endpoint" in fault.message:
+                status = 404  # LM Studio: the path is not one of its own
         if status == 500 and "validation error" in fault.message:
             status = 422  # llama-cpp-python's server: it says 500 where it refuses the request
         wait = retry_after(response.headers)
         if wait is None and status == 429:
-            wait = chat_completions.stated_delay(response.content)
+            wait = stated_delay(response.content)
         raise Refused(status, fault, wait)
 
     async def close(self) -> None:
@@ -145,37 +131,6 @@ def _connector(error: BaseException) -> BaseException | None:
         if isinstance(at, aiohttp.ClientConnectorError):
             return at
         at = at.__cause__ or at.__context__
-    return None
-
-
-def is_about_request(refusal: Refused) -> bool:
-    """Tell whether a refusal concerns what one request says or asks for, and not the key or the endpoint."""
-    return (
-        refusal.status in (400, 413, 422)
-        or (refusal.status == 404 and "No endpoints found that" in refusal.fault.message)
-        or chat_completions.is_moderation(refusal.status, refusal.fault)
-    )
-
-
-def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:
-    """Return the error that ends a run on what waiting does not change, or None where waiting may."""
-    status = refusal.status
-    if chat_completions.is_quota(status, refusal.fault):
-        return EtlchError(f"the quota at {url} is used up: {refusal}", f"Add credit there. {GO_ON}")
-    if status in (401, 403):
-        return EtlchError(
-            f"{url} refuses the key (HTTP {status}): {refusal}",
-            "Check OPENAI_API_KEY or the setting key_file.",
-        )
-    if status == 404:
-        return EtlchError(
-            f"{url} does not know the model '{model}': {refusal}",
-            "Check the model's name and --base-url (most endpoints end in /v1).",
-        )
-    if status < 500 and status not in (408, 409, 425, 429):
-        return EtlchError(f"{url} refuses the request (HTTP {status}): {refusal}", "Check --base-url.")
-    if refusal.wait is not None and refusal.wait > LONGEST_PAUSE:
-        return EtlchError(f"{url} asks to wait {refusal.wait:.0f} s: {refusal}", GO_ON)
     return None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from etlch.core.errors import EtlchError
@@ -28,6 +29,13 @@ _TOKENS = {"en": 1.35, "zh-TW": 0.9, "zh-CN": 0.8}
 _BYTES_A_TOKEN = 4.0
 _ANSWER = 250
 """Tokens of an instruction or a label, about."""
+_THOUGHTS = 1000
+"""Tokens that a reasoning model thinks before an answer, about; they are billed as output."""
+_REASONS = re.compile(
+    r"^o\d|gpt-5(?!.*chat)|gpt-oss|reason|think|[-/]r1\b|qwq|magistral|grok-[4-9]|gemini-(?:2\.5|[3-9])",
+    re.IGNORECASE,
+)
+"""Names of models that reason unless they are told not to."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,20 @@ def forecast(
     asked = remaining_requests(
         settings.plan, prompts, tasks, topics, needed, store_counts, changed, article_bytes
     )
+    extra = thoughts(settings.teacher)
+    asked = [replace(work, output_tokens=work.output_tokens + extra) for work in asked]
     return estimate(asked, store_counts.usage, find_price(settings.teacher))
+
+
+def thoughts(teacher: TeacherSettings) -> int:
+    """Return about how many tokens a teacher thinks before each answer; 0 where it does not, or is told not to."""
+    told = teacher.extra_body
+    effort = told.get("reasoning_effort") or (told.get("reasoning") or {}).get("effort")
+    off = (
+        effort in ("none", "minimal")
+        or (told.get("chat_template_kwargs") or {}).get("enable_thinking") is False
+    )
+    return 0 if off or not _REASONS.search(teacher.name) else _THOUGHTS
 
 
 def in_words(found: Estimate, teacher: TeacherSettings) -> list[str]:
@@ -146,10 +167,16 @@ def in_words(found: Estimate, teacher: TeacherSettings) -> list[str]:
     if found.cost is None:
         return [f"{head}; no price is known for {teacher.name} (setting `price`)", f"  {found.method}"]
     dated = "setting `price`" if teacher.price else f"prices of {price_table()['as_of']}"
-    return [
+    lines = [
         f"{head}, ${found.cost:.2f} (${found.low:.2f} to ${found.high:.2f}; {dated})",
         f"  {found.method}",
     ]
+    if found.calls and thoughts(teacher) and "replies" not in found.method:
+        lines.append(
+            f"  {teacher.name} reasons: {_THOUGHTS:,} tokens of thoughts an answer are counted in"
+            " (less with the setting extra_body: {reasoning_effort: minimal})"
+        )
+    return lines
 
 
 def budget_in_words(found: Estimate, teacher: TeacherSettings, spent: float) -> list[str]:

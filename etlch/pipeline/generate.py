@@ -21,6 +21,7 @@ from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
 from etlch.export.write import export, export_warnings, refuse_unusable
 from etlch.pipeline.imported import imported_part, not_to_copy, refuse_mix, with_imported
+from etlch.pipeline.retry_rejected import set_rejected_aside
 from etlch.pipeline.session import open_teacher
 from etlch.pipeline.setup import (
     changed,
@@ -145,7 +146,9 @@ class Generated:
         return "\n".join(lines)
 
 
-async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str], None]) -> Generated:
+async def generate(
+    settings: Settings, run: Run, show: Show, say: Callable[[str], None], *, retry_rejected: bool = False
+) -> Generated:
     """Bring a run folder to what the settings promise, paying only for what is not on file.
 
     Args:
@@ -153,6 +156,7 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
         run: the folder, new or old.
         show: makes the progress display.
         say: takes the lines that come before the progress, e.g. the estimate.
+        retry_rejected: ask again for what the checks refused in an earlier session.
 
     Raises:
         EtlchError: see the parts; nothing that was paid for is lost.
@@ -171,7 +175,10 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
         say(texts.told)
     for line in export_warnings(settings.export, plan.language):
         say(line)
+    if retry_rejected:
+        say(await set_rejected_aside(settings, run, prompts, tasks, texts.candidates if texts else None))
     async with open_teacher(settings, prompts, run) as (teacher, bill):
+        on_file = bill.cost()["requests"]
         for line in bill.forecast(needed, tasks, changed(before, prompts, settings), article_bytes):
             say(line)
         start(run, before, settings, prompts)
@@ -190,12 +197,26 @@ async def generate(settings: Settings, run: Run, show: Show, say: Callable[[str]
             )
         except Exhausted as failure:
             write_jsonl(run.rejected, (*failure.rejected, *(added.rejected if added else ())))
+            if on_file and bill.cost()["requests"] == on_file:
+                failure.hint += "\nAll of these answers were on file. Once the endpoint is mended: --retry-rejected asks again."
             raise
         finally:
             watcher.close()
         cost = bill.cost()
     counted = counts(collected) | ({"imported": before.imported} if before and added else {})
     collected = with_imported(collected, added)
+    return _written(run, settings, prompts, collected, counted, cost)
+
+
+def _written(
+    run: Run,
+    settings: Settings,
+    prompts: Prompts,
+    collected: AcceptedData,
+    counted: dict[str, Json],
+    cost: dict[str, Json],
+) -> Generated:
+    """Write every file of a run from what was collected."""
     write(run, collected)
     exported = export(run, settings, collected.records)
     done = finish(run, settings, prompts, counted, cost)

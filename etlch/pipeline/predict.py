@@ -22,6 +22,7 @@ from etlch.core.settings import TeacherSettings
 from etlch.llm.client import LLMClient, open_client
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Request
+from etlch.text.model_text import without_thoughts
 
 Note = Callable[[str, int, int, float], None]
 """Called with (task, rows answered, rows, US dollars that the run has cost; 0 without a price)."""
@@ -82,12 +83,12 @@ def chosen_tests(run: Run, finished: Manifest, wanted: Sequence[str] | None) -> 
 async def _task(
     run: Run, teacher: TeacherSettings, folder: str, task: str, keys: list[Key], client: LLMClient, note: Note
 ) -> Predicted:
-    answered = cut = refused = stored = 0
+    answered = cut = refused = empty = stored = 0
     why = ""
     costs: list[float | None] = []
 
     async def one(key: Key) -> str:
-        nonlocal answered, cut, refused, stored, why
+        nonlocal answered, cut, refused, empty, stored, why
         text = ""
         try:
             reply = await client.ask(request(key, teacher), f"predict/{task}")
@@ -97,6 +98,7 @@ async def _task(
             text = reply.text
             costs.append(reply.cost)
             cut += reply.finish == "length"
+            empty += not without_thoughts(text).strip()
             stored += reply.stored
         answered += 1
         note(task, answered, len(keys), client.stats().spent)
@@ -112,7 +114,7 @@ async def _task(
     known = [cost for cost in costs if cost is not None]
     usd = math.fsum(known) if len(known) == len(costs) else None  # the same in any order of arrival
     written = write_rows(run, folder, task, keys, texts)
-    return replace(written, cut=cut, refused=refused, stored=stored, usd=usd)
+    return replace(written, cut=cut, refused=refused, empty=empty, stored=stored, usd=usd)
 
 
 def request(key: Key, teacher: TeacherSettings) -> Request:

@@ -11,6 +11,7 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.build_record import CHECKS
+from etlch.llm.chat_client import ChatClient
 from etlch.llm.client import LLMClient, open_client
 from etlch.llm.pricing import find_price
 from etlch.llm.store import locked
@@ -94,14 +95,23 @@ async def open_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncI
         with locked(run):
             yield Opened(offline_teacher(settings.plan, prompts), Free())
         return
-    async with open_model_teacher(settings, prompts, run) as opened:
-        if settings.plan.label_first and isinstance(opened.teacher, ModelTeacher):
-            from etlch.teachers.label_first import LabelFirst
+    async with open_client(settings.teacher, run) as client:
+        yield Opened(
+            model_teacher(settings, prompts, client),
+            ModelBill(
+                ModelTeacher(settings.teacher, settings.plan, prompts, client), settings, prompts, client
+            ),
+        )
 
-            drawn = offline_teacher(settings.plan, prompts)
-            yield Opened(LabelFirst(opened.teacher.name, opened.teacher, drawn, prompts), opened.bill)
-        else:
-            yield opened
+
+def model_teacher(settings: Settings, prompts: Prompts, client: ChatClient) -> Teacher:
+    """Return the teacher behind a client, which writes around drawn facts where the settings say so."""
+    teacher = ModelTeacher(settings.teacher, settings.plan, prompts, client)
+    if not settings.plan.label_first:
+        return teacher
+    from etlch.teachers.label_first import LabelFirst
+
+    return LabelFirst(teacher.name, teacher, offline_teacher(settings.plan, prompts), prompts)
 
 
 def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
@@ -116,18 +126,6 @@ def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
         genres=plan.genres,
         lengths=plan.lengths or (0,),
     )
-
-
-@asynccontextmanager
-async def open_model_teacher(settings: Settings, prompts: Prompts, run: Run) -> AsyncIterator[Opened]:
-    """Open a run's client and put a teacher and its bill on top of it.
-
-    Raises:
-        EtlchError: as open_client says.
-    """
-    async with open_client(settings.teacher, run) as client:
-        teacher = ModelTeacher(settings.teacher, settings.plan, prompts, client)
-        yield Opened(teacher, ModelBill(teacher, settings, prompts, client))
 
 
 class ModelBill:

@@ -70,6 +70,15 @@ class Teacher(Protocol):
         ...
 
 
+_AGAIN = " again"
+
+
 def retry_purpose(purpose: str) -> str:
     """Return the purpose under which what was refused is asked again."""
-    return f"{purpose} again"
+    return f"{purpose}{_AGAIN}"
+
+
+def first_purpose(purpose: str) -> str:
+    """Return the purpose under which something was first asked; `article` for both kinds of articles."""
+    first = purpose.removesuffix(_AGAIN)
+    return "article" if first.startswith("article/") else first

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etlch.core.records import Json
-from etlch.llm import chat_completions
+from etlch.llm import chat_completions, refusals
 from etlch.llm.errors import BadContent
 from etlch.llm.store import Message, Reply, Request
 from etlch.tasks import find_task
@@ -46,7 +46,7 @@ REQUEST = Request("m", (Message("user", "hi"),), 10, schema={"type": "object"})
     ],
 )
 def test_a_refusal_is_read_whatever_its_shape(content: str, message: str, code: str, param: str) -> None:
-    assert chat_completions.read_fault(content.encode()) == chat_completions.Fault(message, code, param)
+    assert refusals.read_fault(content.encode()) == refusals.Fault(message, code, param)
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_a_rung_is_left_when_it_is_named_or_was_never_proven(
     message: str, param: str, proven: bool, expected: tuple[str, bool] | None
 ) -> None:
     found = chat_completions.downgrade(
-        chat_completions.EndpointProfile(), REQUEST, chat_completions.Fault(message, "", param), proven
+        chat_completions.EndpointProfile(), REQUEST, refusals.Fault(message, "", param), proven
     )
     assert (found and (found.profile.format, found.named)) == expected
 
 
 def test_a_record_that_talks_of_seeds_does_not_cost_the_seed() -> None:
-    fault = chat_completions.Fault("The messages are about poppy seed farming", "content_policy", "messages")
+    fault = refusals.Fault("The messages are about poppy seed farming", "content_policy", "messages")
     assert chat_completions.downgrade(chat_completions.EndpointProfile(), REQUEST, fault, True) is None
 
 
 def test_below_the_last_rung_nothing_is_left() -> None:
-    fault = chat_completions.Fault("response_format is not supported", "", "")
+    fault = refusals.Fault("response_format is not supported", "", "")
     assert (
         chat_completions.downgrade(chat_completions.EndpointProfile(format="prompt"), REQUEST, fault, False)
         is None
@@ -120,7 +120,7 @@ def test_strict_is_sent_for_schemas_that_keep_its_rules(schema: Json, strict: bo
     ],
 )  # fmt: skip
 def test_an_answer_is_read_whatever_it_lacks(value: Json, answer: tuple[object, ...]) -> None:
-    assert tuple(chat_completions.read_answer(value)) == answer
+    assert tuple(chat_completions.read_answer(value))[:4] == answer
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from etlch.core.errors import EtlchError
@@ -19,7 +21,7 @@ def test_the_table_is_dated_and_names_its_source() -> None:
 
 
 def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
-    assert find_price(TeacherSettings(name="gpt-4o-mini-2024-07-18")) == MINI
+    assert find_price(TeacherSettings(name="gpt-4o-mini-2024-07-18")) == replace(MINI, cached=0.075)
     assert find_price(TeacherSettings(name="gpt-4o-2024-05-13")) == Price(5.0, 15.0), "dearer than gpt-4o"
 
 

@@ -11,9 +11,15 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from etlch.cli.data import main
+from etlch.core.config import make_settings
+from etlch.core.errors import EtlchError, Notice
 from etlch.core.records import Json
+from etlch.llm import retry
+from etlch.llm.endpoint import find_endpoint
 from etlch.llm.errors import BadContent
-from tests.fake_server import serve
+from etlch.llm.refusals import stated_delay
+from etlch.llm.store import Store
+from tests.fake_server import Fault, serve
 from tests.llm.clients import ask, plain, settings, typed
 
 ARTICLE = "The bridge opened in 1932."
@@ -214,3 +220,269 @@ def test_a_token_limit_that_is_refused_in_other_words_gets_its_new_name(tmp_path
     with serve(respond=respond) as server:
         done = ask(settings(server), tmp_path, [plain(0)])
         assert isinstance(done.results[0], str) and server.seen[-1].body["max_completion_tokens"] == 500
+
+
+def refused(message: str, *, status: int = 400, code: Any = None, param: str | None = None) -> web.Response:
+    return web.json_response({"error": {"message": message, "code": code, "param": param}}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("content", "result"),
+    [
+        ("<|channel|>analysis<|message|>Let me see.<|end|><|start|>assistant<|channel|>final<|message|>" + ARTICLE, ARTICLE),
+        ("<|channel|>analysis<|message|>Let me see.<|end|>", "lacks a reasoning parser"),
+    ],
+)  # fmt: skip
+def test_harmony_gives_its_final_channel_or_the_reason_why_there_is_none(
+    content: str, result: str, tmp_path: Path
+) -> None:
+    (found,) = answered(tmp_path, lambda: completion(content)).results
+    assert found == result if result == ARTICLE else isinstance(found, BadContent) and result in str(found)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"birthplace": ["Lisbon"]}\n\nI took the place from the first sentence (see [1]).',
+        'Here it is: {"birthplace": ["Lisbon"]} Let me know if you need more.',
+    ],
+)
+def test_json_with_prose_around_it_is_taken(content: str, tmp_path: Path) -> None:
+    assert answered(tmp_path, lambda: completion(content), typed(0)).results == [{"birthplace": ["Lisbon"]}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 4596 tokens (96 in the messages, "
+        "4500 in the completion). Please reduce the length of the messages or completion.",
+        "max_tokens is too large: 500. This model supports at most 400 completion tokens, whereas you provided 500.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 500. This model's maximum context length is 400 tokens",
+        "max_tokens: 500 > 400, which is the maximum allowed number of output tokens for this model",
+    ],
+)
+def test_a_longest_answer_that_the_model_cannot_give_stops_the_run_at_once(
+    message: str, tmp_path: Path
+) -> None:
+    with serve(respond=lambda body: refused(message, param="max_tokens")) as server:
+        done = ask(settings(server, concurrency=2), tmp_path, [plain(n) for n in range(10)])
+        error = done.results[0]
+        assert isinstance(error, EtlchError) and message[:40] in error.what
+        assert "Lower the setting max_tokens, which is 500 now" in error.hint
+        assert len(server.seen) <= 2
+
+
+def test_a_text_that_is_too_long_is_refused_once_and_the_run_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def respond(body: Json) -> web.Response | None:
+        long = len(body["messages"]) == 1 and "Boris" in body["messages"][0]["content"]
+        return (
+            refused("maximum context length is 4096 tokens", code="context_length_exceeded") if long else None
+        )
+
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number, name in enumerate(("Anna", "Clara", "Boris", "David")):
+        text = f"{name} Rossi was born in Lisbon and moved to Oslo in {1950 + number}. The light was poor."
+        (texts / f"{number}.txt").write_text(text)
+    with serve(respond=respond) as server:
+        arguments = ["generate", "--out", str(out), "--teacher", "m", "--base-url", server.url]
+        more = [
+            "--articles",
+            str(texts),
+            "--language",
+            "en",
+            "--tasks",
+            "ner",
+            "--sizes",
+            "2",
+            "--test",
+            "1",
+            "--concurrency",
+            "1",
+        ]
+        result = CliRunner().invoke(main, [*arguments, *more])
+        assert result.exit_code == 0, result.output
+        assert sum("Boris" in str(seen.body) for seen in server.seen) == 1  # not three times
+    assert "Lower the setting max_tokens" in (out / "rejected.jsonl").read_text()
+
+
+def test_a_path_that_the_server_does_not_know_stops_the_run_with_a_hint(tmp_path: Path) -> None:
+    said = {"error": "Unexpected endpoint or method. (POST /chat/completions)"}  # LM Studio, with status 200
+    with serve(respond=lambda body: web.json_response(said)) as server:
+        error = ask(settings(server), tmp_path, [plain(0)]).results[0]
+        assert isinstance(error, EtlchError) and "Unexpected endpoint" in error.what and "/v1" in error.hint
+        assert len(server.seen) == 1
+
+
+def test_one_401_among_good_answers_is_sent_again_and_two_in_a_row_end_the_run(tmp_path: Path) -> None:
+    with serve(Fault("401", match="about 2.", times=1), Fault("401", match="about 5.")) as server:
+        done = ask(settings(server, concurrency=1), tmp_path, [plain(n) for n in range(6)])
+        assert [isinstance(result, str) for result in done.results] == [True] * 5 + [False]
+        assert "refuses the key" in str(done.results[-1])
+
+
+@pytest.mark.parametrize("kind", ["503", "502"])
+def test_an_endpoint_that_is_still_starting_is_waited_for_and_the_user_told_so(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "OUTAGE", 0.3)
+    status = int(kind)
+    replies = iter([refused("Loading model", status=status) for _ in range(3)])
+    with serve(respond=lambda body: next(replies, None)) as server:
+        with pytest.warns(Notice, match=f"no answer from .* last: HTTP {status}: Loading model; waiting"):
+            done = ask(settings(server, tries=2), tmp_path, [plain(0)])
+        assert isinstance(done.results[0], str) and len(server.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Rate limit reached for gpt-4o on tokens per min (TPM). Please try again in 240ms.", 0.24),
+        ("Please try again in 1m26.4s. Visit https://platform.openai.com", 86.4),
+        ("Requests have exceeded call rate limit. Please retry after 26 seconds.", 26.0),
+        ('"retryDelay": "31s"', 31.0),
+        ("Please retry in 13.5s", 13.5),
+        ("Too many requests", None),
+    ],
+)
+def test_a_wait_that_is_stated_in_words_is_read(words: str, seconds: float | None) -> None:
+    assert stated_delay(words.encode()) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    "cached",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 800}},
+        {"prompt_cache_hit_tokens": 800, "prompt_cache_miss_tokens": 200},
+    ],
+)
+def test_cached_input_is_booked_at_its_own_price(cached: Json, tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, **cached}
+    spent = answered(tmp_path / "a", lambda: completion(ARTICLE, usage=usage)).stats.spent
+    assert spent == pytest.approx((200 * 0.15 + 800 * 0.075 + 100 * 0.6) / 1e6)  # gpt-4o-mini
+    price = {"input": 1.0, "output": 2.0}  # no price of cached input: nothing is given off
+    spent = answered(tmp_path / "b", lambda: completion(ARTICLE, usage=usage), price=price).stats.spent
+    assert spent == pytest.approx((1000 + 100 * 2) / 1e6)
+
+
+def test_azures_classic_api_is_sent_its_version_and_its_key_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "azure-key-1234")
+    with serve() as server:
+        chosen = make_settings(base_url=f"{server.url}?api-version=2024-10-21")
+        assert isinstance(ask(chosen, tmp_path, [plain(0)]).results[0], str)
+        (seen,) = server.seen
+    assert seen.query == {"api-version": "2024-10-21"}
+    assert seen.headers["api-key"] == "azure-key-1234"
+    assert "authorization" not in map(str.lower, seen.headers)
+
+
+def test_headers_of_the_settings_are_sent_and_a_secret_is_only_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "gate-secret-99")
+    headers = {"X-Title": "my data", "X-Api-Key": "$GATEWAY_KEY"}
+    with serve() as server:
+        assert isinstance(ask(settings(server, headers=headers), tmp_path, [plain(0)]).results[0], str)
+        sent = {name.lower(): value for name, value in server.seen[0].headers.items()}
+    assert sent["x-title"] == "my data" and sent["x-api-key"] == "gate-secret-99"
+    with pytest.raises(EtlchError, match="looks like a secret") as caught:
+        find_endpoint(make_settings(headers={"X-Api-Key": "gate-secret-99"}).teacher)
+    assert "gate-secret-99" not in str(caught.value)
+    with pytest.raises(EtlchError, match=r"\$NOT_SET is not set"):
+        find_endpoint(make_settings(headers={"X-Title": "$NOT_SET"}).teacher)
+
+
+def test_another_model_behind_the_same_name_is_noticed(tmp_path: Path) -> None:
+    def named(model: str) -> Any:
+        return lambda body: web.json_response(
+            {"model": model, "choices": [{"message": {"content": ARTICLE}, "finish_reason": "stop"}]}
+        )
+
+    with serve(respond=named("qwen-7b")) as server:
+        ask(settings(server), tmp_path, [plain(0)])
+        server.respond = named("qwen-1b")
+        with pytest.warns(Notice, match="answers as 'qwen-1b' now, and earlier .* 'qwen-7b'"):
+            ask(settings(server), tmp_path, [plain(1)])
+
+
+def test_what_was_rejected_is_asked_again_once_the_server_is_mended(tmp_path: Path) -> None:
+    """All answers are empty at first; later the same command, and then --retry-rejected, are given."""
+    thoughts = lambda body: completion(None, message={"reasoning_content": "Let me see."})  # noqa: E731
+    with serve(respond=thoughts) as server:
+        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
+        arguments += [
+            "--language",
+            "en",
+            "--sizes",
+            "2",
+            "--test",
+            "1",
+            "--tasks",
+            "ner",
+            "--concurrency",
+            "2",
+        ]
+        first = CliRunner().invoke(main, arguments)
+        assert first.exit_code == 1, first.output
+        server.respond, posts = None, len(server.seen)
+        again = CliRunner().invoke(main, arguments)
+        assert again.exit_code == 1 and "--retry-rejected" in again.output
+        assert len(server.seen) <= posts + 2 * 3  # what was in flight when the run stopped
+        mended = CliRunner().invoke(main, [*arguments, "--retry-rejected"])
+        assert mended.exit_code == 0, mended.output
+        paid = len(server.seen)
+        assert CliRunner().invoke(main, arguments).exit_code == 0 and len(server.seen) == paid
+    store = Store(tmp_path / "run/replies.sqlite3", read_only=True)
+    assert sum(used.calls for used in store.usage().values()) == paid  # nothing that was paid for is gone
+    store.close()
+
+
+def test_only_what_was_refused_is_asked_again(tmp_path: Path) -> None:
+    """The labels of one article fail: the article itself is not paid twice."""
+    broken = {"on": True}
+
+    def respond(body: Json) -> web.Response | None:
+        text = body["messages"][0]["content"]
+        return completion("no JSON") if broken["on"] and "<article>" in text else None
+
+    with serve(respond=respond) as server:
+        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
+        arguments += [
+            "--language",
+            "en",
+            "--sizes",
+            "1",
+            "--test",
+            "1",
+            "--tasks",
+            "ner",
+            "--concurrency",
+            "1",
+        ]
+        assert CliRunner().invoke(main, arguments).exit_code == 1
+        broken["on"], posts = False, len(server.seen)
+        result = CliRunner().invoke(main, [*arguments, "--retry-rejected"])
+        assert result.exit_code == 0, result.output
+        assert len(server.seen) == posts + 2  # two labels
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('data: {"choices": [{"delta": {"content": "The"}}]}', "the endpoint streams"),
+        ("", "body is empty"),
+        ("upstream sent nothing", "upstream sent nothing"),
+    ],
+)
+def test_a_body_that_is_no_completion_is_shown(body: str, shown: str, tmp_path: Path) -> None:
+    done = answered(tmp_path, lambda: web.Response(text=body), tries=2)
+    assert isinstance(done.results[0], EtlchError) and shown in done.results[0].what
+
+
+def test_a_byte_order_mark_before_an_answer_is_passed_over(tmp_path: Path) -> None:
+    text = "\ufeff" + (completion(ARTICLE).text or "")
+    assert answered(tmp_path, lambda: web.Response(text=text)).results == [ARTICLE]

@@ -101,7 +101,7 @@ def test_a_pause_holds_new_ones_and_is_not_added_up() -> None:
 
 
 def test_the_limit_falls_by_what_is_refused_and_grows_by_one_a_round() -> None:
-    limiter = RateLimiter(32, spacing=0)
+    limiter = RateLimiter(32, spacing=0, start=32)
     for _ in range(32):  # a volley of which nothing passes
         limiter.slow_down()
     assert limiter.limit == 16
@@ -110,6 +110,50 @@ def test_the_limit_falls_by_what_is_refused_and_grows_by_one_a_round() -> None:
     assert 16.9 < limiter.limit <= 17
     limiter.slow_down()  # one of seventeen
     assert 16.4 < limiter.limit <= 16.5
+
+
+def test_the_limit_starts_low_and_doubles_with_each_round_until_something_is_refused() -> None:
+    limiter = RateLimiter(32, spacing=0)
+    assert limiter.limit == 4
+    for _ in range(4 + 8):
+        limiter.succeed()
+    assert limiter.limit == 16
+    limiter.slow_down()
+    limiter.succeed()
+    assert 15.5 < limiter.limit < 15.6  # half a place less, and one of 15.5 more
+
+
+def test_a_server_with_one_slot_is_found_by_growing_and_never_made_to_time_out() -> None:
+    """Each answer takes 10 s of the one slot: 12 in flight would wait for the timeout of 120 s."""
+
+    async def main() -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        limiter = RateLimiter(32, spacing=0, slow=60.0)
+        slot = asyncio.Lock()
+        most, longest = 0, 0.0
+
+        async def one() -> None:
+            nonlocal most, longest
+            await limiter.enter(0)
+            most, left = max(most, limiter.in_flight), loop.time()
+            async with slot:
+                await asyncio.sleep(10.0)
+            longest = max(longest, loop.time() - left)
+            limiter.succeed(loop.time() - left, 100)
+            limiter.leave()
+
+        await asyncio.gather(*(one() for _ in range(100)))
+        return most, longest
+
+    most, longest = run(main)
+    assert most < 12 and longest < 120
+
+
+def test_a_server_that_answers_all_at_once_is_used_to_the_full_however_slow_it_is() -> None:
+    limiter = RateLimiter(32, spacing=0, slow=60.0)
+    for number in range(40):
+        limiter.succeed(70.0 + number % 3, 500)
+    assert limiter.limit == 32
 
 
 def test_one_may_always_fly_and_never_more_than_the_setting() -> None:

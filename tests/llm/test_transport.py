@@ -8,7 +8,8 @@ import json
 import pytest
 
 from etlch.llm.endpoint import Endpoint
-from etlch.llm.transport import HttpResponse, Refused, Transport
+from etlch.llm.refusals import Refused
+from etlch.llm.transport import HttpResponse, Transport
 
 LLAMA_CPP_PYTHON = {
     "error": {

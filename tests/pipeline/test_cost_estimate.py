@@ -17,6 +17,7 @@ from etlch.pipeline.cost_estimate import (
     Known,
     budget_in_words,
     check_cost_limit,
+    forecast,
     in_words,
     remaining_requests,
 )
@@ -103,3 +104,29 @@ def test_a_dear_estimate_needs_a_budget() -> None:
         check_cost_limit(dear, None)
     check_cost_limit(dear, 20.0)
     assert "$6.75 ($3.40 to $13.50" in in_words(dear, TeacherSettings())[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "reasons"),
+    [
+        ("gpt-4o-mini", {}, False),
+        ("gpt-4.1", {}, False),
+        ("gpt-5-mini", {}, True),
+        ("o3-mini", {}, True),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", {}, True),
+        ("openai/gpt-oss-20b", {}, True),
+        ("gpt-5-mini", {"reasoning_effort": "minimal"}, False),
+        ("Qwen/Qwen3-8B-Thinking", {"chat_template_kwargs": {"enable_thinking": False}}, False),
+    ],
+)
+def test_the_estimate_counts_the_thoughts_of_models_that_reason(
+    name: str, extra: dict[str, object], reasons: bool
+) -> None:
+    def tokens(chosen: Settings) -> float:
+        topics = islice(tree_topics(read_tree(Prompts(), "en", (), ()), "en", 0), 50)
+        return forecast(chosen, Prompts(), chosen_tasks(chosen.plan), topics, 10, Known()).output_tokens
+
+    plain = make_settings(language="en", teacher="plain")
+    thinking = make_settings(language="en", teacher=name, extra_body=extra)
+    # Five requests an article (PURPOSES), each with a thousand tokens of thoughts.
+    assert tokens(thinking) - tokens(plain) == (10 * 5 * 1000 if reasons else 0)

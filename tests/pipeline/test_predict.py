@@ -180,3 +180,16 @@ def test_predictions_that_are_all_refused_write_nothing(tmp_path: Path) -> None:
         go(run, server)
     assert failure.value.code == 1
     assert not run.prediction_file("gpt-4o-mini", "ner").exists()
+
+
+def test_thoughts_are_cut_for_scoring_kept_beside_it_and_empty_answers_are_shown(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", test=12)
+    know = right(run)
+    with serve(reply=lambda body: f"<think>Let me see: Oslo?</think>\n{know(body)}") as server:
+        go(run, server)
+    lines = [line.value for line in read_lines(run.prediction_file("gpt-4o-mini", "json"))]
+    assert all(line["predict"] == line["label"] for line in lines)
+    assert all(line["raw"].startswith("<think>Let me see: Oslo?</think>\n") for line in lines)
+    with serve(reply=lambda body: "<think>Let me see.</think>") as server:
+        done = go(run, server, "silent", teacher="silent")
+    assert [item.empty for item in done] == [12, 12, 12]

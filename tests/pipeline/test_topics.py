@@ -131,7 +131,7 @@ def test_an_unusable_answer_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_a_stopped_growth_goes_on_and_pays_nothing_twice(tmp_path: Path) -> None:
-    with serve(Fault("401", at=(4,)), reply=names) as server:
+    with serve(Fault("403", at=(4,)), reply=names) as server:
         with pytest.raises(EtlchError):
             grown(server, tmp_path, concurrency=1)
         assert not (tmp_path / "topics").exists()
