@@ -19,6 +19,7 @@ from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.dedup import Deduplicator
 from etlch.llm.refusals import TOO_LONG
+from etlch.teachers.offline.held_out import is_held_out
 
 HEADROOM = 20
 """Candidates allowed beyond `plan.candidates` times the articles needed, so that small runs can refill."""
@@ -289,7 +290,7 @@ async def collect_with_holdout(
 ) -> AcceptedData:
     """Return the articles of the test set and then those of the largest size, without a shared group.
 
-    With `split_by: article` there are no groups, and this is one `collect`.
+    With `split_by: article` and without `hold_out_forms` there are no groups, and this is one `collect`.
 
     Args:
         builder: builds the article and records of a candidate.
@@ -303,14 +304,15 @@ async def collect_with_holdout(
         EtlchError: as `collect` says, or one of the splits gets no group.
     """
     test, size = plan.test, max(plan.sizes)
-    if plan.split_by == "article" or not test:
+    by = "form" if plan.hold_out_forms else plan.split_by
+    if by == "article" or not test:
         return await collect(builder, plan, concurrency, all_candidates(), test + size, watcher, known)
     deduplicator = Deduplicator() if known is None else known
     test_data = await collect(
         builder,
         plan,
         concurrency,
-        holdout_by_group(all_candidates(), plan.split_by, test=True),
+        holdout_by_group(all_candidates(), by, test=True),
         test,
         watcher,
         deduplicator,
@@ -320,7 +322,7 @@ async def collect_with_holdout(
         builder,
         plan,
         concurrency,
-        holdout_by_group(all_candidates(), plan.split_by, test=False),
+        holdout_by_group(all_candidates(), by, test=False),
         size,
         further,
         deduplicator,
@@ -339,7 +341,7 @@ def holdout_by_group(candidates: Iterator[Candidate], by: str, *, test: bool) ->
 
     Args:
         candidates: the plan from its beginning.
-        by: the group, "topic" or "domain".
+        by: the group, "topic" or "domain"; "form" is whether the offline teacher writes in held-out forms.
         test: whether the test groups are wanted.
 
     Raises:
@@ -349,7 +351,9 @@ def holdout_by_group(candidates: Iterator[Candidate], by: str, *, test: bool) ->
     skipped = 0
     for candidate in candidates:
         name = candidate.topic.domain if by == "domain" else candidate.topic.subject
-        if (groups.setdefault(name, len(groups)) % TEST_GROUP_EVERY == 0) == test:
+        number = groups.setdefault(name, len(groups))
+        in_test = is_held_out(candidate.topic.position) if by == "form" else number % TEST_GROUP_EVERY == 0
+        if in_test == test:
             skipped = 0
             yield candidate
         else:

@@ -125,6 +125,7 @@ def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
         domains=plan.domains,
         genres=plan.genres,
         lengths=plan.lengths or (0,),
+        hold_out_forms=plan.hold_out_forms,
     )
 
 

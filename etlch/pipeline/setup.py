@@ -121,6 +121,7 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
         "articles",
         "ner_types",
         "split_by",
+        "hold_out_forms",
         "label_first",
         "schema",
     ):
@@ -200,6 +201,13 @@ def refuse_impossible(settings: Settings) -> None:
         raise EtlchError(
             "label_first writes an article around drawn facts, and --articles brings articles",
             "Leave one of them out.",
+        )
+    if settings.plan.hold_out_forms and (
+        settings.teacher.name != "offline" or settings.plan.split_by != "article"
+    ):
+        raise EtlchError(
+            "hold_out_forms holds out sentences of the offline teacher, and is a split of its own",
+            "Leave it out, or use --teacher offline without split_by.",
         )
     own = [name for name in settings.plan.tasks if name not in TASKS]
     if own and settings.teacher.name == "offline":

@@ -21,6 +21,7 @@ from etlch.dataset.splits import Splits, split
 from etlch.quality.label_mix import Difference, TaskLabels, differences, label_mix
 from etlch.quality.missed import Missed, missed_facts
 from etlch.quality.numbers import FiveNumbers, Proportion, five_numbers
+from etlch.quality.sentence_forms import SentenceForms, sentence_forms
 from etlch.tasks import Task, find_task
 from etlch.tasks.base import without_numbers
 from etlch.text.normalize import fact_form
@@ -118,7 +119,7 @@ class Quality:
 
     Attributes:
         articles, records: articles, and records by task.
-        attrition, grounding, diversity, agreement, leakage: see there.
+        attrition, grounding, diversity, agreement, leakage, forms: see there.
         labels: task → what its labels are like.
         reference: how they differ from those of a reference, where one was named.
         missed: how many facts are missed, where the reference labels the same texts.
@@ -131,6 +132,7 @@ class Quality:
     diversity: Diversity
     agreement: Agreement
     leakage: Leakage
+    forms: SentenceForms
     labels: dict[str, TaskLabels]
     reference: tuple[Difference, ...] = ()
     missed: tuple[Missed, ...] = ()
@@ -161,6 +163,7 @@ def measure(run: RunData, reference: RunData | None = None) -> Quality:
         diversity=diversity(articles, records, plan.seed),
         agreement=agreement(records, tasks),
         leakage=leakage(articles, records, parts),
+        forms=sentence_forms(articles, records, parts, plan.seed),
         labels=label_mix(records, tasks),
         reference=differences(records, trusted, tasks, plan.seed) if trusted else (),
         missed=missed_facts(records, trusted, plan.seed) if trusted else (),

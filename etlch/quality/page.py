@@ -83,6 +83,7 @@ _SAMPLES_NOTE = f"The records of up to {SAMPLES} articles, drawn with the run's 
 def summary(quality: Quality) -> list[tuple[str, str, str]]:
     """Return the rows (what, number, meaning) of the summary table of page, card and terminal."""
     spread, agreement, leakage = quality.diversity, quality.agreement, quality.leakage
+    forms = quality.forms
     records = ", ".join(f"{count:,} {task}" for task, count in quality.records.items())
     rows = [
         ("articles", f"{quality.articles:,}", f"records: {records}"),
@@ -94,6 +95,13 @@ def summary(quality: Quality) -> list[tuple[str, str, str]]:
             "self-similarity",
             in_spread(spread.nearest),
             "of an article to its nearest other: least, median, greatest",
+        ),
+        ("sentence forms", percent(forms.distinct), "different sentences once names and numbers are masked"),
+        ("masked words", f"{forms.vocabulary:,}", "different words in them (of Chinese: characters)"),
+        (
+            "self-BLEU",
+            f"{forms.self_bleu:.2f}",
+            "of a masked sentence against the others; 0 is varied, 1 is all alike",
         ),
         ("keys", _counts(spread.keys), "different fields, types and subjects by task"),
         ("relations", f"{spread.relations:,}", "different relations of triples"),
@@ -117,6 +125,7 @@ def summary(quality: Quality) -> list[tuple[str, str, str]]:
                 in_spread(leakage.nearest),
                 "similarity of a test article to its nearest in training",
             ),
+            ("forms shared", percent(forms.seen), "test sentences whose masked form is trained on"),
             ("topics shared", percent(leakage.topics), "test articles whose topic is trained on"),
             *(
                 (f"seen in {task}", percent(share), "test facts that stand in a training label")

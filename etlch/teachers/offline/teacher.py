@@ -17,6 +17,7 @@ from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.tasks import Task
 from etlch.teachers.base import Attempt, Instruction
+from etlch.teachers.offline.held_out import is_held_out, world_of_forms
 from etlch.teachers.offline.instructions import read_fields, write_brief
 from etlch.teachers.offline.loader import load_world
 from etlch.teachers.offline.schema import World
@@ -36,6 +37,7 @@ class OfflineTeacher:
         domains: draw from these only; empty: all.
         genres: draw from these only; empty: all.
         lengths: target lengths of the plan; 0 is the default of 4 to 6 sentences.
+        hold_out_forms: write every fifth place of the plan in sentences that the others never use.
 
     Raises (on first use):
         EtlchError: no such domain or genre, or phrase data that are wrong.
@@ -50,6 +52,7 @@ class OfflineTeacher:
         domains: Sequence[str] = (),
         genres: Sequence[str] = (),
         lengths: Sequence[int] = (0,),
+        hold_out_forms: bool = False,
     ) -> None:
         self.name = "offline"
         self.seed = seed
@@ -58,11 +61,17 @@ class OfflineTeacher:
         self.domains = tuple(domains)
         self.genres = tuple(genres)
         self.lengths = tuple(lengths)
+        self.hold_out_forms = hold_out_forms
 
     @cached_property
     def world(self) -> World:
         """The phrase data, read once."""
         return load_world(self.prompts, self.language)
+
+    @cached_property
+    def _sides(self) -> dict[bool, World]:
+        """The phrase data of held-out forms, and of all others."""
+        return {side: world_of_forms(self.world, self.seed, held_out=side) for side in (True, False)}
 
     def topics(self) -> Iterator[Topic]:
         """Yield the plan: domains in turn, each with all its genres and lengths before one repeats."""
@@ -79,7 +88,8 @@ class OfflineTeacher:
 
     def draw(self, topic: Topic, sample: int = 0) -> Document:
         """Return the document of a topic: its text, and the facts with their spans."""
-        return draw(self.world, topic, self.seed, sample)
+        world = self._sides[is_held_out(topic.position)] if self.hold_out_forms else self.world
+        return draw(world, topic, self.seed, sample)
 
     def find(self, topic: Topic, article: str) -> Document:
         """Return the document whose text is the article.
