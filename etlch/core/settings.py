@@ -115,6 +115,8 @@ class PlanSettings:
         lengths: target lengths of articles, words in English and characters in Chinese; 0 leaves one open.
         split_by: keep topics or domains apart between test and training.
         hold_out_forms: the offline teacher writes the test set in sentence forms that training never shows.
+        hard_texts: the offline teacher takes names up again by a noun or a surname, and adds statements that are
+            negated or hypothetical, and no facts.
         label_first: draw facts first and have the teacher write the article around them.
         task_file: a Python file that defines a task of the user's own. It is executed.
         schema: a JSON Schema file, or module:PydanticModel (imported, so executed), for labels of your own form.
@@ -137,6 +139,7 @@ class PlanSettings:
     lengths: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(examples=[[300, 600]])] = ()
     split_by: Literal["article", "topic", "domain"] = "article"
     hold_out_forms: bool = False
+    hard_texts: bool = False
     label_first: bool = False
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
     schema: Annotated[str | None, Field(examples=["contract.json"])] = None

@@ -122,6 +122,7 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
         "ner_types",
         "split_by",
         "hold_out_forms",
+        "hard_texts",
         "label_first",
         "schema",
     ):

@@ -66,4 +66,5 @@ def world_of_forms(world: World, seed: int, *, held_out: bool) -> World:
         domains=tuple(domain(whole) for whole in world.domains),
         genres={name: genre(name, whole) for name, whole in world.genres.items()},
         idle=side(world.idle, "idle"),
+        no_fact=side(world.no_fact, "no_fact"),
     )

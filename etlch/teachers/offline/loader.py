@@ -31,7 +31,7 @@ from etlch.teachers.offline.schema import (
 )
 from etlch.teachers.offline.yaml_node import Node
 
-COMMON = ("names", "genres", "brief")
+COMMON = ("names", "genres", "brief", "discourse")
 PHRASINGS = 4
 """The least number of ways in which a domain must be able to say each fact."""
 
@@ -96,7 +96,22 @@ def load_world(prompts: Prompts, language: str) -> World:
         frame_slots=genres.slots,
         words=names.words,
         brief=brief,
+        no_fact=read_no_fact(prompts, language),
     )
+
+
+def read_no_fact(prompts: Prompts, language: str) -> tuple[Pattern, ...]:
+    """Return the statements that are no facts; each holds {ask} and {value}.
+
+    Raises:
+        EtlchError: the file is wrong.
+    """
+    listed = open_file(prompts, "discourse", language).keys(("no_fact",)).get("no_fact")
+    for item in listed.elements():
+        _known(item, item.pattern(), ("ask", "value"), "slot")
+        if item.pattern().certain() != {"ask", "value"}:
+            item.fail("it does not always hold {ask} and {value}")
+    return listed.patterns()
 
 
 def open_file(prompts: Prompts, name: str, language: str) -> Node:

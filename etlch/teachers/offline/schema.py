@@ -202,6 +202,7 @@ class World:
         frame_slots: the slots of the genres.
         words: what the values of frame_slots are made of.
         brief: how the json task asks.
+        no_fact: statements that are negated or hypothetical; used in hard texts.
     """
 
     language: str
@@ -213,6 +214,7 @@ class World:
     frame_slots: dict[str, Slot]
     words: Words
     brief: BriefData
+    no_fact: tuple[Pattern, ...]
 
     def find(self, domain: str, subject: str) -> Domain:
         """Return the domain file of a topic.

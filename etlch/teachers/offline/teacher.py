@@ -37,6 +37,7 @@ class OfflineTeacher:
         domains: draw from these only; empty: all.
         genres: draw from these only; empty: all.
         lengths: target lengths of the plan; 0 is the default of 4 to 6 sentences.
+        hard_texts: take names up again by nouns and surnames, and add statements that are no facts.
         hold_out_forms: write every fifth place of the plan in sentences that the others never use.
 
     Raises (on first use):
@@ -53,6 +54,7 @@ class OfflineTeacher:
         genres: Sequence[str] = (),
         lengths: Sequence[int] = (0,),
         hold_out_forms: bool = False,
+        hard_texts: bool = False,
     ) -> None:
         self.name = "offline"
         self.seed = seed
@@ -62,6 +64,7 @@ class OfflineTeacher:
         self.genres = tuple(genres)
         self.lengths = tuple(lengths)
         self.hold_out_forms = hold_out_forms
+        self.hard_texts = hard_texts
 
     @cached_property
     def world(self) -> World:
@@ -89,7 +92,7 @@ class OfflineTeacher:
     def draw(self, topic: Topic, sample: int = 0) -> Document:
         """Return the document of a topic: its text, and the facts with their spans."""
         world = self._sides[is_held_out(topic.position)] if self.hold_out_forms else self.world
-        return draw(world, topic, self.seed, sample)
+        return draw(world, topic, self.seed, sample, hard=self.hard_texts)
 
     def find(self, topic: Topic, article: str) -> Document:
         """Return the document whose text is the article.

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from random import Random
 
 from etlch.core.errors import EtlchError
 from etlch.core.records import Located, Span, Topic
+from etlch.teachers.offline.discourse import Discourse, no_fact
 from etlch.teachers.offline.pattern import Pattern
 from etlch.teachers.offline.pattern import Slot as Place
-from etlch.teachers.offline.schema import Domain, Genre, Range, Say, Slot, Words, World
+from etlch.teachers.offline.schema import Domain, Genre, Say, Slot, Words, World
+from etlch.teachers.offline.values import draw_value
 
 DRAFTS = 50
 """Drafts of one article before its phrase data are declared unusable."""
@@ -67,6 +68,7 @@ class _Draft:
     rng: Random
     style: float
     joins: tuple[str, str]
+    discourse: Discourse | None = None
     text: str = ""
     taken: list[str] = field(default_factory=list)
     scenes: list[_Scene] = field(default_factory=list)
@@ -83,7 +85,7 @@ class _Clash(Exception):
     """A value that cannot stand beside those drawn before."""
 
 
-def draw(world: World, topic: Topic, seed: int, sample: int = 0) -> Document:
+def draw(world: World, topic: Topic, seed: int, sample: int = 0, *, hard: bool = False) -> Document:
     """Return the document of a topic: the same for the same seed, position and sample.
 
     Raises:
@@ -96,6 +98,7 @@ def draw(world: World, topic: Topic, seed: int, sample: int = 0) -> Document:
     for attempt in range(DRAFTS):
         rng = Random(f"{seed}|{domain.name}|{topic.position}|{sample}|{attempt}")
         draft = _Draft(rng, rng.random(), world.joins)
+        draft.discourse = Discourse(domain.main, domain.noun, world.no_fact) if hard else None
         try:
             _write(draft, world, domain, genre, topic.length)
         except _Clash:
@@ -111,6 +114,8 @@ def draw(world: World, topic: Topic, seed: int, sample: int = 0) -> Document:
 def _write(draft: _Draft, world: World, domain: Domain, genre: Genre, length: int) -> None:
     _scene(draft, world.frame_slots, world.words)
     plan = _long(draft, world, domain, genre, length) if length else _short(draft, domain, genre)
+    if draft.discourse is not None:
+        _add_no_facts(draft, draft.discourse, domain, plan)
     if genre.open:
         _say(draft, FRAME, draft.rng.choice(genre.open))
     _body(draft, world, domain, genre, plan)
@@ -245,6 +250,17 @@ def _mix(rng: Random, plan: list[_Planned], idle: list[_Planned]) -> list[_Plann
     return mixed
 
 
+def _add_no_facts(draft: _Draft, discourse: Discourse, domain: Domain, plan: list[_Planned]) -> None:
+    """Put one statement that is no fact into a plan, and one more for each further dozen sentences."""
+    for _ in range(1 + len(plan) // 12):
+        pattern, name, slot = no_fact(draft.rng, discourse, domain)
+        scene = draft.scenes[MAIN]
+        name = f"{name} {len(scene.slots)}"
+        scene.slots = {**scene.slots, name: slot}
+        pattern = Pattern(tuple(Place(name) if isinstance(part, Place) else part for part in pattern.parts))
+        plan.insert(draft.rng.randint(1, len(plan)), (MAIN, pattern, ()))
+
+
 def _scene(draft: _Draft, slots: dict[str, Slot], words: Words) -> int:
     draft.scenes.append(_Scene(slots, words))
     return len(draft.scenes) - 1
@@ -261,11 +277,30 @@ def _say(draft: _Draft, scene: int, pattern: Pattern) -> dict[str, list[tuple[st
         for at, value in enumerate(values):
             if at:
                 draft.text += draft.joins[1] if at == len(values) - 1 else draft.joins[0]
+            if len(values) == 1 and (first := _taken_up(draft, scene, piece.name, value)):
+                marks.setdefault(piece.name, []).append((value, first))
+                continue
             span = (len(draft.text), len(draft.text) + len(value))
             draft.text += value
             marks.setdefault(piece.name, []).append((value, span))
             draft.mentions.append(_Mention(scene, piece.name, value, span))
     return marks
+
+
+def _taken_up(draft: _Draft, scene: int, slot: str, value: str) -> Span | None:
+    """Write a short form of a value that was named before, and return where it was named first; else None."""
+    first = next((mention.span for mention in draft.mentions if mention.value == value), None)
+    if draft.discourse is None or scene == FRAME or first is None:
+        return None
+    held = draft.scenes[scene]
+    kind = held.words.kinds[held.slots[slot].kind]
+    short = draft.discourse.short_form(draft.rng, draft.text, slot, kind, value, draft.taken)
+    if not short:
+        return None
+    if slot != draft.discourse.main and short not in draft.taken:
+        draft.taken.append(short)  # nobody drawn later may hold this surname
+    draft.text += short
+    return first
 
 
 def _state(
@@ -308,51 +343,6 @@ def _fresh(draft: _Draft, slot: Slot, words: Words) -> str:
             draft.taken.append(value)
             return value
     raise _Clash
-
-
-def draw_value(rng: Random, slot: Slot, words: Words, style: float) -> str:
-    """Return one value of a slot. `style`, from 0 to below 1, chooses among a kind's styles."""
-    kind = words.kinds[slot.kind]
-    if kind.faker:
-        return _person(rng, kind.faker)
-    patterns = kind.of[int(style * len(kind.of))]
-    return _fill(rng, rng.choice(patterns), slot, words, style)
-
-
-def _fill(rng: Random, pattern: Pattern, slot: Slot, words: Words, style: float) -> str:
-    return "".join(
-        piece if isinstance(piece, str) else _part(rng, piece.name, slot, words, style)
-        for piece in pattern.render(rng)
-    )
-
-
-def _part(rng: Random, name: str, slot: Slot, words: Words, style: float) -> str:
-    part = slot.parts.get(name) or words.parts.get(name)
-    if part is None:
-        return draw_value(rng, Slot(name, (1, 1), slot.parts), words, style)
-    if isinstance(part, Range):
-        number = rng.randrange(part.first, part.last + 1, part.step)
-        return f"{number:,}" if part.commas else f"{number:0{part.width}d}"
-    return _fill(rng, rng.choice(part), slot, words, style)
-
-
-def _person(rng: Random, locale: str) -> str:
-    last, first = _people(locale)
-    surname = rng.choices(*last)[0]
-    given = rng.choice(first)
-    return f"{given} {surname}" if locale.startswith("en") else surname + given
-
-
-@lru_cache
-def _people(locale: str) -> tuple[tuple[list[str], list[float]], list[str]]:
-    """Return (surnames, weights) and given names of a Faker locale: its tables, not its generator."""
-    from importlib import import_module
-
-    provider = import_module(f"faker.providers.person.{locale}").Provider
-    last = provider.last_names
-    if not isinstance(last, dict):
-        last = dict.fromkeys(last, 1.0)
-    return (list(last), list(last.values())), sorted(set(provider.first_names))
 
 
 def _counts(draft: _Draft) -> dict[str, int]:
