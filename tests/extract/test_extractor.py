@@ -84,7 +84,7 @@ def test_hostile_documents_are_rows_with_reasons_and_others_go_on(text: str, rea
 
 
 def test_files_that_cannot_be_read_are_rows_with_reasons_and_others_go_on(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00binary")
+    (tmp_path / "a.txt").write_bytes(b"\x80\x81\xffbinary\x00" * 5)
     (tmp_path / "b.txt").write_text("")
     (tmp_path / "c.txt").write_text("x" * 10_000_000)
     (tmp_path / "d.txt").write_text("Ann left.")
@@ -101,7 +101,7 @@ def test_files_that_cannot_be_read_are_rows_with_reasons_and_others_go_on(tmp_pa
         ("e.jsonl#row1", 0),
         ("e.jsonl#row2", 0),
     ]
-    reasons = ("is not UTF-8", "empty", "10,000,000 characters", "", "empty", "control text")
+    reasons = ("is neither UTF-8", "empty", "10,000,000 characters", "", "empty", "control text")
     for item, reason in zip(found, reasons, strict=True):
         assert reason in item.problem and bool(item.problem) == bool(reason)
 
