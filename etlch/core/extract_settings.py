@@ -29,6 +29,8 @@ class ExtractSettings:
         fallback: the model that is asked instead where a document's facts of a task lie below the threshold or
             cannot be read, named in the same way (name, base_url, budget, price …); none: no model is asked.
         review_format: of the files for people: doccano or label-studio.
+        ray_workers: processes of Ray that hold the model, on the cluster that RAY_ADDRESS names or on this machine;
+            0 works in this process.
     """
 
     tasks: tuple[str, ...] = ()
@@ -44,5 +46,6 @@ class ExtractSettings:
         None
     )
     review_format: Literal["doccano", "label-studio"] = "doccano"
+    ray_workers: Annotated[int, Field(ge=0)] = 0
 
     __pydantic_config__ = FORBID

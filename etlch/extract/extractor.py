@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,7 @@ from etlch.extract.facts import (
     read_answer,
 )
 from etlch.extract.models import AnsweringModel, open_fallback, open_model
+from etlch.extract.on_ray import extract_on_ray, require_ray
 from etlch.tasks import Task, find_task
 from etlch.text.normalize import special_tokens
 
@@ -70,7 +72,11 @@ class Extractor:
         self._least = (
             {} if least is None else {name: threshold(self.card, name, least).raw for name in self.tasks}
         )
-        self._model = answering or open_model(folder, self.card, self.settings, self.tasks, replies)
+        self._folder = folder
+        if self.settings.ray_workers:
+            require_ray(self.settings)
+        else:
+            self._model = answering or open_model(folder, self.card, self.settings, self.tasks, replies)
         self.fallback = fallback or open_fallback(self.settings, replies)
 
     def extract(self, documents: Iterable[str | Source]) -> Iterator[Extraction]:
@@ -79,7 +85,13 @@ class Extractor:
             item if isinstance(item, Source) else Source(f"text {number}", item)
             for number, item in enumerate(documents, start=1)
         )
-        while window := list(islice(named, WINDOW)):
+        windows = iter(lambda: list(islice(named, WINDOW)), [])
+        if self.settings.ray_workers:
+            alone = replace(self.settings, ray_workers=0)
+            make = partial(Extractor, self._folder.resolve(), alone, card=self.card)
+            yield from extract_on_ray(make, windows, self.settings.ray_workers)
+            return
+        for window in windows:
             yield from self._window(window)
 
     async def aextract(self, documents: Iterable[str | Source]) -> AsyncIterator[Extraction]:
