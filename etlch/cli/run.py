@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     help="Predictions at a time on a CPU, each on its share of the cores.",
 )
 @click.option(
-    "--best", is_flag=True, help="Take the checkpoint with the best facts F1, of those that are left."
+    "--best/--no-best",
+    default=None,
+    help="Take the checkpoint with the best facts F1 on validation.  [default: where every epoch's is kept]",
 )
 @click.option("--plan", is_flag=True, help="Show what would be run, why, and for how long; run nothing.")
 @click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
@@ -48,7 +50,7 @@ def run(
     gpus: tuple[str, ...] | None,
     gpus_each: int,
     predicting: int,
-    best: bool,
+    best: bool | None,
     plan: bool,
     preflight: bool,
     anyway: bool,
@@ -181,7 +183,7 @@ def _preflight(run: Run, jobs: list[Job], here: Machine, *, show: bool, refuse: 
     return not errors
 
 
-def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]:
+def _work(run: Run, jobs: list[Job], here: Machine, best: bool | None) -> list[Outcome]:
     from etlch.cli.progress import Board
     from etlch.training import best_checkpoint, queue
 
@@ -189,8 +191,13 @@ def _work(run: Run, jobs: list[Job], here: Machine, best: bool) -> list[Outcome]
     if best:
         for line in best_checkpoint.warn_few_checkpoints(jobs):
             click.echo(line, err=True)
+    if best is not False:
         after = queue.PostTraining(
-            jobs=lambda training: best_checkpoint.validations(run, training, jobs),
+            jobs=lambda training: (
+                best_checkpoint.validations(run, training, jobs)
+                if best or best_checkpoint.keeps_all(training)
+                else []
+            ),
             finish=lambda training: _best_line(best_checkpoint.select_best(run, training)),
         )
     board = Board(sys.stderr.isatty())

@@ -50,6 +50,11 @@ def warn_few_checkpoints(jobs: Sequence[Job]) -> list[str]:
     return [f"--best: {why}: {', '.join(models)}" for why, models in told.items()]
 
 
+def keeps_all(training: Job) -> bool:
+    """Tell whether a training keeps the checkpoint of each epoch and has a validation set: it is chosen among them."""
+    return training.values.get("save_strategy") == "epoch" and not _few_reason(training)
+
+
 def _few_reason(training: Job) -> str:
     """Return why a training leaves few checkpoints to choose from; empty if it keeps all."""
     values = training.values
@@ -95,6 +100,7 @@ def _validation(run: Run, training: Job, pattern: Job, checkpoint: Path, name: s
 def select_best(run: Run, training: Job) -> Best | None:
     """Score a training's validated checkpoints, put the best one's weights in place, and write best.json.
 
+    The states of their optimizers are removed: they are larger than the weights, and nothing goes on from them.
     Returns None where there is nothing to choose from.
     """
     sets = names(training.values.get("eval_dataset"))
@@ -111,6 +117,9 @@ def select_best(run: Run, training: Job) -> Best | None:
         facts_f1=scored,
     )
     _put(training.result / best.chosen, training.result)
+    for checkpoint in weights.checkpoints(training.result):
+        for name in weights.RESUMING:
+            (checkpoint / name).unlink(missing_ok=True)
     write_text(training.result / NAME, dumps(to_dict(best), indent=2) + "\n")
     return best
 

@@ -18,6 +18,8 @@ from etlch.core.records import Json
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 WHOLE = ("config.json", "model.safetensors")
 INDEX = "model.safetensors.index.json"
+RESUMING = ("optimizer.pt", "scheduler.pt")
+"""What a checkpoint holds to go on from, beside weights and trainer_state.json."""
 TAIL = 65_536
 """Bytes at the end of a weight file that its fingerprint is made of."""
 _LONGEST_HEAD = 100_000_000
@@ -118,10 +120,8 @@ def resumable(checkpoint: Path, *, adapter: bool) -> bool:
     """
     return (
         isinstance(_json(checkpoint / "trainer_state.json"), dict)
-        and is_zipfile(
-            checkpoint / "optimizer.pt"
-        )  # torch writes zip files, whose directory stands at their end
-        and is_zipfile(checkpoint / "scheduler.pt")
+        # torch writes zip files, whose directory stands at their end
+        and all(is_zipfile(checkpoint / name) for name in RESUMING)
         and not problem(checkpoint, adapter=adapter)
     )
 

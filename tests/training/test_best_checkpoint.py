@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from etlch.export.jobs import Job
-from etlch.training.best_checkpoint import select_best, warn_few_checkpoints
+from etlch.export.recipes import load_preset
+from etlch.training.best_checkpoint import keeps_all, select_best, warn_few_checkpoints
 from tests.small_run import write_run
 
 
@@ -31,6 +32,17 @@ def test_trainings_that_leave_little_to_choose_from_are_named() -> None:
     ]
 
 
+def test_the_choice_is_made_unasked_where_every_epoch_is_kept() -> None:
+    sets = {"eval_dataset": "ner_val_100"}
+    assert keeps_all(training("m", **sets, save_strategy="epoch"))
+    assert not keeps_all(training("m", **sets, save_strategy="epoch", save_total_limit=2))
+    assert not keeps_all(training("m", **sets, save_strategy="steps"))
+    assert not keeps_all(training("m", save_strategy="epoch"))
+    chosen = {name: keeps_all(training("m", **sets, **load_preset(name).values)) for name in
+              ("paper", "efficient", "qlora", "full", "smoke")}  # fmt: skip
+    assert chosen == {"paper": False, "efficient": True, "qlora": True, "full": True, "smoke": False}
+
+
 @pytest.mark.parametrize("better", ["checkpoint-10", "checkpoint-20"])
 def test_the_checkpoint_with_the_best_facts_f1_is_chosen_and_its_weights_put_in_place(
     tmp_path: Path, better: str
@@ -45,6 +57,7 @@ def test_the_checkpoint_with_the_best_facts_f1_is_chosen_and_its_weights_put_in_
         folder = job.result / name
         (folder / stem).mkdir(parents=True)
         (folder / "adapter_config.json").write_text("{}")
+        (folder / "optimizer.pt").write_text("nothing goes on from it")
         header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
         content = len(header).to_bytes(8, "little") + header + name[-2:].encode() * 2
         (folder / "adapter_model.safetensors").write_bytes(content)
@@ -56,6 +69,8 @@ def test_the_checkpoint_with_the_best_facts_f1_is_chosen_and_its_weights_put_in_
         (folder / stem / "generated_predictions.jsonl").write_text(text, encoding="utf-8")
     best = select_best(run, job)
     assert best is not None and best.chosen == better
+    assert not list(job.result.glob("checkpoint-*/optimizer.pt"))
+    assert len(list(job.result.glob("checkpoint-*/adapter_model.safetensors"))) == 2
     assert best.facts_f1 == {
         name: {"ner": float(name == better)} for name in ("checkpoint-10", "checkpoint-20")
     }
