@@ -51,6 +51,7 @@ def test_examples_are_training_articles_of_every_size() -> None:
     splits = split(IDS, 2, (100, 4))
     assert splits.examples(3) == ("a2", "a3", "a4")
     assert set(splits.examples(3)) < set(splits.train[100])
+    assert splits.examples(4) == splits.train[4], "all that the smallest size trains on"
     with pytest.raises(EtlchError, match="shots: 5 examples, and size 4 trains on 4 articles"):
         splits.examples(5)
 

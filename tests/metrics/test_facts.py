@@ -36,6 +36,8 @@ def test_span_f1_counts_mentions_whatever_their_types() -> None:
 def test_types_only_is_a_multiset() -> None:
     """Gold Person 2, Place 1; predicted Person 1, Place 2, Date 1: one of each in common."""
     assert facts.types_only(NER) == Row(2, 4, 3)
+    strangers = sides([("Person", "Ann")], [("Person", "Bob"), ("Person", "Eve")], wrong=1)
+    assert facts.types_only(strangers) == Row(1, 3, 1), "what is no fact is a prediction too"
 
 
 def test_repeats_count_once_and_forms_are_unified() -> None:
@@ -100,6 +102,12 @@ def test_a_runaway_prediction_is_credited_for_its_exact_facts_only() -> None:
     gold: list[Fact] = [(f"s{i}", "r", "o") for i in range(50)]
     predicted: list[Fact] = [(f"s{i}", "r", "o") for i in range(25, 90_000)]
     assert facts.soft(sides(gold, predicted)).hits == 25
+
+
+def test_items_of_nested_lists_count_under_one_name() -> None:
+    """The path authors/#0/name without the number of the item."""
+    pair = sides([("authors/#0/name", "Ann"), ("authors/#1/name", "Bob")], [("authors/#0/name", "Ann")])
+    assert facts.by_type(pair, 0) == {"authors/name": Row(1, 1, 2)}
 
 
 def test_by_type_adds_up_to_strict() -> None:

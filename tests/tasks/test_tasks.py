@@ -72,6 +72,8 @@ def test_a_predicted_triple_line(line: str, language: str, fact: tuple[str, ...]
 
 def test_gold_is_split_at_its_own_separator_only() -> None:
     assert find_task("kge").parse("a - b - c", "zh-TW", True).wrong == 1
+    spaced = find_task("kge").parse("\n甲－乙－丙\n\n丁－戊－己\n", "zh-TW", True)
+    assert (len(spaced.facts), spaced.wrong) == (2, 0), "an empty line is no prediction"
 
 
 @pytest.mark.parametrize(
