@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,43 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-def test_a_run_gets_a_table_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", 6, ["ner"])
-    found = run(folder, *FEW, "--out", folder / "scores")
+@dataclass(frozen=True)
+class Scored:
+    """A run that was scored whole once, for the tests that only look at it: most of the time goes into its report."""
+
+    folder: Path
+    settings: Path
+    result: Result
+
+    def files(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in (self.folder / "scores").rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+    place = tmp_path_factory.mktemp("scored")
+    folder = make_run(place / "run", 6, ["ner"])
+    settings = place / "s.yaml"
+    settings.write_text("cosine: 'off'\nresamples: 100\n")
+    return Scored(folder, settings, run(folder, "--settings", settings))
+
+
+def test_a_run_gets_a_table_on_stdout_and_progress_on_stderr(scored: Scored) -> None:
+    found = scored.result
     assert found.exit_code == 0, found.output
     assert "facts F1" in found.stdout
     assert "p Holm/2\n" in found.stdout  # two tuned systems (seeds are one), one base, in each metric
     assert "report:" in found.stderr
     assert all(len(line) <= 80 for line in found.stdout.splitlines())
     for name in ("summary.json", "scores.jsonl", "report.html"):
-        assert (folder / "scores" / name).is_file()
+        assert (scored.folder / "scores" / name).is_file()
 
 
-def test_json_prints_what_summary_json_holds(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", 5, ["json"])
-    found = run(folder, "--json", *FEW, "--out", folder / "scores")
-    assert json.loads(found.stdout) == json.loads((folder / "scores" / "summary.json").read_text())
+def test_a_filtered_scoring_is_written_where_told_and_json_prints_its_summary(
+    scored: Scored, tmp_path: Path
+) -> None:
+    found = run(scored.folder, "--json", *FEW, "--settings", scored.settings, "--out", tmp_path)
+    assert json.loads(found.stdout) == json.loads((tmp_path / "summary.json").read_text())
 
 
 def test_loose_files_write_nothing_unless_told(tmp_path: Path) -> None:
@@ -67,19 +89,14 @@ def test_a_failed_gate_exits_1_after_the_table(tmp_path: Path) -> None:
         ("--metrics", "facts_f1", "--json", "--fail-under", "facts_f1=0.999"),
     ],
 )
-def test_a_filtered_scoring_never_replaces_a_full_one(tmp_path: Path, words: tuple[str, ...]) -> None:
-    folder = make_run(tmp_path / "run", 4, ["ner"])
-    quick = tmp_path / "s.yaml"
-    quick.write_text("cosine: 'off'\nresamples: 100\n")
-    run(folder, "--settings", quick)
-    before = {path: path.read_bytes() for path in (folder / "scores").rglob("*") if path.is_file()}
-    found = run(folder, *(word.format(scores=folder / "scores") for word in words), "--settings", quick)
+def test_a_filtered_scoring_never_replaces_a_full_one(scored: Scored, words: tuple[str, ...]) -> None:
+    before = scored.files()
+    filled = (word.format(scores=scored.folder / "scores") for word in words)
+    found = run(scored.folder, *filled, "--settings", scored.settings)
     assert found.exit_code == ("--fail-under" in words), found.output
     assert "filtered: nothing written; name a folder with --out" in found.stderr.splitlines()
     assert "facts_f1" in found.stdout
-    assert {path: path.read_bytes() for path in (folder / "scores").rglob("*") if path.is_file()} == before
-    assert run(folder, *words[:2], "--settings", quick, "--out", tmp_path / "part").exit_code == 0
-    assert (tmp_path / "part" / "summary.json").is_file()
+    assert scored.files() == before
 
 
 @pytest.mark.parametrize(
@@ -112,14 +129,13 @@ def test_mistakes_exit_2_with_one_message(tmp_path: Path, words: list[str], mess
     assert not (folder / "scores").exists()
 
 
-def test_report_renders_again_without_scoring(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", 4, ["ner"])
-    run(folder, *FEW, "--out", folder / "scores")
-    before = (folder / "scores" / "report.html").read_bytes()
-    (folder / "scores" / "report.html").unlink()
-    found = run("report", folder / "scores" / "summary.json")
+def test_report_renders_again_without_scoring(scored: Scored) -> None:
+    scores = scored.folder / "scores"
+    before = (scores / "report.html").read_bytes()
+    (scores / "report.html").unlink()
+    found = run("report", scores / "summary.json")
     assert found.exit_code == 0, found.output
-    assert (folder / "scores" / "report.html").read_bytes() == before
+    assert (scores / "report.html").read_bytes() == before
 
 
 def test_help_shows_every_option_an_example_and_the_other_command() -> None:

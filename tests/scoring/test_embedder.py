@@ -55,8 +55,12 @@ def test_lone_surrogates_reach_no_tokenizer() -> None:
     assert seen == ["a?b"]
 
 
-def test_off_is_no_embedder_and_an_unknown_model_is_an_error(tmp_path: Path) -> None:
+def test_off_is_no_embedder() -> None:
     assert find_embedder("off", chinese=True) is None
+
+
+@pytest.mark.slow  # imports torch
+def test_an_unknown_model_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(EtlchError, match="cannot load the model"):
         find_embedder(str(tmp_path), chinese=False)
