@@ -56,6 +56,10 @@ def test_examples_are_training_articles_of_every_size() -> None:
         splits.examples(5)
 
 
+def test_without_a_size_all_is_test() -> None:
+    assert split(IDS[:2], 2, ()).test == tuple(IDS[:2])
+
+
 def test_too_few_articles_are_named() -> None:
     with pytest.raises(
         EtlchError, match=r"12 articles are too few: a test set of 5 and a size of 10 need 15"

@@ -38,6 +38,8 @@ def test_types_only_is_a_multiset() -> None:
     assert facts.types_only(NER) == Row(2, 4, 3)
     strangers = sides([("Person", "Ann")], [("Person", "Bob"), ("Person", "Eve")], wrong=1)
     assert facts.types_only(strangers) == Row(1, 3, 1), "what is no fact is a prediction too"
+    assert facts.of_part(strangers, 1) == Row(0, 3, 1)
+    assert facts.soft(strangers)[1:] == (3, 1)
 
 
 def test_repeats_count_once_and_forms_are_unified() -> None:

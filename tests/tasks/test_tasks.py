@@ -74,6 +74,12 @@ def test_gold_is_split_at_its_own_separator_only() -> None:
     assert find_task("kge").parse("a - b - c", "zh-TW", True).wrong == 1
     spaced = find_task("kge").parse("\n甲－乙－丙\n\n丁－戊－己\n", "zh-TW", True)
     assert (len(spaced.facts), spaced.wrong) == (2, 0), "an empty line is no prediction"
+    assert find_task("kge").parse("a\nb\n", "en", False).wrong == 2
+    hyphens = find_task("kge").parse("Coca-Cola - made in - Baden-Baden", "en", False)
+    assert hyphens.facts == (("Coca-Cola", "made in", "Baden-Baden"),), (
+        "a spaced dash parts before a bare one"
+    )
+    assert find_task("kge").parse("甲－乙－丙】", "zh-TW", True).facts == (("甲", "乙", "丙】"),), "no header"
 
 
 @pytest.mark.parametrize(
