@@ -3,6 +3,7 @@
     python benchmarks/simulations.py            all tables
     python benchmarks/simulations.py coverage   how often the interval of a score holds the true score
     python benchmarks/simulations.py equal      how often one of two equal models is called better
+    python benchmarks/simulations.py rates      the same for answers that are right or wrong, such as parsable JSON
     python benchmarks/simulations.py retrained  two groups of trainings of one recipe, called different
     python benchmarks/simulations.py drop       builds that --max-drop 0 breaks after a mere retraining
     python benchmarks/simulations.py failing    a model that loops on 5 % of articles, called better
@@ -88,6 +89,36 @@ def equal(draws: int = 1_000) -> None:
         print(f"| {n} | " + " | ".join(f"{100 * cell:.1f} %" for cell in cells) + " |", flush=True)
 
 
+def rates(draws: int = 1_000) -> None:
+    """Two models with the same chance of a right answer on each article; articles differ as Beta variables do."""
+    print(
+        "| articles | rate .5 | .9 | .9, three records an article | .9, three seeds each |\n|---|---|---|---|---|"
+    )
+    for n in (10, 20, 50, 300):
+        cells = [
+            _rates_called_different(n, mean, records, seeds, draws)
+            for mean, records, seeds in ((0.5, 1, 1), (0.9, 1, 1), (0.9, 3, 1), (0.9, 1, 3))
+        ]
+        print(f"| {n} | " + " | ".join(f"{100 * cell:.1f} %" for cell in cells) + " |", flush=True)
+
+
+def _rates_called_different(n: int, mean: float, records: int, seeds: int, draws: int) -> float:
+    draw = np.random.default_rng([n, round(100 * mean), records, seeds])
+    article = np.repeat(np.arange(n), records)
+    wrong = 0
+    for number in range(draws):
+        chance = quality(draw, n, mean)[article]
+        sides = [
+            [
+                measured((draw.random(n * records) < chance).astype(np.float64), article, n, yes_no=True)
+                for _ in range(seeds)
+            ]
+            for _ in range(2)
+        ]
+        wrong += claimed(compare(sides[0], sides[1], number))
+    return wrong / draws
+
+
 def retrained(draws: int = 3_000) -> None:
     print("| trainings a side | called different, as weights | as recipes |\n|---|---|---|")
     for seeds in (1, 2, 3, 5):
@@ -154,7 +185,7 @@ def failing(draws: int = 2_000) -> None:
 def main() -> None:
     """Run the table that the command line names, or all."""
     tables: dict[str, Callable[[], None]] = {
-        "coverage": coverage, "equal": equal, "retrained": retrained, "drop": drop, "failing": failing,
+        "coverage": coverage, "equal": equal, "rates": rates, "retrained": retrained, "drop": drop, "failing": failing,
     }  # fmt: skip
     for name in sys.argv[1:] or tables:
         if name not in tables:
