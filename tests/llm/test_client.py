@@ -250,7 +250,7 @@ def test_a_budget_is_never_passed_and_running_out_says_so(tmp_path: Path) -> Non
         chosen = settings(server, budget=0.004, concurrency=8)
         done = ask(chosen, tmp_path, [plain(n) for n in range(200)])
         stopped = [result for result in done.results if isinstance(result, EtlchError)]
-        assert stopped and "budget" in stopped[0].what and "--budget" in stopped[0].hint
+        assert stopped and "budget" in stopped[0].what and "larger budget" in stopped[0].hint
         # By hand: a plain request reserves under 80 bytes in and 500 tokens out, under 0.00032 USD.
         assert 0.004 - 0.00032 < done.stats.spent <= 0.004
         assert spent(tmp_path) == pytest.approx(done.stats.spent)
