@@ -106,10 +106,10 @@ def _show_plan(run: Run, states: list[tuple[Job, State]], gpus: tuple[str, ...] 
     made = plan.estimates(
         run, [job for job, _ in states], jobs.read_jobs(run), len(numbers), hardware.cores()
     )
-    for (job, held), one in zip(states, made, strict=True):
-        why = f"  ({held.why})" if held.why else ""
-        click.echo(f"{held.name:6} {job.stem}{_cost(one)}{why}")
-    left = [one for (_, held), one in zip(states, made, strict=True) if held.name != "done"]
+    for (job, state), one in zip(states, made, strict=True):
+        why = f"  ({state.why})" if state.why else ""
+        click.echo(f"{state.name:6} {job.stem}{_cost(one)}{why}")
+    left = [one for (_, state), one in zip(states, made, strict=True) if state.name != "done"]
     if left:
         tokens = sum(one.tokens for one in left)
         click.echo(f"{counted(len(left), 'job')} to run: {tokens:,} tokens, {_hours(left, len(numbers))}")

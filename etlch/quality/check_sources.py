@@ -108,10 +108,10 @@ class RunSources:
 
     def _compare(self, values: Mapping[str, set[str]]) -> None:
         """Count, for two tasks each, whether the values of one article share a text or a part of one."""
-        held = {task: forms for task, forms in values.items() if forms}
-        for one, other in combinations(sorted(held), 2):
+        sets = {task: forms for task, forms in values.items() if forms}
+        for one, other in combinations(sorted(sets), 2):
             self.both[one, other] += 1
-            self.shared[one, other] += any(a in b or b in a for a in held[one] for b in held[other])
+            self.shared[one, other] += any(a in b or b in a for a in sets[one] for b in sets[other])
 
     def rules_for(self, record: Record | None) -> CheckRules:
         """Return what the label of a record may be: people may say that a text holds nothing."""

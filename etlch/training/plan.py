@@ -61,9 +61,9 @@ def estimates(
     """
     bases = loaded_from(everything)
     paces = {
-        key: median(held)
-        for key, held in _paces(run, everything, bases, "cpu" if gpus == 0 else "gpu").items()
-        if held
+        key: median(pace)
+        for key, pace in _paces(run, everything, bases, "cpu" if gpus == 0 else "gpu").items()
+        if pace
     }
     return [_estimate(run, job, bases, paces, gpus, cores) for job in jobs]
 
@@ -100,9 +100,9 @@ def _guess(run: Run, job: Job, base: str, tokens: int, weights: int, gpus: int, 
         again = 0 if job.values.get("disable_gradient_checkpointing") else 2
         return tokens * weights * (2 + (2 if job.adapter else 4) + again) / flops
     wide = 2 if job.values.get("bf16") or gpus else 4
-    held = list(_texts(run, names(job.values.get("eval_dataset"))))
-    batches = -(-len(held) // int(job.values.get("per_device_eval_batch_size") or 8))
-    longest = max((_count(run, base, answer) for _, answer in held), default=0)
+    texts = list(_texts(run, names(job.values.get("eval_dataset"))))
+    batches = -(-len(texts) // int(job.values.get("per_device_eval_batch_size") or 8))
+    longest = max((_count(run, base, answer) for _, answer in texts), default=0)
     return tokens * 2 * weights / flops + batches * longest * weights * wide / (
         GPU_BYTES if gpus else CPU_BYTES
     )

@@ -103,9 +103,9 @@ def test_context_tells_the_type_in_both_scripts(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_long_article_is_read_in_windows_that_cover_it(tmp_path: Path) -> None:
-    held = encoder.load(str(tiny_bert(tmp_path / "tiny", window=16)), ["O"], 0)
+    model = encoder.load(str(tiny_bert(tmp_path / "tiny", window=16)), ["O"], 0)
     long = sentence("Trains go to Madison. " * 20)
-    windows = list(encoder._windows(held, long))
+    windows = list(encoder._windows(model, long))
     covered = {place for window in windows for first, end in window.holds for place in range(first, end)}
     assert len(windows) > 5 and all(len(window.ids) <= 16 for window in windows)
     assert covered == set(range(len(long.tokens)))

@@ -69,15 +69,15 @@ def test_labels_under_a_schema_become_a_run_and_a_test_set(tmp_path: Path) -> No
     assert code == 0, told
     assert "left out: 3 texts (3 × the label breaks the schema)" in told
     data = read_run(out)
-    held = {article.topic: record for article, record in zip(data.articles, data.records, strict=True)}
+    by_topic = {article.topic: record for article, record in zip(data.articles, data.records, strict=True)}
     # In the order of the schema and of the text: Anna stands before Ben, and an absent key is null.
-    assert json.loads(held["c3"].output) == {
+    assert json.loads(by_topic["c3"].output) == {
         "kind": "lease",
         "signed": "1993-03-05",
         "amount": 1203,
         "parties": [{"name": "Anna Rossi3", "city": "Bern"}, {"name": "Ben Hall3", "city": None}],
     }
-    assert json.loads(held["c10"].output)["parties"] == [{"name": "Anna Rossi10", "city": None}]
+    assert json.loads(by_topic["c10"].output)["parties"] == [{"name": "Anna Rossi10", "city": None}]
     reasons = {item.article_id: item.reasons for item in data.rejected}
     assert reasons["c12"] == ("the label breaks the schema", "the schema has no leaf colour")
     assert reasons["c11"][1].startswith("kind: ") and reasons["c13"][1].startswith("amount: ")

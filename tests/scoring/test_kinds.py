@@ -37,8 +37,8 @@ TOLD = (("Ada Moss", "lives in", "Riverton"), ("Ada Moss", "knows", "Ben Oak"), 
 DRAFT = '{"Person": ["Wrong"]}'
 
 
-def pairs(held: Entities) -> list[tuple[str, str]]:
-    return [(kind, mention) for kind, mentions in held.items() for mention in mentions]
+def pairs(facts: Entities) -> list[tuple[str, str]]:
+    return [(kind, mention) for kind, mentions in facts.items() for mention in mentions]
 
 
 def row(task: str, gold: str, predicted: str) -> Row:
@@ -77,34 +77,34 @@ def test_brackets_around_what_is_no_value_are_not_opened() -> None:
 
 
 ENTITY_FORMS: dict[str, Callable[[Entities], str]] = {
-    "entity type": lambda held: json.dumps([{"Entity": m, "Entity Type": k} for k, m in pairs(held)]),
-    "camel case": lambda held: json.dumps([{"entityText": m, "entityType": k} for k, m in pairs(held)]),
-    "prefixes": lambda held: json.dumps([{"ner_text": m, "ner_label": k} for k, m in pairs(held)]),
-    "value": lambda held: json.dumps([{"entity_type": k, "entity_value": m} for k, m in pairs(held)]),
-    "wrapped objects": lambda held: json.dumps(
-        {"result": {"entities": [{"type": k, "text": m} for k, m in pairs(held)]}}
+    "entity type": lambda facts: json.dumps([{"Entity": m, "Entity Type": k} for k, m in pairs(facts)]),
+    "camel case": lambda facts: json.dumps([{"entityText": m, "entityType": k} for k, m in pairs(facts)]),
+    "prefixes": lambda facts: json.dumps([{"ner_text": m, "ner_label": k} for k, m in pairs(facts)]),
+    "value": lambda facts: json.dumps([{"entity_type": k, "entity_value": m} for k, m in pairs(facts)]),
+    "wrapped objects": lambda facts: json.dumps(
+        {"result": {"entities": [{"type": k, "text": m} for k, m in pairs(facts)]}}
     ),
-    "pairs": lambda held: json.dumps([[m, k] for k, m in pairs(held)]),
-    "pairs, type first": lambda held: json.dumps([[k, m] for k, m in pairs(held)]),
-    "types under mentions": lambda held: json.dumps({m: k for k, m in pairs(held)}),
-    "list of objects": lambda held: json.dumps([{kind: held[kind]} for kind in held]),
-    "wrapped": lambda held: json.dumps({"output": {"entities": held}}),
-    "a fence each": lambda held: "\n".join(f"```json\n{json.dumps({k: held[k]})}\n```" for k in held),
-    "bold": lambda held: "\n".join(f"- **{kind}**: {', '.join(held[kind])}" for kind in held),
-    "prose first": lambda held: (
-        "The entities are:\n" + "\n".join(f"- {kind}: {', '.join(held[kind])}" for kind in held)
+    "pairs": lambda facts: json.dumps([[m, k] for k, m in pairs(facts)]),
+    "pairs, type first": lambda facts: json.dumps([[k, m] for k, m in pairs(facts)]),
+    "types under mentions": lambda facts: json.dumps({m: k for k, m in pairs(facts)}),
+    "list of objects": lambda facts: json.dumps([{kind: facts[kind]} for kind in facts]),
+    "wrapped": lambda facts: json.dumps({"output": {"entities": facts}}),
+    "a fence each": lambda facts: "\n".join(f"```json\n{json.dumps({k: facts[k]})}\n```" for k in facts),
+    "bold": lambda facts: "\n".join(f"- **{kind}**: {', '.join(facts[kind])}" for kind in facts),
+    "prose first": lambda facts: (
+        "The entities are:\n" + "\n".join(f"- {kind}: {', '.join(facts[kind])}" for kind in facts)
     ),
-    "type above": lambda held: "\n".join(
-        f"{kind}:\n" + "\n".join(f"- {m}" for m in held[kind]) for kind in held
+    "type above": lambda facts: "\n".join(
+        f"{kind}:\n" + "\n".join(f"- {m}" for m in facts[kind]) for kind in facts
     ),
-    "in brackets": lambda held: "\n".join(f"{m} ({k})" for k, m in pairs(held)),
-    "type in brackets": lambda held: "\n".join(f"[{k}] {m}" for k, m in pairs(held)),
-    "arrows": lambda held: "\n".join(f"{m} -> {k}" for k, m in pairs(held)),
-    "tags": lambda held: " and ".join(f"<{k}>{m}</{k}>" for k, m in pairs(held)),
-    "table": lambda held: (
-        "| Entity | Type |\n|---|---|\n" + "\n".join(f"| {m} | {k} |" for k, m in pairs(held))
+    "in brackets": lambda facts: "\n".join(f"{m} ({k})" for k, m in pairs(facts)),
+    "type in brackets": lambda facts: "\n".join(f"[{k}] {m}" for k, m in pairs(facts)),
+    "arrows": lambda facts: "\n".join(f"{m} -> {k}" for k, m in pairs(facts)),
+    "tags": lambda facts: " and ".join(f"<{k}>{m}</{k}>" for k, m in pairs(facts)),
+    "table": lambda facts: (
+        "| Entity | Type |\n|---|---|\n" + "\n".join(f"| {m} | {k} |" for k, m in pairs(facts))
     ),
-    "tuples": lambda held: ", ".join(f"({m}, {k})" for k, m in pairs(held)),
+    "tuples": lambda facts: ", ".join(f"({m}, {k})" for k, m in pairs(facts)),
 }
 
 
@@ -130,39 +130,39 @@ def test_tags_stand_in_the_last_column_or_behind_the_token(mark: str) -> None:
 
 
 TRIPLE_FORMS: dict[str, Callable[[Triples], str]] = {
-    "tuples in a line": lambda held: ", ".join(f"({a}, {r}, {b})" for a, r, b in held),
-    "tuples in a list": lambda held: "[" + ", ".join(f"({a}, {r}, {b})" for a, r, b in held) + "]",
-    "angles and pipes": lambda held: "\n".join(f"<{a}|{r}|{b}>" for a, r, b in held),
-    "calls in a line": lambda held: ", ".join(f"{r}({a}, {b})" for a, r, b in held),
-    "cypher": lambda held: "\n".join(f"({a})-[{r}]->({b})" for a, r, b in held),
-    "arrow with a name": lambda held: "\n".join(f"{a} --[{r}]--> {b}" for a, r, b in held),
-    "numbers": lambda held: "\n".join(f"{n}) {a} – {r} – {b}" for n, (a, r, b) in enumerate(held, 1)),
-    "table": lambda held: (
+    "tuples in a line": lambda facts: ", ".join(f"({a}, {r}, {b})" for a, r, b in facts),
+    "tuples in a list": lambda facts: "[" + ", ".join(f"({a}, {r}, {b})" for a, r, b in facts) + "]",
+    "angles and pipes": lambda facts: "\n".join(f"<{a}|{r}|{b}>" for a, r, b in facts),
+    "calls in a line": lambda facts: ", ".join(f"{r}({a}, {b})" for a, r, b in facts),
+    "cypher": lambda facts: "\n".join(f"({a})-[{r}]->({b})" for a, r, b in facts),
+    "arrow with a name": lambda facts: "\n".join(f"{a} --[{r}]--> {b}" for a, r, b in facts),
+    "numbers": lambda facts: "\n".join(f"{n}) {a} – {r} – {b}" for n, (a, r, b) in enumerate(facts, 1)),
+    "table": lambda facts: (
         "| Subject | Relation | Object |\n|---|---|---|\n"
-        + "\n".join(f"| {a} | {r} | {b} |" for a, r, b in held)
+        + "\n".join(f"| {a} | {r} | {b} |" for a, r, b in facts)
     ),
-    "named parts": lambda held: "\n".join(f"Subject: {a}, Relation: {r}, Object: {b}" for a, r, b in held),
-    "parts in lines": lambda held: "\n\n".join(
-        f"Subject: {a}\nRelation: {r}\nObject: {b}" for a, r, b in held
+    "named parts": lambda facts: "\n".join(f"Subject: {a}, Relation: {r}, Object: {b}" for a, r, b in facts),
+    "parts in lines": lambda facts: "\n\n".join(
+        f"Subject: {a}\nRelation: {r}\nObject: {b}" for a, r, b in facts
     ),
-    "REBEL": lambda held: " ".join(f"<triplet> {a} <subj> {b} <obj> {r}" for a, r, b in held),
-    "InstructUIE": lambda held: "; ".join(f"{r}: {a}, {b}" for a, r, b in held),
-    "bold": lambda held: "\n".join(f"- **{a}** – {r} – **{b}**" for a, r, b in held),
-    "semicolons": lambda held: "\n".join(f"{a}; {r}; {b}" for a, r, b in held),
-    "commas": lambda held: "\n".join(f"{a}, {r}, {b}" for a, r, b in held),
-    "relation keys": lambda held: json.dumps({r: [[a, b]] for a, r, b in held}),
-    "relation keys, objects": lambda held: json.dumps({r: [{"head": a, "tail": b}] for a, r, b in held}),
-    "entity1": lambda held: json.dumps([{"entity1": a, "relation": r, "entity2": b} for a, r, b in held]),
-    "edges": lambda held: json.dumps(
-        {"nodes": [{"id": "x"}], "edges": [{"source": a, "label": r, "target": b} for a, r, b in held]}
+    "REBEL": lambda facts: " ".join(f"<triplet> {a} <subj> {b} <obj> {r}" for a, r, b in facts),
+    "InstructUIE": lambda facts: "; ".join(f"{r}: {a}, {b}" for a, r, b in facts),
+    "bold": lambda facts: "\n".join(f"- **{a}** – {r} – **{b}**" for a, r, b in facts),
+    "semicolons": lambda facts: "\n".join(f"{a}; {r}; {b}" for a, r, b in facts),
+    "commas": lambda facts: "\n".join(f"{a}, {r}, {b}" for a, r, b in facts),
+    "relation keys": lambda facts: json.dumps({r: [[a, b]] for a, r, b in facts}),
+    "relation keys, objects": lambda facts: json.dumps({r: [{"head": a, "tail": b}] for a, r, b in facts}),
+    "entity1": lambda facts: json.dumps([{"entity1": a, "relation": r, "entity2": b} for a, r, b in facts]),
+    "edges": lambda facts: json.dumps(
+        {"nodes": [{"id": "x"}], "edges": [{"source": a, "label": r, "target": b} for a, r, b in facts]}
     ),
-    "source entity": lambda held: json.dumps(
-        [{"source_entity": a, "relationship": r, "target_entity": b} for a, r, b in held]
+    "source entity": lambda facts: json.dumps(
+        [{"source_entity": a, "relationship": r, "target_entity": b} for a, r, b in facts]
     ),
-    "triple in an object": lambda held: json.dumps([{"triple": [a, r, b]} for a, r, b in held]),
-    "list of lines": lambda held: json.dumps([f"{a} | {r} | {b}" for a, r, b in held]),
-    "any wrapper": lambda held: json.dumps(
-        {"modifiedtripleset": [{"subject": a, "property": r, "object": b} for a, r, b in held]}
+    "triple in an object": lambda facts: json.dumps([{"triple": [a, r, b]} for a, r, b in facts]),
+    "list of lines": lambda facts: json.dumps([f"{a} | {r} | {b}" for a, r, b in facts]),
+    "any wrapper": lambda facts: json.dumps(
+        {"modifiedtripleset": [{"subject": a, "property": r, "object": b} for a, r, b in facts]}
     ),
 }
 OWN = "【1. Triple format (Subject–Relation–Object)】\n" + "\n".join(" – ".join(fact) for fact in KNOWN)
@@ -257,9 +257,9 @@ ROWS: list[tuple[dict[str, Json], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("held", "name"), ROWS)
-def test_answers_are_found_in_what_apis_and_servers_write(held: dict[str, Json], name: str) -> None:
-    layout = find_layout(held, {})
-    assert layout.name == name and taken(held, layout.columns["predict"]) == "said"
-    if "custom_id" in held or "key" in held:
-        assert taken(held, layout.columns["id"]) == "a"
+@pytest.mark.parametrize(("facts", "name"), ROWS)
+def test_answers_are_found_in_what_apis_and_servers_write(facts: dict[str, Json], name: str) -> None:
+    layout = find_layout(facts, {})
+    assert layout.name == name and taken(facts, layout.columns["predict"]) == "said"
+    if "custom_id" in facts or "key" in facts:
+        assert taken(facts, layout.columns["id"]) == "a"

@@ -28,21 +28,21 @@ class Memory:
     """Bytes of one phase of a job: what stays (weights, gradients, moments), what a batch takes, its logits."""
 
     phase: str
-    held: float
+    resident: float
     activations: float
     logits: float
 
     @property
     def total(self) -> float:
         """All of it, with the framework's own share."""
-        return self.held + self.activations + self.logits + OVERHEAD
+        return self.resident + self.activations + self.logits + OVERHEAD
 
 
 def phases(values: dict[str, Json], config: dict[str, Json], longest: int) -> Iterator[Memory]:
     """Yield what each phase of a job takes at most.
 
     Weights: 4 bytes each, 2 in 16 bits, half a byte in 4 bits. What is trained has a float32 gradient and Adam's two
-    float32 moments (Kingma & Ba 2015), and is held in float32. Activations of a layer with a gated MLP, kept for the
+    float32 moments (Kingma & Ba 2015), and is kept in float32. Activations of a layer with a gated MLP, kept for the
     backward pass, are about (17 · hidden + 8 · inner) bytes a token in 16 bits (after Korthikanti et al. 2022,
     section 4.1); with gradient checkpointing, LlamaFactory's default, one layer's and the input of each.
 
@@ -73,18 +73,18 @@ def phases(values: dict[str, Json], config: dict[str, Json], longest: int) -> It
     trained = model.whole if kind == "full" else model.adapter
     if kind == "freeze":
         trained = model.whole * min(1.0, int(values.get("freeze_trainable_layers") or 2) / layers)
-    held = weights + trained * (4 + 8) + trained * ((4 - wide) if kind in ("full", "freeze") else 4)
+    resident = weights + trained * (4 + 8) + trained * ((4 - wide) if kind in ("full", "freeze") else 4)
     batch = int(values.get("per_device_train_batch_size") or 8)
     layer = batch * longest * (17 * hidden + 8 * inner) * wide / 2
     kept = layers if values.get("disable_gradient_checkpointing") else 1
     inputs = 0 if kept > 1 else layers * batch * longest * hidden * wide
     fused = bool(values.get("enable_liger_kernel"))
     logits = 0 if fused else batch * longest * config["vocab_size"] * (LOGIT + copy)
-    yield Memory("training", held, kept * layer + inputs, logits)
+    yield Memory("training", resident, kept * layer + inputs, logits)
     if values.get("eval_strategy", "no") != "no":
         batch = int(values.get("per_device_eval_batch_size") or 8)
         logits = batch * longest * config["vocab_size"] * (EVALUATED + copy)
-        yield Memory("evaluating", held, batch * longest * (17 * hidden + 8 * inner) * wide / 2, logits)
+        yield Memory("evaluating", resident, batch * longest * (17 * hidden + 8 * inner) * wide / 2, logits)
 
 
 def problems(
@@ -109,7 +109,7 @@ def problems(
         except (KeyError, TypeError, ValueError):
             continue
         told = (
-            f"{most.phase} takes about {most.total / GB:.1f} GB: {most.held / GB:.1f} for weights and optimizer, "
+            f"{most.phase} takes about {most.total / GB:.1f} GB: {most.resident / GB:.1f} for weights and optimizer, "
             f"{most.activations / GB:.1f} for activations, {most.logits / GB:.1f} for logits"
         )
         if there is None or most.total <= there:

@@ -362,8 +362,8 @@ _PACKAGES: tuple[tuple[Callable[[dict[str, Json]], Any], str, str], ...] = (
 
 
 def _reports(values: dict[str, Json]) -> list[str]:
-    held = values.get("report_to") or []
-    return [held] if isinstance(held, str) else list(held)
+    reported = values.get("report_to") or []
+    return [reported] if isinstance(reported, str) else list(reported)
 
 
 def _packages(values: dict[str, Json]) -> Iterator[Problem]:

@@ -235,9 +235,9 @@ def taken(row: Json, path: str) -> Json:
 
 def _by_words(row: Mapping[str, Json], words: frozenset[str], others: frozenset[str]) -> str | None:
     """Return the first column named with one of the words and none of the others that holds text or JSON."""
-    for column, held in row.items():
+    for column, value in row.items():
         said = {word.casefold() for word in _WORD.findall(str(column))}
-        texts = held is None or isinstance(held, str | list | dict)
+        texts = value is None or isinstance(value, str | list | dict)
         if said & words and not said & others and texts and str(column).casefold() not in NAMES:
             return str(column)
     return None

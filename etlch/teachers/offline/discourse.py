@@ -60,7 +60,7 @@ def no_fact(rng: Random, discourse: Discourse, domain: Domain) -> tuple[Pattern,
 
     What is said to be wrong is of the fact's own kind, so that only the sentence tells that it is none.
     """
-    fact = rng.choice([held for held in domain.facts.values() if held.ask])
+    fact = rng.choice([told for told in domain.facts.values() if told.ask])
     name = f"no {fact.object}"
     parts = [
         piece if isinstance(piece, str) else Place(name) if piece.name == "value" else fact.ask

@@ -292,8 +292,8 @@ def _taken_up(draft: _Draft, scene: int, slot: str, value: str) -> Span | None:
     first = next((mention.span for mention in draft.mentions if mention.value == value), None)
     if draft.discourse is None or scene == FRAME or first is None:
         return None
-    held = draft.scenes[scene]
-    kind = held.words.kinds[held.slots[slot].kind]
+    drawn = draft.scenes[scene]
+    kind = drawn.words.kinds[drawn.slots[slot].kind]
     short = draft.discourse.short_form(draft.rng, draft.text, slot, kind, value, draft.taken)
     if not short:
         return None

@@ -30,17 +30,17 @@ def test_logits_of_a_batch_of_eight_are_most_of_what_a_one_billion_model_takes()
     """At 1,500 tokens, as was seen on a GPU: about 22 GB of them."""
     (most,) = phases(TRAIN, LLAMA, 1500)
     assert most.logits == pytest.approx(22e9, rel=0.03)
-    assert most.held == pytest.approx(1.24e9 * 2 + 22.5e6 * 16, rel=0.02)
+    assert most.resident == pytest.approx(1.24e9 * 2 + 22.5e6 * 16, rel=0.02)
     (fused,) = phases({**TRAIN, "enable_liger_kernel": True}, LLAMA, 1500)
-    assert fused.logits == 0 and fused.held == most.held
+    assert fused.logits == 0 and fused.resident == most.resident
 
 
 def test_full_fine_tuning_takes_sixteen_bytes_a_weight_and_four_bits_half_a_byte() -> None:
     """Rajbhandari et al. 2020, section 3.1: weights, gradients and two moments, mixed precision: 16 bytes."""
     (full,) = phases({**TRAIN, "finetuning_type": "full"}, LLAMA, 10)
-    assert full.held == pytest.approx(16 * 1.236e9, rel=0.001)
+    assert full.resident == pytest.approx(16 * 1.236e9, rel=0.001)
     (lora,) = phases({**TRAIN, "quantization_bit": 4}, LLAMA, 10)
-    assert lora.held == pytest.approx(0.5 * 1.236e9 + 22.5e6 * 16, rel=0.02)
+    assert lora.resident == pytest.approx(0.5 * 1.236e9 + 22.5e6 * 16, rel=0.02)
 
 
 def test_what_does_not_fit_is_refused_with_what_to_lower(tmp_path: Path) -> None:
