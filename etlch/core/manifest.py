@@ -64,6 +64,7 @@ def write(run: Run, manifest: Manifest) -> None:
         settings = changed(settings, base_url=public_url(settings.teacher.base_url))
     content = {
         "format": FORMAT,
+        "name": run.name,
         "versions": _versions(),
         "settings": plain(settings),
         "prompts": manifest.prompts,

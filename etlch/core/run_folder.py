@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+
+_NAME = re.compile(r"""^name: ["']?([\w.-]+)""", re.MULTILINE)
+"""The line of run.yaml; read without YAML, because every command needs it and few need the rest."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +19,14 @@ class Run:
 
     folder: Path
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The folder's name, reduced to what LlamaFactory takes as part of a data set's name."""
-        return re.sub(r"[^\w.-]+", "-", self.folder.resolve().name)
+        """The name that data sets and recipes carry: what run.yaml says, so that a run may be copied and renamed.
+
+        Of a new run it is the folder's name, reduced to what LlamaFactory takes as part of a data set's name.
+        """
+        stored = _NAME.search(self.settings.read_text("utf-8")) if self.settings.is_file() else None
+        return stored[1] if stored else re.sub(r"[^\w.-]+", "-", self.folder.resolve().name)
 
     @property
     def settings(self) -> Path:
@@ -39,6 +47,11 @@ class Run:
     def records(self) -> Path:
         """records.jsonl."""
         return self.folder / "records.jsonl"
+
+    @property
+    def corrections(self) -> Path:
+        """corrections.jsonl: records whose labels people corrected; `generate` keeps them."""
+        return self.folder / "corrections.jsonl"
 
     @property
     def rejected(self) -> Path:

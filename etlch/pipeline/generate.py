@@ -19,6 +19,7 @@ from etlch.core.settings import Settings
 from etlch.dataset import documents
 from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
+from etlch.dataset.corrections import read_corrections, with_corrections
 from etlch.export.write import export, export_warnings, refuse_unusable
 from etlch.pipeline.imported import imported_part, not_to_copy, refuse_mix, with_imported
 from etlch.pipeline.retry_rejected import set_rejected_aside
@@ -146,6 +147,42 @@ class Generated:
         return "\n".join(lines)
 
 
+def _with_human(
+    run: Run,
+    before: Manifest | None,
+    collected: AcceptedData,
+    added: RunData | None,
+    say: Callable[[str], None],
+) -> tuple[AcceptedData, dict[str, Json]]:
+    """Return the data with the labels that people corrected and what was imported, and the counts of run.yaml."""
+    collected, corrected = _corrected(run, collected, added, say)
+    counted = counts(collected) | corrected | ({"imported": before.imported} if before and added else {})
+    return with_imported(collected, added), counted
+
+
+def _corrected(
+    run: Run, collected: AcceptedData, added: RunData | None, say: Callable[[str], None]
+) -> tuple[AcceptedData, dict[str, Json]]:
+    """Return the data with the labels that people corrected, and how many records carry one.
+
+    Imported records come from records.jsonl, with their corrections.
+    """
+    imported = {record.id for record in added.records} if added else set()
+    corrections = read_corrections(run)
+    if not corrections:
+        return collected, {}
+    open_ = [record for record in corrections if record.id not in imported]
+    made = with_corrections(collected.records, open_)
+    if made.unused:
+        say(
+            "corrections that are not used, because no record has their text and instruction: "
+            f"{len(made.unused)} ({', '.join(made.unused[:5])})"
+        )
+    grounded, stated = collected.grounded + made.facts, collected.stated + made.facts
+    done = collected._replace(records=made.records, grounded=grounded, stated=stated)
+    return done, {"corrected": made.changed + len(corrections) - len(open_)}
+
+
 async def generate(
     settings: Settings, run: Run, show: Show, say: Callable[[str], None], *, retry_rejected: bool = False
 ) -> Generated:
@@ -203,8 +240,7 @@ async def generate(
         finally:
             watcher.close()
         cost = bill.cost()
-    counted = counts(collected) | ({"imported": before.imported} if before and added else {})
-    collected = with_imported(collected, added)
+    collected, counted = _with_human(run, before, collected, added, say)
     return _written(run, settings, prompts, collected, counted, cost)
 
 

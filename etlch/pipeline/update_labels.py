@@ -14,6 +14,7 @@ from etlch.core.records import Fact, Json, Located, Record, Rejected
 from etlch.core.run_data import RunData, read_run
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
+from etlch.dataset.corrections import keep_corrections
 from etlch.dataset.readers.find import read_path
 from etlch.dataset.readers.ground import ground_labelled
 from etlch.dataset.readers.labelled import LabelledFact, LabelledText
@@ -224,7 +225,9 @@ def _write(run: Run, data: RunData, records: list[Record], changes: Sequence[Cha
     from etlch.quality import card, page
 
     rejected = [*data.rejected, *_refusals(changes, records, task)]
-    counts = _counts(data.manifest.counts, changes)
+    ids = {change.record for change in changes}
+    corrected = keep_corrections(run, [record for record in records if record.id in ids])
+    counts = {**_counts(data.manifest.counts, changes), "corrected": corrected}
     done = replace(data.manifest, counts=counts)
     write_jsonl(run.records, records)
     write_jsonl(run.rejected, rejected)

@@ -41,7 +41,7 @@ def render(run: Run, manifest: Manifest, quality: Quality) -> str:
         f"{quality.articles:,} articles in {settings.plan.language} with labels for "
         f"{', '.join(settings.plan.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
         "Every label was written by code from facts that code located in the article.",
-        _origin(manifest),
+        _origin(manifest) + _corrected(manifest),
         _table("Quality", ("what", "number", "meaning"), summary(quality)),
         _attrition(quality),
         _splits(manifest),
@@ -72,6 +72,15 @@ def metadata(manifest: Manifest, quality: Quality) -> dict[str, Json]:
             *settings.plan.tasks,
         ],
     }
+
+
+def _corrected(manifest: Manifest) -> str:
+    count = manifest.counts.get("corrected", 0)
+    return (
+        f"\n- records whose labels people corrected afterwards: {count:,} (corrections.jsonl)"
+        if count
+        else ""
+    )
 
 
 def _origin(manifest: Manifest) -> str:

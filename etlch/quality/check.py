@@ -13,11 +13,12 @@ from pathlib import Path
 
 from etlch.core import manifest
 from etlch.core.errors import EtlchError
-from etlch.core.files import load_yaml
+from etlch.core.files import load_yaml, read_jsonl
 from etlch.core.manifest import Manifest
-from etlch.core.records import HUMAN, Key
+from etlch.core.records import HUMAN, Key, Record
 from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
+from etlch.dataset.corrections import told
 from etlch.dataset.dedup import Deduplicator
 from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.data_files import turn
@@ -114,22 +115,22 @@ def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
         *(problem for task in tasks for problem in _sizes(state, task)),
         *_recipes(run, wanted),
     )
-    return CheckReport(problems, state.files, state.rows, state.sources.notes())
+    corrected = told(run, read_jsonl(run.records, Record)) if run.corrections.exists() else []
+    return CheckReport(problems, state.files, state.rows, (*state.sources.notes(), *corrected))
 
 
 def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
     """Refuse a renamed folder once, instead of reporting every file as missing.
 
     Raises:
-        EtlchError: the data files carry the name of another folder.
+        EtlchError: the data files carry the name of another folder, and run.yaml, of an earlier release, none.
     """
     end = run.stem(plan.tasks[0], "train", min(plan.sizes)).removeprefix(run.name) + ".json"
     named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
     if named and run.name not in named:
         raise EtlchError(
             f"{run.folder} was copied or renamed: its data sets carry the name '{named[0]}'",
-            f"Rename it back, or write them again under the new name: etlch-data export {run.folder}\n"
-            "What was trained on them then counts as stale.",
+            f"Say so in {run.settings}, which an earlier release wrote without it: name: {named[0]}",
             code=1,
         )
 

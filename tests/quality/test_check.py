@@ -373,8 +373,13 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     assert sound.exit_code == 0 and "12 data files, 81 rows: nothing is wrong" in sound.output
     renamed = run.folder.rename(tmp_path / "better")
     told = runner.invoke(main, ["check", str(renamed)])
+    assert told.exit_code == 0 and "nothing is wrong" in told.output, "a run may be renamed"
+    whole = (renamed / "run.yaml").read_text("utf-8")
+    (renamed / "run.yaml").write_text(whole.replace("name: good\n", ""), encoding="utf-8")
+    told = runner.invoke(main, ["check", str(renamed)])
     assert told.exit_code == 1 and "was copied or renamed: its data sets carry the name 'good'" in told.stderr
-    assert f"etlch-data export {renamed}" in told.stderr
+    assert "name: good" in told.stderr
+    (renamed / "run.yaml").write_text(whole, encoding="utf-8")
     renamed.rename(run.folder)
     run.rejected.unlink()
     assert runner.invoke(main, ["check", str(run.folder)]).exit_code == 1
