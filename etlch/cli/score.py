@@ -57,7 +57,11 @@ def main() -> None:
 @click.option("--keys", type=click.Path(path_type=Path), help="The gold side of loose files, line by line.")
 @click.option("--task", help="The task, where the files do not say it.  [default: from the labels]")
 @click.option("--model", help="Score this model only; for one loose file, its name.  [default: all]")
-@click.option("--baseline", help="Compare with this model.  [default: all of role base or baseline]")
+@click.option(
+    "--baseline",
+    multiple=True,
+    help="Compare with this model; may be repeated.  [default: all of role base or baseline]",
+)
 @click.option("--metrics", callback=split(), help="Only these, comma-separated.  [default: all]")
 @click.option(
     "--tokenizer",
@@ -66,6 +70,7 @@ def main() -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results.  [default: RUN/scores]")
 @click.option("--json", "as_json", is_flag=True, help="Print what summary.json holds.")
+@click.option("--verbose", is_flag=True, help="Print all main metrics, every test and win rate too.")
 @click.option(
     "--fail-under", multiple=True, metavar="METRIC=X", help="Exit 1 if a tuned model's score is lower."
 )
@@ -80,11 +85,12 @@ def score(
     keys: Path | None,
     task: str | None,
     model: str | None,
-    baseline: str | None,
+    baseline: tuple[str, ...],
     metrics: tuple[str, ...] | None,
     tokenizer: str | None,
     out: Path | None,
     as_json: bool,
+    verbose: bool,
     fail_under: tuple[str, ...],
     against: Path | None,
     max_drop: float | None,
@@ -109,16 +115,23 @@ def score(
     from etlch.scoring.score import score as run
     from etlch.tasks import all_tasks
 
-    options = {"task": task, "model": model, "baseline": baseline, "metrics": metrics, "tokenizer": tokenizer}
+    options = {
+        "task": task,
+        "model": model,
+        "baseline": baseline or None,
+        "metrics": metrics,
+        "tokenizer": tokenizer,
+    }
     settings = load_settings(ScoreSettings, file, options)
     own = all_tasks(Path(settings.task_file) if settings.task_file else None)
     gates = parse_gates(fail_under, against, max_drop, own.values())
     with TemporaryDirectory() as folder:
         scratch = Path(folder) if against else None
         found = run(paths, settings, keys, out, progress=_say, scratch=scratch)
-        _show(found.summary, settings.metrics, as_json)
-        if found.out is not None and found.kept:
-            _report(found.summary, found.out, settings)
+        written = _report(found.summary, found.out, settings) if found.out and found.kept else None
+        _show(found.summary, settings.metrics, as_json, verbose)
+        if written is not None:
+            click.echo(f"\nReport: {written}", err=as_json)
         failures = check(gates, found.summary, found.out, settings, _say)
     for failure in failures:
         click.echo(f"Failed: {failure}", err=True)
@@ -154,21 +167,25 @@ def report(summary: Path, out: Path | None, file: Path | None) -> None:
 main.add_command(audit)
 
 
-def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool) -> None:
-    """Print the result: the table, or JSON."""
+def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """Print the result: the tables and, last, the conclusion in words; or JSON."""
     from etlch.core.files import dumps
-    from etlch.report.terminal import render
+    from etlch.report.terminal import conclusion, render
     from etlch.scoring.summary import summary_json
 
-    click.echo(dumps(summary_json(summary), indent=1) if as_json else render(summary, wanted))
+    if as_json:
+        click.echo(dumps(summary_json(summary), indent=1))
+    else:
+        click.echo(render(summary, wanted, verbose=verbose))
+        click.echo(f"\n{conclusion(summary)}")
 
 
-def _report(summary: Summary, out: Path, settings: ScoreSettings) -> None:
+def _report(summary: Summary, out: Path, settings: ScoreSettings) -> Path:
     from etlch.report.write import write_report
     from etlch.scoring.sample_lines import read_samples
 
     _say("drawing the report")
-    _say(f"report: {write_report(summary, read_samples(out), out, settings)}")
+    return write_report(summary, read_samples(out), out, settings)
 
 
 def _say(message: str) -> None:

@@ -282,7 +282,7 @@ class ScoreSettings:
         metrics: names of metrics to compute; none computes all.
         task: of files that do not say it themselves.
         model: score this model only; for one loose file, its name.
-        baseline: compare with this model only, instead of all base and baseline models.
+        baseline: compare with this model only, or these, instead of all base and baseline models.
         language: of files that do not say it; found from the labels otherwise.
         task_file: a Python file that defines a task of the user's own. It is executed.
         label_map: a type's name in the files → the name it is compared under.
@@ -312,7 +312,7 @@ class ScoreSettings:
     metrics: Annotated[tuple[str, ...], Field(examples=[["facts_f1", "exact"]])] = ()
     task: Annotated[str | None, Field(examples=["ner"])] = None
     model: Annotated[str | None, Field(examples=["tuned"])] = None
-    baseline: Annotated[str | None, Field(examples=["base"])] = None
+    baseline: Annotated[str | tuple[str, ...] | None, Field(examples=["base", ["base", "dictionary"]])] = None
 
     language: Annotated[Literal["zh-TW", "zh-CN", "en"] | None, Field(examples=["en"])] = None
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
@@ -360,6 +360,11 @@ class ScoreSettings:
     workers: int = 0
 
     __pydantic_config__ = FORBID
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The names given as `baseline`; none takes the models whose role it is."""
+        return (self.baseline,) if isinstance(self.baseline, str) else self.baseline or ()
 
     def __post_init__(self) -> None:
         """Refuse a policy that does not exist.

@@ -160,14 +160,17 @@ def difference_chart(summary: Summary) -> Chart | None:
                 )  # fmt: skip
         if found:
             panels.append(
-                plots.Panel(f"{task}, to {met.pop() if len(met) == 1 else 'the best baseline'}", found)
+                plots.Panel(
+                    f"{task}, to {met.pop() if len(met) == 1 else f'the {ranking.rival_word(summary)}'}",
+                    found,
+                )
             )
     if not panels:
         return None
     return Chart(
         "differences",
-        plots.dots(panels, "difference to the best baseline", span=None, zero=True),
-        "Paired differences to the best baseline that each model was compared with, in the metric of the "
+        plots.dots(panels, f"difference to the {ranking.rival_word(summary)}", span=None, zero=True),
+        f"Paired differences to the {ranking.rival_word(summary)} that each model was compared with, in the metric of the "
         "headline, with 95 % intervals. \u25b2 and \u25bc mark significant differences: p < 0.05 after Holm, and an "
         "interval that does not touch the line at 0.",
         _spoken(panels, sign=True),

@@ -33,10 +33,8 @@ class Verdict(NamedTuple):
 
 def headline(summary: Summary) -> list[Verdict]:
     """Return what the summary says, the whole first, then task by task, then what is not significant."""
-    by_task = [verdict for task in ranking.tasks_of(summary) if (verdict := _of_task(summary, task))]
     return [
-        *_overall(by_task),
-        *by_task,
+        *verdicts(summary),
         *_parsing(summary),
         *_impossible(summary),
         *_not_significant(summary),
@@ -45,15 +43,22 @@ def headline(summary: Summary) -> list[Verdict]:
     ]
 
 
-def _overall(by_task: list[Verdict]) -> list[Verdict]:
+def verdicts(summary: Summary) -> list[Verdict]:
+    """Return what the summary says of the whole and of each task, without the remarks."""
+    by_task = [verdict for task in ranking.tasks_of(summary) if (verdict := _of_task(summary, task))]
+    return [*_overall(by_task, summary), *by_task]
+
+
+def _overall(by_task: list[Verdict], summary: Summary) -> list[Verdict]:
     decided = [verdict for verdict in by_task if verdict.kind]
     if len(decided) < 2:
         return []
     said = []
+    rival = ranking.rival_word(summary)
     for kind, words in (
-        (BETTER, "significantly better than the best baseline on"),
+        (BETTER, f"significantly better than the {rival} on"),
         (NOT_SIGNIFICANT, "no significant difference on"),
-        (WORSE, "significantly worse than the best baseline on"),
+        (WORSE, f"significantly worse than the {rival} on"),
     ):
         tasks = [verdict.task for verdict in decided if verdict.kind == kind]
         if tasks:
@@ -106,7 +111,7 @@ def _duel(
 ) -> Verdict:
     (model, score), (baseline, baseline_score) = lead, rival
     name = ranking.named(metric)
-    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(baseline_score)} for {baseline.label}, the best baseline"
+    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(baseline_score)} for {baseline.label}, the {ranking.rival_word(summary)}"
     comparison = ranking.compared(summary, model, baseline, metric)
     if comparison is None or comparison.difference is None:
         return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
@@ -229,7 +234,9 @@ def _parsing(summary: Summary) -> list[Verdict]:
         lead = ranking.best(summary, ranking.contenders_of(summary, task), "json_parse_ok")
         if lead is not None:
             rival = ranking.best(summary, ranking.rivals_of(summary, lead[0]), "json_parse_ok")
-            beside = f" (best baseline, {rival[0].label}: {_count(rival[1])})" if rival else ""
+            beside = (
+                f" ({ranking.rival_word(summary)}, {rival[0].label}: {_count(rival[1])})" if rival else ""
+            )
             said.append(f"on {task} {_count(lead[1])} predictions of {lead[0].label}{beside}")
     return [Verdict("", "Parsed by json.loads:", f"{'; '.join(said)}.")] if said else []
 

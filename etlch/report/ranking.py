@@ -85,6 +85,11 @@ def baselines_of(summary: Summary, task: str) -> list[System]:
     return by_role or [system for system in systems if system.label in named_so]
 
 
+def rival_word(summary: Summary) -> str:
+    """Return what the headline calls the baseline that a model is compared with: assumed ones are no best ones."""
+    return "assumed baseline" if summary.assumed else "best baseline"
+
+
 def rivals_of(summary: Summary, system: System) -> list[System]:
     """Return the baselines that a system was compared with: a baseline of a size meets models of that size only.
 

@@ -24,7 +24,7 @@ def scores(summary: Summary) -> Html:
     note = (
         "In brackets: 95 % intervals, over articles and, where a recipe was trained with several seeds, over its "
         "trainings. Bold: best of the column. \u25b2 and \u25bc mark values significantly above and below that of "
-        "the best baseline it was compared with (paired, Holm, 5 %)."
+        f"the {ranking.rival_word(summary)} it was compared with (paired, Holm, 5 %)."
     )
     main = map(_score_table, tables.score_tables(summary))
     every = html.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))

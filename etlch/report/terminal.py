@@ -7,17 +7,20 @@ from collections.abc import Iterator, Sequence
 
 from etlch.metrics.registry import BY_NAME, METRICS, RENAMED
 from etlch.report import ranking
+from etlch.report.headline import verdicts
 from etlch.scoring.summary import Comparison, Summary, System
 
 WIDTH = 80
 NAME = 20
-CELL = 10
+CELL = 18
 COUNT = 6
+SHORT = ("facts_f1", "facts_f1_strict", "leaf_f1", "leaf_f1_strict", "rouge_l", "json_parse_ok")
+"""Shown when nothing else was asked for."""
 MAIN = (
     *("rouge_l", "cosine", "json_parse_ok", "facts_precision", "facts_recall", "facts_f1", "facts_f1_strict"),
     *("leaf_f1", "leaf_f1_strict", "items_f1"),
 )
-"""Shown when no metrics were asked for; everything else is in the report."""
+"""Shown at length; everything else is in the report."""
 
 STRICT = {"facts_f1_strict": "facts_f1", "leaf_f1_strict": "leaf_f1"}
 """Strict readings are shown only where they differ from best effort."""
@@ -25,31 +28,47 @@ STRICT = {"facts_f1_strict": "facts_f1", "leaf_f1_strict": "leaf_f1"}
 TESTED = ("facts_f1", "leaf_f1", "rouge_l", "cosine", "json_parse_ok")
 
 
-def render(summary: Summary, wanted: Sequence[str] = ()) -> str:
-    """Return the result as text: scores, differences, win rates, counts, notes, signature.
+def render(summary: Summary, wanted: Sequence[str] = (), *, verbose: bool = False) -> str:
+    """Return the result as text: scores with their intervals, seeds, counts and notes.
 
     Args:
         summary: what was found.
         wanted: the metrics that were asked for; none shows the main ones.
+        verbose: also every main metric, the tests, win rates and the signature.
     """
     wanted = [RENAMED.get(name, name) for name in wanted]
-    shown = tuple(metric.name for metric in METRICS if metric.name in (wanted or MAIN))
+    known = {metric.name: metric for metric in METRICS}
+    shown = tuple(
+        name for name in dict.fromkeys((*SHORT, *known)) if name in (wanted or (MAIN if verbose else SHORT))
+    )
     lines: list[str] = []
     for task in dict.fromkeys(system.task for system in summary.systems):
         lines += _task(summary, task, shown)
-        lines += _differences(summary, task, wanted or TESTED)
-    lines += _win_rates(summary) + _seeds(summary, shown)
+        lines += _differences(summary, task, wanted or TESTED) if verbose else []
+    lines += _win_rates(summary) if verbose else []
+    lines += _seeds(summary, shown)
     counts = summary.counts
     lines += _wrapped(
         f"read {counts.read}, scored {counts.scored}, skipped {counts.skipped}, "
         f"unparseable {counts.unparseable}, truncated {counts.truncated}"
     )
     lines += [line for note in summary.notes for line in _wrapped(f"note: {note}")]
-    return "\n".join([*lines, *_wrapped(summary.signature.replace("|", " | "))])
+    lines += _wrapped(summary.signature.replace("|", " | ")) if verbose else []
+    return "\n".join(lines)
+
+
+def conclusion(summary: Summary) -> str:
+    """Return what the summary says of each task in sentences of at most 80 columns, the whole first."""
+    said = [f"{verdict.lead} {verdict.text}".strip() for verdict in verdicts(summary)]
+    return "\n".join(line for text in said for line in _wrapped(text))
 
 
 def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
-    systems = ranking.systems_of(summary, task)
+    baselines = ranking.baselines_of(summary, task)
+    systems = sorted(
+        ranking.systems_of(summary, task),
+        key=lambda system: (system not in baselines, system.model, system.size or 0, system.seed or 0),
+    )
     names = [name for name in shown if any(summary.mean_score(system, name) for system in systems)]
     names = [name for name in names if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
     lines: list[str] = []
@@ -90,7 +109,7 @@ def _cell(summary: Summary, system: System, metric: str) -> str:
     score = summary.mean_score(system, metric)
     if score is None or score.value is None:
         return f"{'–':>{CELL}}"
-    return f"{score.value:>{CELL}.3f}"
+    return f"{f'{score.value:.2f} {ranking.interval(score.low, score.high)}'.rstrip():>{CELL}}"
 
 
 def _differences(summary: Summary, task: str, wanted: Sequence[str]) -> list[str]:

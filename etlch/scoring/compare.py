@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from etlch.core.errors import EtlchError, nearest, warn_user
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import METRICS, RENAMED, Metric, metrics_of
-from etlch.scoring.inputs import is_baseline, names_of
+from etlch.scoring.inputs import is_baseline, named_so
 from etlch.scoring.recipes import Recipe, recipes_of
 from etlch.scoring.summary import Choice, Comparison, Score, SeedScore, System, TypeScore
 from etlch.scoring.tables import Table
@@ -91,7 +91,7 @@ def compare(
 def _compare_task(tables: list[Table], metrics: list[Metric], settings: ScoreSettings) -> Compared:
     clusters = 1 + max(int(table.articles.max()) for table in tables)
     cells = [cell for table in tables for cell in _cells(table, metrics, clusters)]
-    recipes = recipes_of([table.system for table in tables], settings.baseline)
+    recipes = recipes_of([table.system for table in tables], settings.baselines)
     grid = {(cell.table.system, cell.metric.name): cell for cell in cells}
     pairs = _pairs(recipes, metrics, grid, settings)
     single = [pair for pair in pairs if len(pair.first) == len(pair.second) == 1]
@@ -239,25 +239,35 @@ def _of_common_records(cells: Sequence[_Cell], clusters: int) -> list[analysis.M
     return [_cell(cell.table, cell.metric, clusters, common).measured for cell in cells]
 
 
+def assumed_baselines(systems: Sequence[System]) -> list[System]:
+    """Return what a task's systems are compared with where nobody said: none where one of them has a role.
+
+    Models without a size, where others have one: training sets make sizes, and what has none was not trained on
+    them. Else the first.
+    """
+    if any(system.role for system in systems):
+        return []
+    unsized = [system for system in systems if system.size is None]
+    return unsized if 0 < len(unsized) < len(systems) else list(systems[:1])
+
+
 def opponents(systems: Sequence[System], settings: ScoreSettings) -> list[tuple[System, System]]:
     """Return (model, baseline) pairs of the systems of one task.
 
-    Baselines are the one asked for; else all with role base or baseline; else, where no system
-    has a role, the first. A baseline that has a size (a dictionary of so many training records)
+    Baselines are those asked for; else all with role base or baseline; else those that are assumed. A baseline that has a size (a dictionary of so many training records)
     stands against the models of that size.
     """
-    if settings.baseline is not None:
-        bases = [system for system in systems if settings.baseline in names_of(system)]
+    if settings.baselines:
+        bases = [system for system in systems if named_so(system, settings.baselines)]
     else:
         bases = [system for system in systems if is_baseline(system)]
-        if not bases and not any(system.role for system in systems):
-            bases = list(systems[:1])
+        bases = bases or assumed_baselines(systems)
     return [
         (system, base)
         for system in systems
         if system not in bases
         for base in bases
-        if base.size in (None, system.size) or settings.baseline is not None
+        if base.size in (None, system.size) or settings.baselines
     ]
 
 

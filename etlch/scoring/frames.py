@@ -78,7 +78,7 @@ def score(
     gold: DataFrame | Iterable[Mapping[str, Json]] | Path | str | None = None,
     task: str | None = None,
     model: str | None = None,
-    baseline: str | None = None,
+    baseline: str | Sequence[str] | None = None,
     out: Path | str | None = None,
     **settings: Any,
 ) -> Scores:
@@ -91,7 +91,7 @@ def score(
         gold: keys of each model's rows, line by line: id, article_id, task, language, instruction, input, gold, schema.
         task: json, kge, ner, or the name of a task of one's own (`task_file=`); found from the labels otherwise.
         model: score this model only; where the rows name none, its name.
-        baseline: compare with this model.
+        baseline: compare with this model, or these.
         out: a folder for summary.json, scores.jsonl and keys.jsonl; nothing is kept otherwise.
         settings: any other key of docs/metrics.md, section Settings, e.g. metrics=["facts_f1"], cosine="off".
 

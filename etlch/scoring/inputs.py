@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from glob import glob
 from itertools import islice
@@ -11,13 +13,14 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import read_text
-from etlch.core.records import Json, Model, from_dict
+from etlch.core.records import Json, Model, from_dict, task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import layout_of, parse_row
 from etlch.metrics.readers.containers import raw_rows
 from etlch.metrics.readers.layouts import Layout
 from etlch.scoring.summary import System
+from etlch.tasks import all_tasks
 
 PREDICTIONS = "generated_predictions.jsonl"
 
@@ -198,7 +201,7 @@ def _chosen(jobs: list[Job], settings: ScoreSettings) -> list[Job]:
         job
         for job in jobs
         if settings.model in names_of(job.system)
-        or (settings.baseline in names_of(job.system) if settings.baseline else is_baseline(job.system))
+        or (named_so(job.system, settings.baselines) if settings.baselines else is_baseline(job.system))
     ]
 
 
@@ -209,16 +212,22 @@ def check_baseline(systems: Sequence[System], settings: ScoreSettings) -> None:
         EtlchError: no system has this name.
     """
     names = sorted({name for system in systems for name in names_of(system)})
-    if systems and settings.baseline is not None and settings.baseline not in names:
-        raise EtlchError(
-            f"there is no baseline '{settings.baseline}'.{nearest(settings.baseline, names)}",
-            f"Models with predictions: {', '.join(names)}.",
-        )
+    for baseline in settings.baselines if systems else ():
+        if baseline not in names:
+            raise EtlchError(
+                f"there is no baseline '{baseline}'.{nearest(baseline, names)}",
+                f"Models with predictions: {', '.join(names)}.",
+            )
 
 
 def names_of(system: System) -> tuple[str, str]:
     """Return the names that options may call a model by: with its size and seed, and without."""
     return system.model, system.label
+
+
+def named_so(system: System, names: Collection[str]) -> bool:
+    """Tell whether one of the names is a model's."""
+    return not set(names).isdisjoint(names_of(system))
 
 
 def is_baseline(system: System) -> bool:
@@ -227,13 +236,45 @@ def is_baseline(system: System) -> bool:
 
 
 def _loose(files: list[Path], keys: Path | None, settings: ScoreSettings, also: bool) -> list[Job]:
-    names = _names(files)
+    tasks = all_tasks(Path(settings.task_file) if settings.task_file else None)
+    said = {file: _placed(file, tasks) for file in files}
+    seen = Counter(said.values())
+    placed = {file: system if seen[system] == 1 else None for file, system in said.items()}
+    names = _names([file for file in files if placed[file] is None])
     if settings.model is not None and len(files) == 1 and not also:
-        names = [settings.model]
+        names, placed = [settings.model], {}
+    unplaced = iter(names)
     return [
-        Job(file, System(name, settings.task or ""), keys or _keys_beside(file), str(file))
-        for file, name in zip(files, names, strict=True)
+        Job(
+            file,
+            placed.get(file) or System(next(unplaced), settings.task or ""),
+            keys or _keys_beside(file),
+            str(file),
+        )
+        for file in files
     ]
+
+
+_SIZED = re.compile(r"(?P<name>.+?)-(?P<size>[1-9]\d+)(?:-s(?P<seed>\d+))?")
+"""A model's folder: `<name>[-<size>][-s<seed>]`; a size has two digits at least, so that GPT-4 has none."""
+
+
+def _placed(file: Path, tasks: Collection[str]) -> System | None:
+    """Return whose a file `<model>/<task>/generated_predictions.jsonl` is; None where it stands elsewhere.
+
+    A model.json in the model's folder is believed; else the folder's name says model, size and seed.
+    """
+    folder = file.resolve().parent
+    if file.name != PREDICTIONS or task_of(folder.name) not in tasks:
+        return None
+    card = folder.parent / "model.json"
+    if card.is_file():
+        return _system(_model(card), folder.parent.name, folder.name)
+    found = _SIZED.fullmatch(folder.parent.name)
+    if found is None:
+        return System(folder.parent.name, folder.name)
+    seed = None if found["seed"] is None else int(found["seed"])
+    return System(found["name"], folder.name, int(found["size"]), seed)
 
 
 def _with_layout(job: Job, settings: ScoreSettings) -> Job:

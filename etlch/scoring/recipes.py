@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from etlch.scoring.summary import System
@@ -34,16 +34,16 @@ class Recipe:
         return "recipes" if known else "weights"
 
 
-def recipes_of(systems: Sequence[System], baseline: str | None = None) -> list[Recipe]:
+def recipes_of(systems: Sequence[System], baselines: Collection[str] = ()) -> list[Recipe]:
     """Group systems by model, task, size and role, in the order of their first training.
 
     Args:
         systems: of one or several tasks.
-        baseline: a label that names one training alone; that one stays apart.
+        baselines: labels; one that names a training alone keeps it apart.
     """
     groups: dict[tuple[object, ...], list[System]] = {}
     for system in systems:
-        alone = system.seed if system.label == baseline and system.seed is not None else None
+        alone = system.seed if system.label in baselines and system.seed is not None else None
         groups.setdefault((system.model, system.task, system.size, system.role, alone), []).append(system)
     return [
         Recipe(runs[0] if len(runs) == 1 else replace(runs[0], seed=None), tuple(runs))

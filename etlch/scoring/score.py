@@ -137,6 +137,7 @@ def _finish(
     tables = similarity.tables
     progress("comparing")
     compared = compare(tables, lambda name: metrics_of(tasks[task_of(name)]), wanted, settings)
+    assumed = _assumed(compared, found, settings)
     summary = Summary(
         signature=signature(tables, settings, compared.resamples, similarity.signature),
         counts=sum((source.counts for source in found.sources), Counts()),
@@ -147,9 +148,28 @@ def _finish(
         choices=compared.choices,
         types=type_scores(tables, settings.type_support),
         sources=found.sources,
-        notes=tuple(dict.fromkeys([*notes, *found.notes, *similarity.notes, *hints(compared, settings)])),
+        notes=tuple(
+            dict.fromkeys(
+                [*notes, *found.notes, *similarity.notes, *hints(compared, settings), *_told(assumed)]
+            )
+        ),
+        assumed=assumed,
     )
     return _Finished(summary, similarity)
+
+
+def _assumed(compared: Compared, found: Collected, settings: ScoreSettings) -> tuple[str, ...]:
+    """Return the labels of baselines that neither a role nor --baseline names."""
+    if settings.baselines:
+        return ()
+    known = {source.system.task for source in found.sources if source.system.role}
+    return tuple(dict.fromkeys(item.baseline for item in compared.comparisons if item.task not in known))
+
+
+def _told(assumed: Sequence[str]) -> list[str]:
+    if not assumed:
+        return []
+    return [f"assumed baseline: {', '.join(assumed)}; nobody named one (--baseline, which may be repeated)"]
 
 
 def hints(compared: Compared, settings: ScoreSettings) -> list[str]:

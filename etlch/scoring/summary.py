@@ -276,7 +276,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that a report needs besides the samples. `notes` are sentences for the reader."""
+    """All that a report needs besides the samples.
+
+    Attributes:
+        notes: sentences for the reader.
+        assumed: labels of the baselines that nobody named: every other model is compared with them.
+    """
 
     signature: str
     counts: Counts
@@ -288,6 +293,7 @@ class Summary:
     choices: tuple[Choice, ...] = ()
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @property
     def systems(self) -> tuple[System, ...]:

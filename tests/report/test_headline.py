@@ -76,7 +76,7 @@ def test_an_interval_without_width_is_not_shown_as_certainty() -> None:
     text = headline(summary)[0].text
     assert "[0.78, 0.82] against 0.00 for qwen" in text and "Paired difference +0.80, p" in text
     assert "0.800**\u25b2 [0.78, 0.82] |" in markdown(summary) and "0.000 |" in markdown(summary)
-    assert "+0.800  –" in render(summary)
+    assert "+0.800  –" in render(summary, verbose=True)
 
 
 def test_few_articles_are_never_significant_and_it_says_what_they_cannot_show() -> None:

@@ -166,8 +166,11 @@ def test_heads_of_the_terminal_s_table_are_readable(tmp_path: Path) -> None:
     names = ("json_parse_ok", "json_fenced_ok", "json_repaired_ok", "span_f1", "facts_f1")
     summary = scored(tmp_path, "28", "p.jsonl")
     lines = render(summary, names).splitlines()
-    assert lines[0].split() == ["JSON", "JSON"]
-    assert lines[1].split() == ["ner", "n", "JSON", "ok", "fenced", "repaired", "facts", "F1", "span", "F1"]
+    heads = [line.split()[2:] for line in lines if line.startswith("ner ")]
+    assert heads == [
+        ["facts", "F1", "JSON", "ok", "JSON", "fenced"],
+        ["JSON", "repaired", "span", "F1"],
+    ]
     assert max(len(line) for line in lines if "note:" not in line) <= 80
 
 

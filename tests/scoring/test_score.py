@@ -13,6 +13,8 @@ from etlch.core.errors import EtlchError, Notice
 from etlch.core.records import Json, to_dict
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import GROUPS
+from etlch.report.headline import headline
+from etlch.report.terminal import render
 from etlch.scoring.compare import opponents
 from etlch.scoring.inputs import find_inputs
 from etlch.scoring.sample_lines import read_samples
@@ -496,3 +498,30 @@ def test_a_run_folder_without_run_yaml_is_scored(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", 6, ["ner"])
     (folder / "run.yaml").unlink()
     assert run_of(folder).counts.scored == 6 * 4
+
+
+def test_natural_layouts_name_model_task_and_size_and_assume_no_trained_model_for_a_baseline(
+    tmp_path: Path,
+) -> None:
+    keys = [key("ner", number) for number in range(12)]
+    for model, good in (("ETLCH-1000", 0.9), ("ETLCH-100", 0.5), ("GPT-4o", 0.7), ("Llama-3", 0.2)):
+        write_lines(
+            tmp_path / "results" / model / "ner" / "generated_predictions.jsonl", rows(keys, good, model)
+        )
+    quick = ScoreSettings(cosine="off", resamples=100, metrics=("facts_f1",))
+    summary = score([tmp_path / "results"], quick).summary
+    assert {(item.model, item.size, item.task) for item in summary.systems} == {
+        ("ETLCH", 1000, "ner"), ("ETLCH", 100, "ner"), ("GPT-4o", None, "ner"), ("Llama-3", None, "ner"),
+    }  # fmt: skip
+    assert summary.assumed == ("GPT-4o", "Llama-3")
+    assert {(item.size, item.baseline) for item in summary.comparisons} == {
+        (size, baseline) for size in (100, 1000) for baseline in summary.assumed
+    }
+    assert "for GPT-4o, the assumed baseline." in headline(summary)[0].text
+    assert any(note.startswith("assumed baseline: GPT-4o, Llama-3") for note in summary.notes)
+    order = [line.split()[0] for line in render(summary).splitlines()[1:5]]
+    assert order == ["GPT-4o", "Llama-3", "ETLCH-100", "ETLCH-1000"]
+
+    named = score([tmp_path / "results"], replace(quick, baseline=("Llama-3", "ETLCH-100"))).summary
+    assert not named.assumed and "best baseline" in headline(named)[0].text
+    assert {item.baseline for item in named.comparisons} == {"Llama-3", "ETLCH-100"}
