@@ -20,7 +20,7 @@ MODEL := .cache/SmolLM2-135M-Instruct
 GEMMA_PARTS := .cache/gemma3-270m-q4-k-m
 GEMMA := .cache/gemma-3-270m
 DATA ?= ../shared/corpora
-WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md)
+WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md skills/*/SKILL.md)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo demo-zh real-text test check docs constraints clean
