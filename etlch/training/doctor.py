@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from etlch.core.extras import installed
+from etlch.core.extras import installed, pip_line
 from etlch.core.records import Json
 from etlch.training import hardware
 
@@ -75,11 +75,14 @@ def examine(folder: Path, hub: str | None = None) -> Iterator[Finding]:
         hub: a model to ask the hub for; None sends no request.
     """
     yield _python()
-    yield from _versions()
-    yield from _imports()
-    yield from _gpus()
+    if any(map(installed, ("llamafactory", "torch", "transformers"))):
+        yield from _versions()
+        yield from _imports()
+        yield from _gpus()
+        yield from _programs()
+    else:
+        yield Finding("training", "bad", "nothing of the extra `train` is installed", pip_line("train"))
     yield _disk(folder)
-    yield from _programs()
     if hub is not None:
         yield _hub(hub)
 

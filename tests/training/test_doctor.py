@@ -54,6 +54,12 @@ def test_a_missing_package_is_told_with_its_pin(monkeypatch: pytest.MonkeyPatch)
     assert found.fix == "pip install 'rouge-chinese-of-nowhere>=1.0.3'"
 
 
+def test_a_bare_environment_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "installed", lambda module: False)
+    bad = [one for one in doctor.examine(Path(".")) if one.state == "bad"]
+    assert [one.fix for one in bad] == ["pip install 'etlch[train]'"]
+
+
 def test_the_pins_are_those_of_the_extra() -> None:
     assert doctor.pins()["llamafactory"] == "llamafactory==0.9.5"
     assert {"jieba", "nltk", "rouge-chinese", "torch", "torchvision", "transformers"} < set(doctor.pins())
