@@ -65,7 +65,8 @@ needs datasets etlch-data import rows.parquet --task ner --language en --out of-
 needs datasets etlch-data import owner/name --task ner --language en --out of-hub
 needs datasets etlch-data quality run --parquet shared
 needs datasets etlch-data quality run --push-to-hub owner/name
-needs train etlch-data run run --anyway
+# A llamafactory-cli elsewhere on the path would be found.
+needs train env PATH="$bare/bin:/usr/bin:/bin" etlch-data run run --anyway
 needs serve etlch-extract serve model
 needs pandas python -c 'import etlch, sys
 try: etlch.score([{"predict": "{}", "label": "{}", "id": "1", "input": "x"}], task="ner", cosine="off").scores
