@@ -19,7 +19,7 @@ from etlch.llm.endpoint import find_endpoint
 from etlch.llm.errors import BadContent
 from etlch.llm.refusals import stated_delay
 from etlch.llm.store import Store
-from tests.fake_server import Fault, serve
+from tests.fake_server import Fault, Server, serve
 from tests.llm.clients import ask, plain, settings, typed
 
 ARTICLE = "The bridge opened in 1932."
@@ -412,23 +412,17 @@ def test_another_model_behind_the_same_name_is_noticed(tmp_path: Path) -> None:
             ask(settings(server), tmp_path, [plain(1)])
 
 
+def generate_arguments(server: Server, out: Path, sizes: int, concurrency: int) -> list[str]:
+    """Return the command line of a small run of entities in English."""
+    told = f"--language en --tasks ner --sizes {sizes} --test 1 --concurrency {concurrency}".split()
+    return ["generate", "--out", str(out), "--teacher", "m", "--base-url", server.url, *told]
+
+
 def test_what_was_rejected_is_asked_again_once_the_server_is_mended(tmp_path: Path) -> None:
     """All answers are empty at first; later the same command, and then --retry-rejected, are given."""
     thoughts = lambda body: completion(None, message={"reasoning_content": "Let me see."})  # noqa: E731
     with serve(respond=thoughts) as server:
-        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
-        arguments += [
-            "--language",
-            "en",
-            "--sizes",
-            "2",
-            "--test",
-            "1",
-            "--tasks",
-            "ner",
-            "--concurrency",
-            "2",
-        ]
+        arguments = generate_arguments(server, tmp_path / "run", sizes=2, concurrency=2)
         first = CliRunner().invoke(main, arguments)
         assert first.exit_code == 1, first.output
         server.respond, posts = None, len(server.seen)
@@ -453,19 +447,7 @@ def test_only_what_was_refused_is_asked_again(tmp_path: Path) -> None:
         return completion("no JSON") if broken["on"] and "<article>" in text else None
 
     with serve(respond=respond) as server:
-        arguments = ["generate", "--out", str(tmp_path / "run"), "--teacher", "m", "--base-url", server.url]
-        arguments += [
-            "--language",
-            "en",
-            "--sizes",
-            "1",
-            "--test",
-            "1",
-            "--tasks",
-            "ner",
-            "--concurrency",
-            "1",
-        ]
+        arguments = generate_arguments(server, tmp_path / "run", sizes=1, concurrency=1)
         assert CliRunner().invoke(main, arguments).exit_code == 1
         broken["on"], posts = False, len(server.seen)
         result = CliRunner().invoke(main, [*arguments, "--retry-rejected"])
