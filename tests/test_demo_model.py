@@ -168,3 +168,17 @@ def test_a_file_in_parts_is_joined_in_order(module: Any, tmp_path: Path) -> None
         (tmp_path / name).write_bytes(content)
     module.join([tmp_path / "one", tmp_path / "two"], tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == b"abcd"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none.gguf", "does not exist"), ("text.gguf", "does not begin with the letters GGUF")],
+)
+def test_what_is_no_gguf_is_refused_in_words(
+    name: str, reason: str, module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.gguf").write_text("text")
+    with pytest.raises(SystemExit) as ended:
+        module.main(str(tmp_path / name), str(tmp_path / "model"))
+    assert ended.value.code == 2 and reason in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SENTENCE = "Paris is the capital of France, and Berlin is the capital of Germany."
 LIMIT = 3.5
@@ -162,10 +162,13 @@ def convert(gguf: Path, folder: Path) -> None:
     """Write the model folder; it appears under its name only when it is complete and was tried.
 
     Raises:
-        SystemExit: the model needs more than LIMIT nats a token of a plain sentence.
+        SystemExit: it is no GGUF file, or the model needs more than LIMIT nats a token of a plain sentence.
     """
     from transformers import AutoModelForCausalLM
 
+    with gguf.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            _refuse(f"{gguf} is no GGUF file: it does not begin with the letters GGUF")
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
     # The weights are plain floats by now; with traces of the quantiser left, saving fails.
     model.hf_quantizer = None
@@ -187,6 +190,12 @@ def convert(gguf: Path, folder: Path) -> None:
     print(f"{folder}: {surprise:.2f} nats a token of a plain sentence")
 
 
+def _refuse(reason: str) -> NoReturn:
+    """End with exit code 2 and the reason."""
+    print(f"Error: {reason}", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def join(parts: Sequence[Path], target: Path) -> None:
     """Write the parts of a GGUF file (files, or folders of files, by name) one after the other into one file."""
     files = [file for part in parts for file in (sorted(part.iterdir()) if part.is_dir() else [part])]
@@ -200,6 +209,10 @@ def join(parts: Sequence[Path], target: Path) -> None:
 def main(*paths: str) -> None:
     """Convert one GGUF file, or one in parts, into the folder named last."""
     *sources, folder = map(Path, paths)
+    if missing := [source for source in sources if not source.exists()]:
+        _refuse(f"{missing[0]} does not exist: name a GGUF file, or its parts in order")
+    if not sources:
+        _refuse("name a GGUF file, or its parts in order, and last the folder to write")
     if len(sources) == 1 and sources[0].is_file():
         convert(sources[0], folder)
         return
