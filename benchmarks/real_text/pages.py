@@ -33,23 +33,28 @@ def first_numbers() -> str:
     return "\n".join(lines)
 
 
-def compared(summary: Summary, baseline: str) -> Comparison:
-    """Return the comparison of facts F1 between the tuned model of 300 records and a baseline."""
+def compared(summary: Summary, baseline: str, model: str = "gemma", size: int = 300) -> Comparison:
+    """Return the comparison of facts F1 between a tuned model of a size and a baseline."""
     (found,) = (
         item
         for item in summary.comparisons
-        if (item.model, item.size, item.baseline, item.metric) == ("gemma", 300, baseline, "facts_f1")
+        if (item.model, item.size, item.baseline, item.metric) == (model, size, baseline, "facts_f1")
     )
     return found
 
 
-def of_corpus(name: str, *baselines: str) -> str:
-    """Return a corpus's table of scores, and a line for each comparison with a baseline."""
+def of_corpus(name: str, *baselines: str, model: str = "gemma", sizes: tuple[int, ...] = (300,)) -> str:
+    """Return a corpus's table of scores, and a line for each comparison of a size with a baseline.
+
+    A baseline that ends in a dash is completed by the size: "crf-" is compared as crf-30 at 30 records.
+    """
     summary = summary_of(name)
     lines = [
-        f"- facts F1 of gemma-300 less {baseline}: {_in_words(item)}, {item.n} records"
+        f"- facts F1 of {model}-{size} less {rival}: {_in_words(item)}, {item.n} records"
+        for size in sizes
         for baseline in baselines
-        for item in [compared(summary, baseline)]
+        for rival in [f"{baseline}{size}" if baseline.endswith("-") else baseline]
+        for item in [compared(summary, rival, model, size)]
     ]
     return "\n".join([tables.markdown(summary), *lines])
 

