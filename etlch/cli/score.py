@@ -111,6 +111,7 @@ def score(
     from tempfile import TemporaryDirectory
 
     from etlch.core.config import load_settings
+    from etlch.report.terminal import conclusion
     from etlch.scoring.gates import check, parse_gates
     from etlch.scoring.score import score as run
     from etlch.tasks import all_tasks
@@ -128,8 +129,10 @@ def score(
     with TemporaryDirectory() as folder:
         scratch = Path(folder) if against else None
         found = run(paths, settings, keys, out, progress=_say, scratch=scratch)
-        written = _report(found.summary, found.out, settings) if found.out and found.kept else None
         _show(found.summary, settings.metrics, as_json, verbose)
+        written = _report(found.summary, found.out, settings) if found.out and found.kept else None
+        if not as_json:
+            click.echo(f"\n{conclusion(found.summary)}")
         if written is not None:
             click.echo(f"\nReport: {written}", err=as_json)
         failures = check(gates, found.summary, found.out, settings, _say)
@@ -168,16 +171,15 @@ main.add_command(audit)
 
 
 def _show(summary: Summary, wanted: tuple[str, ...], as_json: bool, verbose: bool) -> None:
-    """Print the result: the tables and, last, the conclusion in words; or JSON."""
+    """Print the tables, or JSON, before the report is drawn, which takes as long as the scoring."""
     from etlch.core.files import dumps
-    from etlch.report.terminal import conclusion, render
+    from etlch.report.terminal import render
     from etlch.scoring.summary import summary_json
 
     if as_json:
         click.echo(dumps(summary_json(summary), indent=1))
     else:
         click.echo(render(summary, wanted, verbose=verbose))
-        click.echo(f"\n{conclusion(summary)}")
 
 
 def _report(summary: Summary, out: Path, settings: ScoreSettings) -> Path:

@@ -142,8 +142,12 @@ def by_type(pair: FactPair, part: int) -> dict[str, Row]:
 
     A path into nested JSON counts without the numbers of list items.
     """
-    gold, predicted, hits = (
-        Counter(_ITEM.sub("", fact[part]) for fact in facts)
-        for facts in (pair.gold, pair.predicted, pair.matched)
-    )
+    gold, predicted, hits = (_types(facts, part) for facts in (pair.gold, pair.predicted, pair.matched))
     return {name: Row(hits[name], predicted[name], gold[name]) for name in gold | predicted}
+
+
+def _types(facts: Sequence[Fact], part: int) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name, count in Counter([fact[part] for fact in facts]).items():
+        counts[_ITEM.sub("", name)] += count
+    return counts

@@ -132,9 +132,14 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     strict = _read_strictly(predicted, language, task, gold=False)
     best = _read_best(predicted, language, task, strict, article)
     problem = one.problem or (f"{one.wrong} parts are no facts" if one.wrong else "")
-    wanted = _compared(one.facts, config)
-    pair = _pair(wanted, best, config)
-    rigid = pair if best is strict else _pair(wanted, strict, config)
+    raw = _kept(best.facts, config)
+    written = (mapped(_kept(one.facts, config), config), mapped(raw, config))
+    pair = _pair(written, best.wrong, config)
+    rigid = (
+        pair
+        if best is strict
+        else _pair((written[0], mapped(_kept(strict.facts, config), config)), strict.wrong, config)
+    )
     keys = (_top_keys(one.value, config), _top_keys(best.value, config)) if task.json_label else ((), ())
     names = (
         {fact[task.type_part] for side in (one.facts, best.facts) for fact in side}
@@ -143,13 +148,11 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     )
     used = frozenset(names.union(*(value or () for value in keys)) & config.label_map.keys())
     reading = UNREADABLE if not task.json_label and best.wrong and not best.facts else best.how
-    raw = _kept(best.facts, config)
-    written = (mapped(_kept(one.facts, config), config), mapped(raw, config))
     return ParsedPair(pair, rigid, Row(0, 0, 0), reading, problem, raw, keys, used, written)
 
 
-def _pair(gold: tuple[Fact, ...], read: ReadText, config: ParseConfig) -> FactPair:
-    pair = FactPair(gold, _compared(read.facts, config), read.wrong)
+def _pair(written: tuple[Sequence[Fact], Sequence[Fact]], wrong: int, config: ParseConfig) -> FactPair:
+    pair = FactPair(facts.comparable(written[0]), facts.comparable(written[1]), wrong)
     return align(pair, config.task, config.compare)
 
 
@@ -273,14 +276,9 @@ def _leaf_pair(gold: Json, predicted: Json, config: ParseConfig) -> _LeafPair:
     return _LeafPair(align(pair, config.task, config.compare, nested=True), kept[1])
 
 
-def _compared(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
-    """Return facts in the form of comparison: mapped, empty values left out, each once."""
-    return facts.comparable(mapped(_kept(found, config), config))
-
-
 def _kept(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:
     """Return facts without those that say that there is no value."""
-    return tuple(fact for fact in found if fact[-1] not in config.empty_values)
+    return tuple([fact for fact in found if fact[-1] not in config.empty_values])
 
 
 def mapped(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:

@@ -24,24 +24,33 @@ class Placed(NamedTuple):
 
     Attributes:
         fact: in the form of comparison.
-        names: the parts that name what it is: type, field, relation.
-        texts: the grounded parts in the form of comparison.
-        written: the grounded parts as written.
+        written: as written.
+        grounded: which parts should stand in the article.
         number: which place is meant of parts that the label repeats, from 0; None: every place.
         article: where they are looked for, once that is needed.
     """
 
     fact: Fact
-    names: Fact
-    texts: Fact
     written: Fact
+    grounded: tuple[int, ...]
     number: int | None
     article: str
 
     @property
+    def names(self) -> Fact:
+        """The parts that name what it is, in the form of comparison: type, field, relation."""
+        return tuple([part for index, part in enumerate(self.fact) if index not in self.grounded])
+
+    @property
+    def texts(self) -> Fact:
+        """The grounded parts in the form of comparison."""
+        return tuple([self.fact[part] for part in self.grounded if part < len(self.fact)])
+
+    @property
     def places(self) -> tuple[tuple[Span, ...], ...]:
         """For each grounded part, where it stands; empty where it does not."""
-        found = tuple([places(text, self.article) for text in self.written])
+        written = [self.written[part] for part in self.grounded if part < len(self.fact)]
+        found = tuple([places(text, self.article) for text in written])
         if self.number is None:
             return found
         return tuple(occurrences[self.number : self.number + 1] or occurrences[-1:] for occurrences in found)
@@ -63,17 +72,8 @@ def place(facts: Sequence[Fact], grounded: Sequence[int], article: str) -> list[
         if total[fact] > 1:
             number = seen[fact]
             seen[fact] += 1
-        found.append(Placed(*_split(fact, chosen), number, article))
+        found.append(Placed(comparable_fact(fact), fact, chosen, number, article))
     return found
-
-
-@lru_cache(maxsize=16384)
-def _split(fact: Fact, grounded: tuple[int, ...]) -> tuple[Fact, Fact, Fact, Fact]:
-    """Return a fact in the form of comparison, what names it, and its grounded parts in that form and as written."""
-    form = comparable_fact(fact)
-    names = tuple(part for index, part in enumerate(form) if index not in grounded)
-    texts = tuple(form[part] for part in grounded if part < len(form))
-    return form, names, texts, tuple(fact[part] for part in grounded if part < len(form))
 
 
 @lru_cache(maxsize=4096)
@@ -150,15 +150,14 @@ def _overlaps(
     gold: Sequence[Placed], predicted: Sequence[Placed], *, same_names: bool
 ) -> list[tuple[int, int]]:
     """Return the pairs (row of gold, column of predicted) all of whose grounded parts overlap, in order."""
-    columns: dict[Fact, list[int]] = {}
+    columns: dict[Fact, list[tuple[int, Fact, tuple[tuple[Span, ...], ...]]]] = {}
     for column, item in enumerate(predicted):
-        columns.setdefault(item.names if same_names else (), []).append(column)
-    there = [item.places for item in predicted]
+        columns.setdefault(item.names if same_names else (), []).append((column, item.texts, item.places))
     edges = []
     for row, item in enumerate(gold):
-        here = item.places
-        for column in columns.get(item.names if same_names else (), ()):
-            if _overlap(item.texts, predicted[column].texts, here, there[column]):
+        texts, here = item.texts, item.places
+        for column, others, there in columns.get(item.names if same_names else (), ()):
+            if _overlap(texts, others, here, there):
                 edges.append((row, column))
     return edges
 
@@ -191,7 +190,10 @@ def _distance(one: Placed, two: Placed) -> int:
 
 
 def _untyped(item: Placed) -> Placed:
-    return item._replace(fact=item.texts, names=())
+    """Return a fact as its grounded parts alone."""
+    parts = [part for part in item.grounded if part < len(item.fact)]
+    written = tuple([item.written[part] for part in parts])
+    return item._replace(fact=item.texts, written=written, grounded=tuple(range(len(parts))))
 
 
 def _rest(gold: Sequence[Placed], predicted: Sequence[Placed]) -> tuple[list[Placed], list[Placed], int]:

@@ -161,9 +161,12 @@ def _flat(value: Json) -> tuple[list[Fact], int]:
         return facts, 1
     for key, values in value.items():
         for item in values if isinstance(values, list) else [values]:
-            if isinstance(item, list | dict):
+            if isinstance(item, str):  # nearly always, and this is read for every gold and prediction
+                if item.strip():
+                    facts.append((key, item))
+            elif isinstance(item, list | dict):
                 wrong += 1
-            elif (text := scalar_text(item)) is not None and text.strip():
+            elif (text := scalar_text(item)) is not None:
                 facts.append((key, text))
     return facts, wrong
 

@@ -43,8 +43,12 @@ def loads(text: str) -> tuple[Json, str]:
         return None, "an integer with too many digits"
 
 
+@lru_cache(maxsize=16)
 def read_json(text: str) -> Reading:
-    """Read JSON strictly, else after removing one code fence, else after leading prose."""
+    """Read JSON strictly, else after removing one code fence, else after leading prose.
+
+    Several measures ask for the same text in a row: all get the same value, and none may change it.
+    """
     value, problem = loads(text)
     if not problem:
         return Reading(value, "strict", "")

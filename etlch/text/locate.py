@@ -43,6 +43,7 @@ _REACH = 40
 _SPACES = re.compile(r"\s{2,}")
 _SAME_FORM = re.compile("[\u4e00-\u9fff]+|[!-~]+")
 """Characters that fold one by one, unless a combining mark follows: ideographs, and ASCII without white space."""
+_IDEOGRAPHS = re.compile("[\u4e00-\u9fff]+")
 _PLAIN_RUN = re.compile(rf"(?:(?![{NUMERALS}年月日號号時时分秒點点民國国西元公百之])[\u4e00-\u9fff])+")
 _NUMERAL_TAIL = re.compile(rf"[\d{NUMERALS}]+\Z")
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -110,11 +111,10 @@ def _lacks_ideographs(article: str, value: str) -> bool:
 def _bare(article: str) -> str:
     """The article as it is folded, also without what folding passes over between ideographs."""
     text = unicodedata.normalize("NFKC", article).replace("臺", "台")
-    return "".join(
-        char
-        for char in text
-        if not (char.isspace() or unicodedata.category(char) in ("Cf", "Mn", "Mc", "Me"))
-    )
+    for char in set(_IDEOGRAPHS.sub("", text)):
+        if char.isspace() or unicodedata.category(char) in ("Cf", "Mn", "Mc", "Me"):
+            text = text.replace(char, "")
+    return text
 
 
 def standing(value: str, article: str) -> Iterator[Span]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from etlch.core.extras import need
 from etlch.core.records import Span
@@ -58,7 +58,9 @@ def fact_form(value: str) -> str:
     if value.isascii():
         return value.strip()
     folded = unicodedata.normalize("NFKC", value).strip()
-    return _SPACE_BETWEEN_CJK.sub("", folded).replace("臺", "台")
+    if not folded.isalnum():  # no spaces in it otherwise
+        folded = _SPACE_BETWEEN_CJK.sub("", folded)
+    return folded.replace("臺", "台")
 
 
 def hybrid(text: str) -> list[str]:
@@ -82,7 +84,11 @@ def hybrid_characters(text: str, character: Callable[[str], str]) -> str:
     def one(found: re.Match[str]) -> str:
         return "" if found[0].isspace() else character(found[0])
 
-    return _MIXED.sub(lambda stretch: _HYBRID_RUNS.sub(one, stretch[0]), text)
+    @cache  # the same few quotes and commas stand between all values of a label
+    def short(stretch: str) -> str:
+        return _HYBRID_RUNS.sub(one, stretch)
+
+    return _MIXED.sub(lambda stretch: short(stretch[0]), text)
 
 
 def characters(text: str) -> list[str]:

@@ -49,6 +49,9 @@ def test_a_run_gets_a_table_on_stdout_and_progress_on_stderr(scored: Scored) -> 
     assert "facts F1" in found.stdout
     *_, last, empty, report = found.stdout.splitlines()
     assert report == f"Report: {scored.folder / 'scores' / 'report.html'}" and not empty and last
+    assert found.output.index("facts F1") < found.output.index("drawing the report"), (
+        "the table waits for nothing"
+    )
     assert all(len(line) <= 80 for line in found.stdout.splitlines() if line != report)
     assert "Holm/" not in found.stdout, "tests are for --verbose"
     at_length = run(scored.folder, *FEW, "--settings", scored.settings, "--verbose").stdout
