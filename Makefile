@@ -23,7 +23,7 @@ DATA ?= ../shared/corpora
 WITH_DOCS = $(shell grep -l '\[\[\[cog' README*.md docs/*.md skills/*/SKILL.md)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-zh real-text test check docs constraints clean
+.PHONY: demo demo-zh real-text test check docs locale constraints clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -86,6 +86,10 @@ check: $(READY)
 docs: $(READY)
 	cog -r $(WITH_DOCS)
 	python -m etlch.cli.reference > docs/settings.schema.json
+
+# Messages of the code to etlch/locale/*.po, and these to .mo. Translate what it names, then run it again.
+locale: $(READY)
+	python docs/translations.py
 
 # The versions of this environment, for those who want exactly them.
 constraints: $(READY)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+os.environ["LANGUAGE"] = "en"  # of the commands that tests run, whatever this machine speaks
 
 
 @pytest.fixture

@@ -51,6 +51,8 @@ etlch-data predict run --model dictionary >/dev/null 2>&1
 etlch-score run >/dev/null 2>&1
 test -s run/scores/report.html
 ls run/scores/figures/*.svg >/dev/null
+etlch-score run --lang zh-TW 2>/dev/null | grep -q 計分
+grep -q '<html lang="zh-TW">' run/scores/report.html
 
 echo PAR1 > rows.parquet
 mkdir -p model/ner && echo '{"text": "A"}' > texts.jsonl

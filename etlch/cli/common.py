@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -11,12 +12,47 @@ from typing import Any
 
 import click
 
+from etlch.core import locale
 from etlch.core.errors import EtlchError, Notice
 from etlch.core.version import __version__
 
 
+def _speak(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        locale.speak(value)
+
+
+def _lang_option() -> click.Option:
+    return click.Option(
+        ["--lang"],
+        type=click.Choice(locale.LANGUAGES, case_sensitive=False),
+        callback=_speak,
+        is_eager=True,
+        expose_value=False,
+        help="Language of messages and pages.  [default: the environment's]",
+    )
+
+
 class Group(click.Group):
-    """A command group that prints an EtlchError without a traceback and exits with its code."""
+    """A command group that prints an EtlchError without a traceback and exits with its code.
+
+    It and its commands speak the language of `--lang`, else of the environment.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params.append(_lang_option())
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, which may be told the language too."""
+        if not isinstance(cmd, Group):
+            cmd.params.append(_lang_option())
+        super().add_command(cmd, name)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run a whole command line."""
+        with locale.speaking(locale.of_environment(os.environ)):
+            return super().main(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""

@@ -37,11 +37,14 @@ def quality(
       etlch-data quality outputs/offline-en --parquet share/offline-en
     """
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.core.run_data import read_run
     from etlch.core.run_folder import Run
     from etlch.quality import card
     from etlch.quality import page as quality_page
     from etlch.quality.numbers import plain
+    from etlch.quality.overview import summary
+    from etlch.text import columns
 
     found, data = Run(run), read_run(run)
     numbers = quality_page.write(found, data, read_run(reference) if reference else None)
@@ -49,11 +52,11 @@ def quality(
     if as_json:
         click.echo(dumps(plain(numbers), indent=2))
     else:
-        for what, number, meaning in quality_page.summary(numbers):
-            click.echo(f"{what:<15} {number:<28} {meaning}")
+        for what, number, meaning in summary(numbers):
+            click.echo(f"{columns.left(what, 15)} {columns.left(number, 28)} {meaning}")
         for sentence in (item.sentence for items in (numbers.reference, numbers.missed) for item in items):
             click.echo(sentence)
-        click.echo(f"Page: {found.folder / 'quality.html'}")
+        click.echo(_("Page: {path}").format(path=found.folder / "quality.html"))
     if parquet or push_to_hub:
         from etlch.quality import publish
 

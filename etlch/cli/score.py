@@ -9,6 +9,7 @@ import click
 
 from etlch.cli.audit import audit
 from etlch.cli.common import CONTEXT, Group, split, version_option
+from etlch.core.locale import _
 from etlch.core.settings import ScoreSettings
 
 if TYPE_CHECKING:
@@ -23,10 +24,13 @@ class WithDefault(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command's name before arguments that name none."""
         known = {*self.commands, "--help", "-h", "--version"}
-        if args and args[0] not in known:
-            self._refuse_misspelt(ctx, args[0])
-            args = [self.default, *args]
-        return super().parse_args(ctx, args or [self.default])
+        own = 0 if not args or not args[0].startswith("--lang") else 1 if "=" in args[0] else 2
+        rest = args[own:]
+        if rest and rest[0] not in known:
+            self._refuse_misspelt(ctx, rest[0])
+        if not rest or rest[0] not in known:
+            rest = [self.default, *rest]
+        return super().parse_args(ctx, [*args[:own], *rest])
 
     def _refuse_misspelt(self, ctx: click.Context, word: str) -> None:
         """Stop at a word that is nearly a command, and no path."""
@@ -134,10 +138,10 @@ def score(
         if not as_json:
             click.echo(f"\n{conclusion(found.summary)}")
         if written is not None:
-            click.echo(f"\nReport: {written}", err=as_json)
+            click.echo("\n" + _("Report: {path}").format(path=written), err=as_json)
         failures = check(gates, found.summary, found.out, settings, _say)
     for failure in failures:
-        click.echo(f"Failed: {failure}", err=True)
+        click.echo(_("Failed: {reason}").format(reason=failure), err=True)
     if failures:
         raise SystemExit(1)
 
@@ -186,7 +190,7 @@ def _report(summary: Summary, out: Path, settings: ScoreSettings) -> Path:
     from etlch.report.write import write_report
     from etlch.scoring.sample_lines import read_samples
 
-    _say("drawing the report")
+    _say(_("drawing the report"))
     return write_report(summary, read_samples(out), out, settings)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etlch.core.locale import N_
 from etlch.stats.ratio import Ratio
 from etlch.tasks.base import Task
 
@@ -92,105 +93,124 @@ def _grounding(name: str, title: str, about: str) -> Metric:
     return Metric(name, title, _row(name), about, "grounding", share, compared=name == "attribution")
 
 
-def _floor(family: str, title: str) -> Metric:
-    about = f"{title} F1 of predictions against other records' labels"
-    return Metric(
-        f"{family}_f1_floor",
-        f"{title} by chance",
-        _row(f"{family}_floor"),
-        about,
-        "facts",
-        f1,
-        family=family,
-        compared=False,
-    )
+def _floor(family: str, title: str, about: str) -> Metric:
+    row = _row(f"{family}_floor")
+    return Metric(f"{family}_f1_floor", title, row, about, "facts", f1, family=family, compared=False)
 
 
-FLOORS = {
-    "soft": "soft",
-    "lenient": "lenient",
-    "type": "type",
-    "partial": "partial",
-    "type_counts": "type counts",
-}
-"""Families that unrelated facts score in too → their titles. Their F1 by chance stands beside them."""
+FLOORS = ("soft", "lenient", "type", "partial", "type_counts")
+"""Families that unrelated facts score in too. Their F1 by chance stands beside them."""
 
 METRICS = (
-    _mean("rouge_l", "ROUGE-L", "F1 of the longest common subsequence of tokens", "rouge"),
-    _mean("rouge_1", "ROUGE-1", "F1 of tokens", "rouge"),
-    _mean("rouge_2", "ROUGE-2", "F1 of token pairs", "rouge"),
-    _mean("cosine", "cosine", "cosine of the embeddings of label and prediction", "cosine"),
-    _form("json_parse_ok", "JSON ok", "json.loads succeeds on the text as it is"),
-    _form("json_fenced_ok", "JSON fenced", "so it does, or after one fence or leading prose"),
-    _form("json_repaired_ok", "JSON repaired", "so it does, or after json-repair; never scored"),
-    _form("json_object", "object", "the text parses and is an object at the top"),
-    _form("json_flat", "no nesting", "the text is an object of scalars and lists of scalars"),
-    _form("schema_ok", "schema ok", "the text parses and satisfies the record's schema"),
+    _mean("rouge_l", "ROUGE-L", N_("F1 of the longest common subsequence of tokens"), "rouge"),
+    _mean("rouge_1", "ROUGE-1", N_("F1 of tokens"), "rouge"),
+    _mean("rouge_2", "ROUGE-2", N_("F1 of token pairs"), "rouge"),
+    _mean("cosine", N_("cosine"), N_("cosine of the embeddings of label and prediction"), "cosine"),
+    _form("json_parse_ok", N_("JSON ok"), N_("json.loads succeeds on the text as it is")),
+    _form("json_fenced_ok", N_("JSON fenced"), N_("so it does, or after one fence or leading prose")),
+    _form("json_repaired_ok", N_("JSON repaired"), N_("so it does, or after json-repair; never scored")),
+    _form("json_object", N_("object"), N_("the text parses and is an object at the top")),
+    _form("json_flat", N_("no nesting"), N_("the text is an object of scalars and lists of scalars")),
+    _form("schema_ok", N_("schema ok"), N_("the text parses and satisfies the record's schema")),
     Metric(
         "facts_precision",
-        "facts P",
+        N_("facts P"),
         _row("facts"),
-        "share of predicted facts in the label",
+        N_("share of predicted facts in the label"),
         "facts",
         precision,
     ),
-    Metric("facts_recall", "facts R", _row("facts"), "share of the label's facts predicted", "facts", recall),
-    Metric("facts_f1", "facts F1", _row("facts"), "micro F1, each answer read at best effort", "facts", f1),
     Metric(
-        "facts_f1_strict",
-        "strict F1",
-        _row("facts_strict"),
-        "micro F1, each answer read strictly",
+        "facts_recall",
+        N_("facts R"),
+        _row("facts"),
+        N_("share of the label's facts predicted"),
+        "facts",
+        recall,
+    ),
+    Metric(
+        "facts_f1",
+        N_("facts F1"),
+        _row("facts"),
+        N_("micro F1, each answer read at best effort"),
         "facts",
         f1,
     ),
-    _nested("leaf_precision", "leaf P", "leaf", "share of predicted leaves in the label", precision),
-    _nested("leaf_recall", "leaf R", "leaf", "share of the label's leaves predicted", recall),
-    _nested("leaf_f1", "leaf F1", "leaf", "nested labels: micro F1 of (path, value) leaves", f1),
-    _nested("leaf_f1_strict", "strict leaf F1", "leaf_strict", "leaf F1, each answer read strictly", f1),
-    _nested("items_f1", "items F1", "items", "nested labels: whole objects, all of their leaves right", f1),
-    _mean("facts_f1_macro", "facts F1 macro", "mean F1 by record; empty against empty counts 1", "facts"),
+    Metric(
+        "facts_f1_strict",
+        N_("strict F1"),
+        _row("facts_strict"),
+        N_("micro F1, each answer read strictly"),
+        "facts",
+        f1,
+    ),
+    _nested("leaf_precision", N_("leaf P"), "leaf", N_("share of predicted leaves in the label"), precision),
+    _nested("leaf_recall", N_("leaf R"), "leaf", N_("share of the label's leaves predicted"), recall),
+    _nested("leaf_f1", N_("leaf F1"), "leaf", N_("nested labels: micro F1 of (path, value) leaves"), f1),
+    _nested(
+        "leaf_f1_strict", N_("strict leaf F1"), "leaf_strict", N_("leaf F1, each answer read strictly"), f1
+    ),
+    _nested(
+        "items_f1", N_("items F1"), "items", N_("nested labels: whole objects, all of their leaves right"), f1
+    ),
+    _mean(
+        "facts_f1_macro", N_("facts F1 macro"), N_("mean F1 by record; empty against empty counts 1"), "facts"
+    ),
     Metric(
         "leaf_f1_macro",
-        "leaf F1 macro",
+        N_("leaf F1 macro"),
         ("leaf_f1_macro",),
-        "mean leaf F1 by record; empty against empty counts 1",
+        N_("mean leaf F1 by record; empty against empty counts 1"),
         "facts",
         family="nested_labels",
     ),
-    Metric("exact", "exact", ("exact",), "all facts of the record and nothing else", "facts", yes_no=True),
-    _f1("mentions", "mentions F1", "facts, repeats counted one by one"),
-    _f1("lenient", "lenient F1", "same type and overlapping places, for relations of both ends (n2c2)"),
-    _f1("span", "span F1", "mentions, whatever their types"),
-    _f1("type", "type F1", "mentions that overlap one of their type (SemEval, nervaluate)"),
-    _f1("partial", "partial F1", "mentions; half a hit where they only overlap (SemEval)"),
-    _f1("type_counts", "type counts F1", "types as a multiset, whatever the mentions"),
-    _f1("subject", "subject F1", "the set of subjects"),
-    _f1("relation", "relation F1", "the set of relations"),
-    _f1("object", "object F1", "the set of objects"),
-    _f1("soft", "soft F1", "triples by best assignment of similar parts"),
-    _f1("keys", "keys F1", "the keys, whatever stands under them"),
+    Metric(
+        "exact", N_("exact"), ("exact",), N_("all facts of the record and nothing else"), "facts", yes_no=True
+    ),
+    _f1("mentions", N_("mentions F1"), N_("facts, repeats counted one by one")),
+    _f1(
+        "lenient", N_("lenient F1"), N_("same type and overlapping places, for relations of both ends (n2c2)")
+    ),
+    _f1("span", N_("span F1"), N_("mentions, whatever their types")),
+    _f1("type", N_("type F1"), N_("mentions that overlap one of their type (SemEval, nervaluate)")),
+    _f1("partial", N_("partial F1"), N_("mentions; half a hit where they only overlap (SemEval)")),
+    _f1("type_counts", N_("type counts F1"), N_("types as a multiset, whatever the mentions")),
+    _f1("subject", N_("subject F1"), N_("the set of subjects")),
+    _f1("relation", N_("relation F1"), N_("the set of relations")),
+    _f1("object", N_("object F1"), N_("the set of objects")),
+    _f1("soft", N_("soft F1"), N_("triples by best assignment of similar parts")),
+    _f1("keys", N_("keys F1"), N_("the keys, whatever stands under them")),
     Metric(
         "empty_accuracy",
-        "empty fields",
+        N_("empty fields"),
         _row("empty_fields"),
-        "share of the fields that the label leaves empty that the prediction does too",
+        N_("share of the fields that the label leaves empty that the prediction does too"),
         "facts",
         share,
         family="empty_fields",
     ),
-    _grounding("attribution", "attribution", "share of predicted facts in the article"),
-    _grounding("spurious", "spurious", "share of predicted facts in the article and not in the label"),
-    _grounding("hallucinated", "hallucinated", "share of predicted facts in neither"),
+    _grounding("attribution", N_("attribution"), N_("share of predicted facts in the article")),
+    _grounding(
+        "spurious", N_("spurious"), N_("share of predicted facts in the article and not in the label")
+    ),
+    _grounding("hallucinated", N_("hallucinated"), N_("share of predicted facts in neither")),
     Metric(
         "rouge_l_floor",
-        "ROUGE-L by chance",
+        N_("ROUGE-L by chance"),
         ("rouge_l_floor",),
-        "ROUGE-L of predictions against other records' labels",
+        N_("ROUGE-L of predictions against other records' labels"),
         "rouge",
         compared=False,
     ),
-    *(_floor(family, title) for family, title in FLOORS.items()),
+    _floor("soft", N_("soft by chance"), N_("soft F1 of predictions against other records' labels")),
+    _floor("lenient", N_("lenient by chance"), N_("lenient F1 of predictions against other records' labels")),
+    _floor("type", N_("type by chance"), N_("type F1 of predictions against other records' labels")),
+    _floor("partial", N_("partial by chance"), N_("partial F1 of predictions against other records' labels")),
+    _floor(
+        "type_counts",
+        N_("type counts by chance"),
+        N_("type counts F1 of predictions against other records' labels"),
+    ),
 )
 """In the order of tables."""
 
@@ -203,9 +223,9 @@ RENAMED = {"untyped_f1": "span_f1", "types_f1": "type_counts_f1", "grounded": "a
 """Metrics of earlier releases → what they are called now; the old names go with the next release."""
 
 EXTRA = {
-    "cosine_floor": "mean cosine of predictions with other records' labels",
-    "cosine_rescaled": "(cosine - floor) / (1 - floor)",
-    "cosine_long": "share of texts longer than the model's window; scored in pieces, nothing is cut off",
+    "cosine_floor": N_("mean cosine of predictions with other records' labels"),
+    "cosine_rescaled": N_("(cosine - floor) / (1 - floor)"),
+    "cosine_long": N_("share of texts longer than the model's window; scored in pieces, nothing is cut off"),
 }
 """Numbers that stand beside cosine; they are not compared."""
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from etlch.core.files import dump_yaml, write_text
+from etlch.core.locale import speaking
 from etlch.core.manifest import Manifest
 from etlch.core.records import HUMAN, TRAIN, Json
 from etlch.core.run_folder import Run
 from etlch.quality.measure import Quality
-from etlch.quality.page import summary
+from etlch.quality.overview import summary
 from etlch.tasks import all_tasks
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -26,7 +27,8 @@ def write(run: Run, manifest: Manifest, quality: Quality) -> None:
         manifest: what run.yaml says.
         quality: what was measured.
     """
-    write_text(run.card, render(run, manifest, quality))
+    with speaking("en"):
+        write_text(run.card, render(run, manifest, quality))
 
 
 def render(run: Run, manifest: Manifest, quality: Quality) -> str:

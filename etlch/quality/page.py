@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from etlch.core.config import plain as plain_settings
 from etlch.core.files import dumps, write_text
+from etlch.core.locale import _, pgettext
 from etlch.core.manifest import Manifest
 from etlch.core.records import Json, Record, Rejected
 from etlch.core.run_data import RunData
 from etlch.core.run_folder import Run
 from etlch.quality.measure import Leakage, Quality, measure
-from etlch.quality.numbers import FiveNumbers, Proportion, plain
+from etlch.quality.numbers import Proportion, plain
+from etlch.quality.overview import in_spread, percent, summary
 from etlch.render import html, plots
 from etlch.render.html import Cell, Html, Sample, ShownFact
 
@@ -60,79 +62,30 @@ def render(
         lengths: characters of each article.
     """
     settings = manifest.settings
+    note = _(
+        "The records of up to {articles} articles, drawn with the run's seed; every fact with the place where it stands."
+    ).format(articles=SAMPLES)
     parts = [
-        ("summary", "Summary", _table("In numbers", ["what", "number", "meaning"], summary(quality))),
-        ("attrition", "Attrition", _attrition(quality, rejected)),
-        ("diversity", "Diversity", _diversity(quality, lengths)),
-        ("labels", "Labels", _labels(quality)),
-        ("agreement", "Across tasks", _agreement(quality)),
-        ("leakage", "Leakage", _leakage(quality.leakage)),
-        ("samples", "Samples", html.browser(samples(records, settings.plan.seed), note=_SAMPLES_NOTE)),
-        ("provenance", "Provenance", _provenance(manifest)),
+        (
+            "summary",
+            _("Summary"),
+            _table(_("In numbers"), [_("what"), _("number"), _("meaning")], summary(quality)),
+        ),
+        ("attrition", _("Attrition"), _attrition(quality, rejected)),
+        ("diversity", _("Diversity"), _diversity(quality, lengths)),
+        ("labels", _("Labels"), _labels(quality)),
+        ("agreement", _("Across tasks"), _agreement(quality)),
+        ("leakage", _("Leakage"), _leakage(quality.leakage)),
+        ("samples", _("Samples"), html.browser(samples(records, settings.plan.seed), note=note)),
+        ("provenance", _("Provenance"), _provenance(manifest)),
     ]
     return html.document(
-        f"Quality of {name}",
-        f"{settings.teacher.name}, {settings.plan.language}: what code can check",
+        _("Quality of {run}").format(run=name),
+        _("{teacher}, {language}: what code can check").format(
+            teacher=settings.teacher.name, language=settings.plan.language
+        ),
         parts,
     )
-
-
-_SAMPLES_NOTE = f"The records of up to {SAMPLES} articles, drawn with the run's seed; every fact with the place where it stands."
-
-
-def summary(quality: Quality) -> list[tuple[str, str, str]]:
-    """Return the rows (what, number, meaning) of the summary table of page, card and terminal."""
-    spread, agreement, leakage = quality.diversity, quality.agreement, quality.leakage
-    forms = quality.forms
-    records = ", ".join(f"{count:,} {task}" for task, count in quality.records.items())
-    rows = [
-        ("articles", f"{quality.articles:,}", f"records: {records}"),
-        ("grounding", percent(quality.grounding), "facts answered that stand in their article"),
-        ("rejected", f"{quality.attrition.rejected:,}", "articles that lost their place to a check"),
-        ("length", in_spread(spread.characters), "characters per article: least, median, greatest"),
-        ("topics", f"{spread.topics:,}", f"different ones, in {_domains(len(spread.domains))}"),
-        (
-            "self-similarity",
-            in_spread(spread.nearest),
-            "of an article to its nearest other: least, median, greatest",
-        ),
-        ("sentence forms", percent(forms.distinct), "different sentences once names and numbers are masked"),
-        ("masked words", f"{forms.vocabulary:,}", "different words in them (of Chinese: characters)"),
-        (
-            "self-BLEU",
-            f"{forms.self_bleu:.2f}",
-            "of a masked sentence against the others; 0 is varied, 1 is all alike",
-        ),
-        ("keys", _counts(spread.keys), "different fields, types and subjects by task"),
-        ("relations", f"{spread.relations:,}", "different relations of triples"),
-    ]
-    rows += [
-        (f"{task} density", f"{item.facts_per_100:.2f}", "facts per 100 characters")
-        for task, item in quality.labels.items()
-    ]
-    if spread.unanswered.total:
-        rows.append(("unanswered", percent(spread.unanswered), "fields of json that hold []"))
-    if agreement.ends.total:
-        rows.append(("triple ends", percent(agreement.ends_within), "are, hold or lie in an entity"))
-    if agreement.values.total:
-        rows.append(
-            ("json values", percent(agreement.values_within), "are, hold or lie in an entity or triple end")
-        )
-    if leakage.topics.total:
-        rows += [
-            (
-                "leakage",
-                in_spread(leakage.nearest),
-                "similarity of a test article to its nearest in training",
-            ),
-            ("forms shared", percent(forms.seen), "test sentences whose masked form is trained on"),
-            ("topics shared", percent(leakage.topics), "test articles whose topic is trained on"),
-            *(
-                (f"seen in {task}", percent(share), "test facts that stand in a training label")
-                for task, share in leakage.seen.items()
-            ),
-        ]
-    return rows
 
 
 def samples(records: Sequence[Record], seed: int) -> list[Sample]:
@@ -157,35 +110,27 @@ def samples(records: Sequence[Record], seed: int) -> list[Sample]:
     ]
 
 
-def percent(share: Proportion) -> str:
-    """Return a share in words, e.g. `98.2 % (1,120 of 1,140)`."""
-    return f"{share.rate:.1%} ({share.hits:,} of {share.total:,})"
-
-
-def in_spread(spread: FiveNumbers) -> str:
-    """Return least, median and greatest."""
-    return f"{spread.low:,.4g} · {spread.median:,.4g} · {spread.high:,.4g}"
-
-
 def _attrition(quality: Quality, rejected: Sequence[Rejected]) -> Html:
     counts = sorted(quality.attrition.by_reason.items(), key=lambda item: (-item[1], item[0]))
     if not counts:
-        return html.element("p", "Nothing was rejected.")
+        return html.element("p", _("Nothing was rejected."))
     rows = [
         (item.article_id, item.task, item.stage, "; ".join(item.reasons)) for item in rejected[:_REJECTED]
     ]
-    more = f"The first {len(rows)} of {len(rejected)}; all of them, with their text, are in rejected.jsonl."
+    more = _("The first {shown} of {all}; all of them, with their text, are in rejected.jsonl.").format(
+        shown=len(rows), all=len(rejected)
+    )
     return html.join(
         [
             _table(
-                "Rejected, and facts dropped from accepted records",
-                ["task, stage and reason", "times"],
+                _("Rejected, and facts dropped from accepted records"),
+                [_("task, stage and reason"), _("times")],
                 [(reason, _number(f"{count:,}")) for reason, count in counts],
             ),
             html.fold(
-                "One by one",
+                _("One by one"),
                 html.element("p", more),
-                _table("Rejected", ["article", "task", "stage", "reasons"], rows),
+                _table(_("Rejected"), [_("article"), _("task"), _("stage"), _("reasons")], rows),
             ),
         ]
     )
@@ -195,14 +140,21 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
     diversity = quality.diversity
     parts = []
     if lengths:
-        drawing = plots.histogram([float(length) for length in lengths], "characters")
-        caption = "How long the articles are"
-        parts.append(html.picture(drawing.svg, f"Histogram: {caption}", f"{caption}.", key=drawing.key))
+        drawing = plots.histogram([float(length) for length in lengths], _("characters"))
+        caption = _("How long the articles are")
+        parts.append(
+            html.picture(
+                drawing.svg,
+                _("Histogram: {caption}").format(caption=caption),
+                _("{sentence}.").format(sentence=caption),
+                key=drawing.key,
+            )
+        )
     parts += [
         _bars(counts, unit, caption)
         for counts, unit, caption in (
-            (diversity.domains, "articles", "Articles by domain"),
-            (diversity.types, "mentions", "Mentions by entity type"),
+            (diversity.domains, _("articles"), _("Articles by domain")),
+            (diversity.types, _("mentions"), _("Mentions by entity type")),
         )
         if counts
     ]
@@ -215,8 +167,9 @@ def _diversity(quality: Quality, lengths: Sequence[int]) -> Html:
         )
         for task in diversity.facts
     ]
-    header = ["task", "facts per record", "instructions", "keys"]
-    return html.join([*parts, _table("By task: least · median · greatest, and different ones", header, rows)])
+    header = [_("task"), _("facts per record"), _("instructions"), _("keys")]
+    caption = _("By task: least · median · greatest, and different ones")
+    return html.join([*parts, _table(caption, header, rows)])
 
 
 def _labels(quality: Quality) -> Html:
@@ -249,19 +202,23 @@ def _labels(quality: Quality) -> Html:
         for name, count in list(item.types.items())[:_MOST_BARS]
     ]
     density = [
-        "task",
-        "facts per 100 characters",
-        "per record",
-        "records without a fact",
-        "spans of two types",
+        _("task"),
+        _("facts per 100 characters"),
+        _("per record"),
+        _("records without a fact"),
+        _("spans of two types"),
     ]
     return html.join(
         [
             _reference(quality),
-            _table("Density: all facts by all characters; least · median · greatest", density, rows),
-            _table("Classes that stand nowhere in the text", ["task", "field", "value", "share"], classes),
-            _table("Label mix", ["task", "type", "share"], types),
-            _table("One span under two types", ["task", "type", "other", "records"], pairs),
+            _table(_("Density: all facts by all characters; least · median · greatest"), density, rows),
+            _table(
+                _("Classes that stand nowhere in the text"),
+                [_("task"), _("field"), _("value"), _("share")],
+                classes,
+            ),
+            _table(_("Label mix"), [_("task"), _("type"), _("share")], types),
+            _table(_("One span under two types"), [_("task"), _("type"), _("other"), _("records")], pairs),
         ]
     )
 
@@ -284,17 +241,19 @@ def _reference(quality: Quality) -> Html:
             item.task,
             *(_number(f"{count:,}") for count in (item.texts, item.own, item.other, item.both)),
             _number(f"{item.share:.1%}"),
-            _number(f"{item.low:.1%} to {item.high:.1%}"),
+            _number(_("{low:.1%} to {high:.1%}").format(low=item.low, high=item.high)),
         )
         for item in quality.missed
     ]
-    counted = ["task", "texts", "here", "there", "both", "missed", "95 % interval"]
+    counted = [_("task"), _("texts"), _("here"), _("there"), _("both"), _("missed"), _("95 % interval")]
     return html.join(
         [
             _table(
-                "Against the reference", ["task", "what", "run", "reference", "p (Holm)", "test"], compared
+                _("Against the reference"),
+                [_("task"), _("what"), _("run"), _("reference"), "p (Holm)", _("test")],
+                compared,
             ),
-            _table("Facts missed, by a second labelling of the same texts", counted, missed),
+            _table(_("Facts missed, by a second labelling of the same texts"), counted, missed),
         ]
     )
 
@@ -303,12 +262,12 @@ def _agreement(quality: Quality) -> Html:
     agreement = quality.agreement
     rows = [
         (
-            "triple ends that are entities",
+            _("triple ends that are entities"),
             _number(percent(agreement.ends)),
             _number(percent(agreement.ends_within)),
         ),
         (
-            "json values that are entities or triple ends",
+            _("json values that are entities or triple ends"),
             _number(percent(agreement.values)),
             _number(percent(agreement.values_within)),
         ),
@@ -316,9 +275,9 @@ def _agreement(quality: Quality) -> Html:
     outliers = [(article_id, _number(f"{share:.0%}")) for article_id, share in agreement.outliers]
     return html.join(
         [
-            html.element("p", "How far the tasks name the same strings on the same article."),
-            _table("Agreement", ["what", "same characters", "or one within the other"], rows),
-            _table("Articles on which they agree least", ["article", "share"], outliers),
+            html.element("p", _("How far the tasks name the same strings on the same article.")),
+            _table(_("Agreement"), [_("what"), _("same characters"), _("or one within the other")], rows),
+            _table(_("Articles on which they agree least"), [_("article"), _("share")], outliers),
         ]
     )
 
@@ -330,12 +289,20 @@ def _leakage(leakage: Leakage) -> Html:
         [
             html.element(
                 "p",
-                "Articles at a similarity of 0.8 or more (5-character shingles) are rejected as near copies.",
+                _(
+                    "Articles at a similarity of 0.8 or more (5-character shingles) are rejected as near copies."
+                ),
             ),
             _table(
-                "Closest pairs of a test and a training article", ["test", "training", "similarity"], pairs
+                _("Closest pairs of a test and a training article"),
+                [
+                    pgettext("article of which set", "test"),
+                    pgettext("article of which set", "training"),
+                    _("similarity"),
+                ],
+                pairs,
             ),
-            _table("Test facts that stand in a training label", ["task", "share"], seen),
+            _table(_("Test facts that stand in a training label"), [_("task"), _("share")], seen),
         ]
     )
 
@@ -343,7 +310,7 @@ def _leakage(leakage: Leakage) -> Html:
 def _provenance(manifest: Manifest) -> Html:
     settings = plain_settings(manifest.settings)
     pairs = [(name, _shown(value)) for name, value in settings.items() if value not in (None, [], {})]
-    prompts = html.fold("Prompt files and their hashes", html.facts_of(manifest.prompts.items()))
+    prompts = html.fold(_("Prompt files and their hashes"), html.facts_of(manifest.prompts.items()))
     return html.join([html.facts_of(pairs), prompts])
 
 
@@ -351,8 +318,11 @@ def _bars(counts: Mapping[str, int], unit: str, caption: str) -> Html:
     """Return a figure of the greatest counts, as many as it can show."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     drawing = plots.bars(dict(ordered[:_MOST_BARS]), unit)
-    rest = f"; the first {_MOST_BARS} of {len(counts)}" if len(counts) > _MOST_BARS else ""
-    return html.picture(drawing.svg, f"A bar each: {caption}", f"{caption}{rest}.", key=drawing.key)
+    text = _("{sentence}.") if len(counts) <= _MOST_BARS else _("{sentence}; the first {shown} of {all}.")
+    told = text.format(sentence=caption, shown=_MOST_BARS, all=len(counts))
+    return html.picture(
+        drawing.svg, _("A bar each: {caption}").format(caption=caption), told, key=drawing.key
+    )
 
 
 def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Html:
@@ -362,14 +332,6 @@ def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str | Ce
 
 def _number(text: str) -> Cell:
     return Cell(text)
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {task}" for task, count in counts.items())
-
-
-def _domains(count: int) -> str:
-    return f"{count} domain" if count == 1 else f"{count} domains"
 
 
 def _shown(value: Json) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from etlch.core.locale import language
+
 CJK_FONTS = (
     "Noto Sans CJK TC",
     "Noto Sans CJK SC",
@@ -84,7 +86,7 @@ def choose_letters(labels: Iterable[str], sentences: Iterable[str] = ()) -> Lett
     wanted = list(dict.fromkeys([*names, *sentences]))
     families = [_OWN_FONT]
     if any(_lacking(text, (_OWN_FONT,)) for text in wanted):
-        families += _installed(CJK_FONTS)
+        families += _installed(sorted(CJK_FONTS, key=_foreign))
     unwritable = [text for text in wanted if _lacking(text, tuple(families))]
     replaced = [t for t in wanted if t in unwritable or (t in names and len(t) > LONGEST_LABEL)]
     ids = {text: f"label-{number}" for number, text in enumerate(replaced, 1)}
@@ -95,6 +97,11 @@ def choose_letters(labels: Iterable[str], sentences: Iterable[str] = ()) -> Lett
             stacklevel=4,
         )
     return Letters(families, ids)
+
+
+def _foreign(family: str) -> bool:
+    """Tell whether a family draws Chinese characters otherwise than the reader's region writes them."""
+    return language() == "zh-CN" and family.endswith((" TC", " JP", " JhengHei"))
 
 
 def _installed(names: Sequence[str]) -> list[str]:

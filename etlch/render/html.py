@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 
 from etlch.core.files import dumps
+from etlch.core.locale import LANGUAGES, N_, _, language
 from etlch.core.records import Fact, Json, Span
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
@@ -25,7 +27,7 @@ _IN_SCRIPT = str.maketrans(
 MATCHED, MISSING, SPURIOUS = "matched", "missing", "spurious"
 """What became of a fact: gold and predicted, only gold, only predicted."""
 
-OUTCOMES = ("right", "partly", "wrong", "unparseable")
+OUTCOMES = (N_("right"), N_("partly"), N_("wrong"), N_("unparseable"))
 """What became of a prediction: all facts and no other, some, none, or nothing could be read."""
 
 
@@ -239,16 +241,14 @@ class Sample:
     answers: tuple[Answer, ...] = ()
 
 
-def browser(
-    samples: Sequence[Sample], *, name: str = "samples", note: str = "", heading: str = "Label (gold)"
-) -> Html:
+def browser(samples: Sequence[Sample], *, name: str = "samples", note: str = "", heading: str = "") -> Html:
     """Return the sample browser: its controls, and its samples as data for the page's script.
 
     Args:
         samples: in file order. Articles and instructions that repeat are stored once.
         name: prefix of the ids; one page may hold several browsers.
         note: a line above it, such as how the samples were chosen.
-        heading: above a sample's facts.
+        heading: above a sample's facts; that they are the label's where none is given.
     """
     models = list(dict.fromkeys(answer.model for sample in samples for answer in sample.answers))
     tasks = list(dict.fromkeys(sample.task for sample in samples))
@@ -257,11 +257,11 @@ def browser(
         "browser.html.j2",
         name=name,
         note=note,
-        heading=heading,
+        heading=heading or _("Label (gold)"),
         tasks=tasks,
         models=models,
-        outcomes=OUTCOMES,
-        errors=errors,
+        outcomes=[(outcome, _(outcome)) for outcome in OUTCOMES],
+        errors=[(_(kind), _(kind)) for kind in errors],
         pairs=lambda values: [(value, value) for value in values],
         data=data_block(f"{name}-data", _browser_data(samples, models, tasks, errors)),
     )
@@ -289,7 +289,8 @@ def _browser_data(
         }
         for sample in samples
     ]
-    return {"tasks": tasks, "models": models, "errors": errors, "texts": list(texts), "samples": entries}
+    kinds = [_(kind) for kind in errors]
+    return {"tasks": tasks, "models": models, "errors": kinds, "texts": list(texts), "samples": entries}
 
 
 def _answer_data(answer: Answer, errors: Sequence[str]) -> Json:
@@ -313,29 +314,37 @@ def data_block(anchor: str, value: Json) -> Html:
 # ---------------------------------------------------------------- the whole page
 
 
-def document(
-    title: str, subtitle: str, parts: Sequence[tuple[str, str, Html]], *, language: str = "en"
-) -> str:
-    """Return a whole HTML file.
+_IN_PAGE = re.compile(r'\b_\("([^"]+)"')
+
+
+def _words(script: str) -> Html | None:
+    """Return the script's messages with their translations, as data for it; nothing for its own language."""
+    if language() == LANGUAGES[0]:
+        return None
+    return data_block("words", {message: _(message) for message in _IN_PAGE.findall(script)})
+
+
+def document(title: str, subtitle: str, parts: Sequence[tuple[str, str, Html]]) -> str:
+    """Return a whole HTML file in the reader's language.
 
     Args:
         title: also the window's title.
         subtitle: a line below it.
         parts: (anchor, heading, content) in order; the menu lists them.
-        language: of the page's own words.
     """
     style, script = (
         package_files("etlch.render").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
     )
     return _rendered(
         "page.html.j2",
-        language=language,
+        language=language(),
         title=title,
         subtitle=subtitle,
         parts=parts,
         policy=_policy(style, script),
         style=Html(style),
         script=Html(script),
+        words=_words(script),
     )
 
 
@@ -352,7 +361,7 @@ def _rendered(template: str, **values: object) -> Html:
         ),
         keep_trailing_newline=True,
     )
-    return Html(environment.get_template(template).render(values))
+    return Html(environment.get_template(template).render(values, _=_))
 
 
 def _policy(style: str, script: str) -> str:

@@ -3,8 +3,13 @@
 "use strict";
 (() => {
   const SIGNS = { matched: "✓", missing: "○", spurious: "✕", "": "·" };
-  const WORDS = { matched: "matched", missing: "missing", spurious: "spurious", "": "fact" };
+  // The page holds the translations of these messages where it is not in English.
+  const translated = document.getElementById("words");
+  const MESSAGES = translated ? JSON.parse(translated.textContent) : {};
+  const _ = (message, values) => (MESSAGES[message] || message).replace(/\{(\w+)\}/g, (_whole, name) => values[name]);
+  const WORDS = { matched: _("matched"), missing: _("missing"), spurious: _("spurious"), "": _("fact") };
   const OUTCOMES = ["right", "partly", "wrong", "unparseable"];
+  const OUTCOME_WORDS = [_("right"), _("partly"), _("wrong"), _("unparseable")];
   const OUTCOME_SIGNS = ["●", "◐", "○", "⊘"];
   const CHUNK = 200;
 
@@ -19,13 +24,13 @@
 
   function themeButton() {
     const button = document.querySelector("button.theme");
-    const themes = [["", "as the system"], ["light", "light"], ["dark", "dark"]];
+    const themes = [["", _("Theme: as the system")], ["light", _("Theme: light")], ["dark", _("Theme: dark")]];
     let chosen = 0;
     button.hidden = false;
     button.addEventListener("click", () => {
       chosen = (chosen + 1) % themes.length;
       document.documentElement.dataset.theme = themes[chosen][0];
-      button.textContent = `Theme: ${themes[chosen][1]}`;
+      button.textContent = themes[chosen][1];
     });
   }
 
@@ -61,7 +66,7 @@
   }
 
   function factText(parts) {
-    if (parts.length === 2) return [make("span", { class: "part" }, `${parts[0]}: `), parts[1]];
+    if (parts.length === 2) return [make("span", { class: "part" }, _("{name}: ", { name: parts[0] })), parts[1]];
     const pieces = [];
     parts.forEach((part, i) => {
       if (i) pieces.push(make("span", { class: "part" }, " → "));
@@ -76,7 +81,7 @@
     for (const [parts, , kind, note] of facts) {
       const row = make("li", { class: kind || "plain" });
       const sign = make("span", { class: "sign", "aria-hidden": "true" }, SIGNS[kind || ""]);
-      const said = kind ? make("span", { class: "unseen" }, `${WORDS[kind]}: `) : null;
+      const said = kind ? make("span", { class: "unseen" }, _("{name}: ", { name: WORDS[kind] })) : null;
       row.append(sign, make("span", {}, said, make("span", { class: "fact" }, ...factText(parts)),
         note ? make("span", { class: "note" }, note) : null));
       list.append(row);
@@ -87,7 +92,8 @@
   function marksOf(facts) {
     const marks = [];
     for (const [parts, spans, kind, note] of facts) {
-      const title = `${kind ? `${WORDS[kind]}: ` : ""}${parts.join(" – ")}${note ? ` (${note})` : ""}`;
+      const fact = (kind ? _("{name}: ", { name: WORDS[kind] }) : "") + parts.join(" – ");
+      const title = note ? _("{fact} ({note})", { fact, note }) : fact;
       for (const [start, end] of spans) marks.push({ start, end, kind: kind || "", title });
     }
     return marks;
@@ -179,9 +185,9 @@
       const node = make("li", { role: "option", id: `${root.id}-row-${place}`, "aria-selected": "false",
         "aria-posinset": place + 1, "aria-setsize": rows.length });
       const sign = answer ? OUTCOME_SIGNS[answer.outcome] : "·";
-      const spoken = answer ? make("span", { class: "unseen" }, OUTCOMES[answer.outcome]) : null;
-      const about = answer ? `${models[row.model]} · ${answer.errors.map((kind) => errors[kind]).join(", ") || "no error"}`
-        : texts[sample.article].slice(0, 60);
+      const spoken = answer ? make("span", { class: "unseen" }, OUTCOME_WORDS[answer.outcome]) : null;
+      const kinds = answer ? answer.errors.map((kind) => errors[kind]).join(_(", ")) || _("no error") : "";
+      const about = answer ? `${models[row.model]} · ${kinds}` : texts[sample.article].slice(0, 60);
       node.append(make("span", { class: "sign", "aria-hidden": "true" }, sign),
         make("span", {}, `${sample.id} `, spoken),
         make("span", { class: "score" }, answer ? answer.score.toFixed(2) : tasks[sample.task]),
@@ -204,14 +210,14 @@
       list.replaceChildren();
       list.scrollTop = 0;
       showMore();
-      const of = models.length ? "predictions" : "samples";
       const all = models.length ? samples.reduce((sum, s) => sum + Object.keys(s.answers).length, 0) : samples.length;
-      count.textContent = `${rows.length} of ${all} ${of}`;
+      const counted = { count: rows.length, all };
+      count.textContent = models.length ? _("{count} of {all} predictions", counted) : _("{count} of {all} samples", counted);
       const place = keep ? rows.findIndex((row) => same(row, keep)) : -1;
       if (rows.length) open(Math.max(0, place), { hash: false });
       else {
         list.removeAttribute("aria-activedescendant");
-        pane.replaceChildren(make("p", { class: "small" }, "Nothing passes these filters."));
+        pane.replaceChildren(make("p", { class: "small" }, _("Nothing passes these filters.")));
       }
     }
 
@@ -256,18 +262,20 @@
         button.addEventListener("click", () => open(current + by));
         return button;
       };
-      return make("span", { class: "steps" }, step("←", -1, "previous sample"), step("→", 1, "next sample"));
+      return make("span", { class: "steps" }, step("←", -1, _("previous sample")), step("→", 1, _("next sample")));
     }
 
     function answerColumn(answer, model, sample, beside) {
-      const title = make("h4", {}, `Prediction of ${models[model]}`);
-      if (!answer) return make("div", {}, title, make("p", { class: "small" }, "This model has no prediction here."));
-      const kinds = answer.errors.map((kind) => errors[kind]).join(", ");
-      const about = `${OUTCOME_SIGNS[answer.outcome]} ${OUTCOMES[answer.outcome]}, facts F1 ${answer.score.toFixed(2)}${kinds ? ` (${kinds})` : ""}`;
+      const title = make("h4", {}, _("Prediction of {model}", { model: models[model] }));
+      if (!answer) return make("div", {}, title, make("p", { class: "small" }, _("This model has no prediction here.")));
+      const kinds = answer.errors.map((kind) => errors[kind]).join(_(", "));
+      const said = { outcome: OUTCOME_WORDS[answer.outcome], score: answer.score.toFixed(2), kinds };
+      const words = kinds ? _("{outcome}, facts F1 {score} ({kinds})", said) : _("{outcome}, facts F1 {score}", said);
+      const about = `${OUTCOME_SIGNS[answer.outcome]} ${words}`;
       // The label's own column tells what the first model missing; the other model's are listed here.
       const missing = beside ? goldOf(sample, answer).filter((fact) => fact[2] === "missing") : [];
       return make("div", {}, title, make("p", { class: "small" }, about),
-        factList([...answer.facts, ...missing], "It predicts no fact."), raw(answer.text, OUTCOMES[answer.outcome] === "unparseable"));
+        factList([...answer.facts, ...missing], _("It predicts no fact.")), raw(answer.text, OUTCOMES[answer.outcome] === "unparseable"));
     }
 
     function goldOf(sample, answer) {
@@ -275,7 +283,7 @@
     }
 
     function raw(text, open) {
-      return make("details", { open: open ? "" : null }, make("summary", {}, "as written"), make("pre", {}, text || "(empty)"));
+      return make("details", { open: open ? "" : null }, make("summary", {}, _("as written")), make("pre", {}, text || _("(empty)")));
     }
 
     function detail(row) {
@@ -287,17 +295,17 @@
       const marks = marksOf([...gold, ...spurious]);
       const about = [tasks[sample.task], sample.language, row.model >= 0 ? models[row.model] : null].filter(Boolean).join(" · ");
       const columns = make("div", { class: "columns" }, make("div", {}, make("h4", {}, root.dataset.heading),
-        factList(gold, "No fact."), sample.gold ? raw(sample.gold) : null));
+        factList(gold, _("No fact.")), sample.gold ? raw(sample.gold) : null));
       if (row.model >= 0) columns.append(answerColumn(answer, row.model, sample, false));
       if (other >= 0 && other !== row.model) columns.append(answerColumn(sample.answers[other], other, sample, true));
       const text = highlighted(texts[sample.article], marks);
       text.lang = sample.language;
       columns.lang = sample.language;
       const instruction = texts[sample.instruction];
-      const left = make("div", {}, ...(instruction ? [make("h4", {}, "Instruction"),
+      const left = make("div", {}, ...(instruction ? [make("h4", {}, _("Instruction")),
         make("p", { class: "prose instruction", lang: sample.language, tabindex: "0" }, instruction)] : []),
-      ...(texts[sample.article] ? [make("h4", {}, "Article"), answer ? legend() : null, text]
-        : [make("p", { class: "small" }, "These predictions came without their articles.")]));
+      ...(texts[sample.article] ? [make("h4", {}, _("Article")), answer ? legend() : null, text]
+        : [make("p", { class: "small" }, _("These predictions came without their articles."))]));
       return [
         make("h3", {}, make("a", { href: address(row) }, sample.id), make("span", { class: "about" }, about), steps()),
         make("div", { class: "sides" }, left, columns),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from etlch.core.locale import _
 from etlch.render.canvas import INK, SOFT, Drawing, Letters, choose_letters, draw, quiet
 
 _TUNED = ("#8fbfe3", "#5599cc", "#2273b2", "#0b4a80", "#062c50")
@@ -160,7 +161,8 @@ def curves(panels: Sequence[Curves], axis: str, *, span: tuple[float, float] = (
     texts = []
     for panel in panels:
         texts += [panel.title, *panel.lines, *panel.beside, *(band.label for band in panel.bands)]
-    letters = choose_letters(texts, [axis])
+    below = _("records per task (train and validation, log scale)")
+    letters = choose_letters(texts, [axis, below])
 
     def build(figure: Any) -> None:
         all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -169,7 +171,7 @@ def curves(panels: Sequence[Curves], axis: str, *, span: tuple[float, float] = (
         all_axes[0].set_ylabel(letters.write(axis))
         margin = 0.03 * (span[1] - span[0])
         all_axes[0].set_ylim(span[0] - margin, span[1] + margin)
-        figure.supxlabel("records per task (train and validation, log scale)", fontsize=9, color=SOFT)
+        figure.supxlabel(letters.write(below), fontsize=9, color=SOFT)
 
     return draw((max(4.6, 0.9 + 2.9 * len(panels)), 3.2), letters, build)
 
@@ -223,7 +225,7 @@ def _apart(places: Sequence[float], least: float) -> list[float]:
     """Move places so that no two are nearer than `least`, keeping their order and rough position."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = list(places)
-    for _ in range(50):
+    for _round in range(50):
         for low, high in pairwise(order):
             overlap = least - (moved[high] - moved[low])
             if overlap > 1e-9:
@@ -251,7 +253,7 @@ class Reliability(NamedTuple):
 
 def reliability(panels: Sequence[Reliability]) -> Drawing:
     """Draw how often facts of a confidence are right, side by side; on the diagonal, confidence is precision."""
-    axis, height = "probability that the model gives", "share that is right"
+    axis, height = _("probability that the model gives"), _("share that is right")
     letters = choose_letters([panel.title for panel in panels], [axis, height])
 
     def build(figure: Any) -> None:
@@ -366,7 +368,9 @@ def histogram(values: Sequence[float], axis: str, *, bins: int = 30) -> Drawing:
     """Draw how values spread, with the median marked; few values get fewer bins (Rice's rule)."""
     from statistics import median
 
-    letters = choose_letters((), [axis])
+    middle = _("median {value:,.4g}").format(value=median(values)) if values else ""
+    count = _("count")
+    letters = choose_letters((), [axis, middle, count])
 
     def build(figure: Any) -> None:
         axes = figure.subplots()
@@ -374,12 +378,11 @@ def histogram(values: Sequence[float], axis: str, *, bins: int = 30) -> Drawing:
         fitting = min(bins, max(5, round(2 * len(values) ** (1 / 3))))
         axes.hist(values, bins=fitting, color=_TUNED[2], edgecolor="white", linewidth=0.5)
         if values:
-            middle = median(values)
-            axes.axvline(middle, color=INK, linewidth=1)
-            axes.annotate(f"median {middle:,.4g}", (middle, 1.0), xycoords=("data", "axes fraction"),
+            axes.axvline(median(values), color=INK, linewidth=1)
+            axes.annotate(letters.write(middle), (median(values), 1.0), xycoords=("data", "axes fraction"),
                           xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8)  # fmt: skip
         axes.locator_params(axis="y", integer=True)
         axes.set_xlabel(letters.write(axis))
-        axes.set_ylabel("count")
+        axes.set_ylabel(letters.write(count))
 
     return draw((6.4, 2.6), letters, build)

@@ -5,10 +5,11 @@ They are the paper's Figures 1 to 8 in their clearest form, each only where ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
+from etlch.core.locale import _, capital, sentences
 from etlch.render import plots
 from etlch.render.canvas import Drawing
 from etlch.report import ranking
@@ -52,21 +53,27 @@ def win_rate_chart(summary: Summary) -> Chart | None:
         panels.append(plots.Grid(task, rows, columns, cells))
     if not panels:
         return None
+    text = _("{task}: {model} wins {won:g} of {applicable} against {baseline}")
     words = [
-        f"{rate.task}: {System(rate.model, rate.task, rate.size, rate.seed).label} wins {rate.won:g} of "
-        f"{rate.applicable} against {rate.baseline}"
+        text.format(
+            task=rate.task,
+            model=System(rate.model, rate.task, rate.size, rate.seed).label,
+            won=rate.won,
+            applicable=rate.applicable,
+            baseline=rate.baseline,
+        )
         for rate in summary.win_rates
     ]
     counted = {rate.task: rate.metrics for rate in summary.win_rates}
-    named = "; ".join(f"{task}: {', '.join(map(ranking.named, m))}" for task, m in counted.items() if m)
-    return Chart(
-        "win-rates",
-        plots.win_rates(panels),
+    named = _("; ").join(
+        _spoken_panel(task, map(ranking.named, metrics)) for task, metrics in counted.items() if metrics
+    )
+    caption = _(
         "Metrics on which the model (column) beats the baseline (row), of those that apply; a tie counts one "
         "half. Each star is a significant win (paired test, Holm, 5 %)."
-        + (f" Counted are, for {named}." if named else ""),
-        ". ".join(words),
     )
+    told = _("Counted are, for {metrics}.").format(metrics=named) if named else ""
+    return Chart("win-rates", plots.win_rates(panels), sentences(caption, told), _(". ").join(words))
 
 
 def score_charts(summary: Summary) -> list[Chart]:
@@ -76,13 +83,15 @@ def score_charts(summary: Summary) -> list[Chart]:
         panels = [panel for task in ranking.tasks_of(summary) if (panel := _panel(summary, task, metric))]
         if panels:
             name = ranking.named(metric)
-            caption = (
-                f"{name[0].upper()}{name[1:]} by task and model, with 95 % intervals. Filled circles: the model, stronger with "
+            caption = _(
+                "{metric} by task and model, with 95 % intervals. Filled circles: the model, stronger with "
                 "more training data; open squares: baselines; open diamonds: the untuned base model."
-            )
+            ).format(metric=capital(name))
             start = _start([dot.value if dot.low is None else dot.low for p in panels for dot in p.dots])
             drawing = plots.dots(panels, name, span=(start, 1.0))
-            charts.append(Chart(f"scores-{metric}", drawing, caption + _cut(start), _spoken(panels)))
+            charts.append(
+                Chart(f"scores-{metric}", drawing, sentences(caption, _cut(start)), _spoken(panels))
+            )
     return charts
 
 
@@ -114,7 +123,7 @@ def _start(lowest: Sequence[float]) -> float:
 
 
 def _cut(start: float) -> str:
-    return f" The axis begins at {start:.1f}." if start else ""
+    return _("The axis begins at {start:.1f}.").format(start=start) if start else ""
 
 
 def _role(summary: Summary, system: System) -> str:
@@ -135,7 +144,11 @@ def _spoken(panels: list[plots.Panel], *, sign: bool = False) -> str:
         text = ranking.signed(dot.value) if sign else f"{dot.value:.2f}"
         return f"{dot.label} {text} {ranking.interval(dot.low, dot.high, sign=sign)}".rstrip()
 
-    return ". ".join(f"{panel.title}: {', '.join(map(value, panel.dots))}" for panel in panels)
+    return _(". ").join(_spoken_panel(panel.title, map(value, panel.dots)) for panel in panels)
+
+
+def _spoken_panel(title: str, said: Iterable[str]) -> str:
+    return _("{title}: {values}").format(title=title, values=_(", ").join(said))
 
 
 def difference_chart(summary: Summary) -> Chart | None:
@@ -159,22 +172,20 @@ def difference_chart(summary: Summary) -> Chart | None:
                     )
                 )  # fmt: skip
         if found:
-            panels.append(
-                plots.Panel(
-                    f"{task}, to {met.pop() if len(met) == 1 else f'the {ranking.rival_word(summary)}'}",
-                    found,
-                )
-            )
+            title = _("{task}, to {baseline}") if len(met) == 1 else _("{task}, to the {rival}")
+            title = title.format(task=task, baseline=min(met), rival=ranking.rival_word(summary))
+            panels.append(plots.Panel(title, found))
     if not panels:
         return None
-    return Chart(
-        "differences",
-        plots.dots(panels, f"difference to the {ranking.rival_word(summary)}", span=None, zero=True),
-        f"Paired differences to the {ranking.rival_word(summary)} that each model was compared with, in the metric of the "
+    rival_word = ranking.rival_word(summary)
+    axis = _("difference to the {rival}").format(rival=rival_word)
+    caption = _(
+        "Paired differences to the {rival} that each model was compared with, in the metric of the "
         "headline, with 95 % intervals. \u25b2 and \u25bc mark significant differences: p < 0.05 after Holm, and an "
-        "interval that does not touch the line at 0.",
-        _spoken(panels, sign=True),
-    )
+        "interval that does not touch the line at 0."
+    ).format(rival=rival_word)
+    drawing = plots.dots(panels, axis, span=None, zero=True)
+    return Chart("differences", drawing, caption, _spoken(panels, sign=True))
 
 
 def parsing_charts(summary: Summary) -> list[Chart]:
@@ -189,9 +200,9 @@ def parsing_charts(summary: Summary) -> list[Chart]:
     return [
         Chart(
             "json-parses",
-            plots.dots(panels, "share of predictions that json.loads accepts"),
-            "Predictions that json.loads accepts as they are, with 95 % Wilson intervals.",
-            ". ".join(f"{p.title}: {', '.join(f'{dot.label} {dot.text}' for dot in p.dots)}" for p in panels),
+            plots.dots(panels, _("share of predictions that json.loads accepts")),
+            _("Predictions that json.loads accepts as they are, with 95 % Wilson intervals."),
+            _(". ").join(_spoken_panel(p.title, (f"{d.label} {d.text}" for d in p.dots)) for p in panels),
         )
     ]
 
@@ -205,24 +216,30 @@ def reading_chart(summary: Summary, readings: Mapping[System, Mapping[str, int]]
     """
     if not any(counts.get("fenced") or counts.get("unparseable") for counts in readings.values()):
         return None
-    order = ("strict", "fenced", "none", "unparseable")
+    order = {
+        "strict": _("strict"), "fenced": _("fenced"), "none": _("none"), "unparseable": _("unparseable")
+    }  # fmt: skip
     parts = [part for part in order if any(counts.get(part) for counts in readings.values())]
     tasks = {system.task for system, counts in readings.items() if set(counts) - {"strict"}}
     rows = {
-        f"{task}: {system.label}": {part: readings[system].get(part, 0) for part in parts}
+        _("{task}: {model}").format(task=task, model=system.label): {
+            order[part]: readings[system].get(part, 0) for part in parts
+        }
         for task in ranking.tasks_of(summary)
         for system in ranking.trainings_of(summary, task)
         if system in readings and task in tasks
     }
-    alt = ". ".join(
-        f"{row}: {', '.join(f'{count} {part}' for part, count in counts.items())}"
+    alt = _(". ").join(
+        _spoken_panel(row, (f"{count} {part}" for part, count in counts.items()))
         for row, counts in rows.items()
     )
     return Chart(
         "readings",
-        plots.shares(rows, "predictions"),
-        "How predictions could be read. Text repaired further than by removing a fence or leading prose "
-        "never scores.",
+        plots.shares(rows, _("predictions")),
+        _(
+            "How predictions could be read. Text repaired further than by removing a fence or leading prose "
+            "never scores."
+        ),
         alt,
     )
 
@@ -235,24 +252,27 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
         if not panels:
             continue
         name = ranking.named(metric)
-        caption = (
-            f"{name[0].upper()}{name[1:]} over records per task, on a log scale, with 95 % intervals; where a "
+        caption = _(
+            "{metric} over records per task, on a log scale, with 95 % intervals; where a "
             "size was trained with several seeds, of their mean. Grey: baselines, a line "
             "where they grow with the size. A ring marks the smallest size from which on all baselines that "
             "the model is compared with are beaten significantly."
-        )
-        alt = ". ".join(
-            f"{panel.title}: "
-            + "; ".join(
-                f"{line} {', '.join(f'{point.value:.2f} at {point.size}' for point in points)}"
-                for line, points in (*panel.lines.items(), *panel.beside.items())
-            )
-            for panel in panels
+        ).format(metric=capital(name))
+        alt = _(". ").join(
+            _("{title}: {values}").format(title=panel.title, values=_spoken_lines(panel)) for panel in panels
         )
         start = _start([low for panel in panels for low in _lows(panel)])
         drawing = plots.curves(panels, name, span=(start, 1.0))
-        charts.append(Chart(f"efficiency-{metric}", drawing, caption + _cut(start), alt))
+        charts.append(Chart(f"efficiency-{metric}", drawing, sentences(caption, _cut(start)), alt))
     return charts
+
+
+def _spoken_lines(panel: plots.Curves) -> str:
+    text = _("{value:.2f} at {size}")
+    return _("; ").join(
+        f"{line} {_(', ').join(text.format(value=point.value, size=point.size) for point in points)}"
+        for line, points in (*panel.lines.items(), *panel.beside.items())
+    )
 
 
 def _lows(panel: plots.Curves) -> list[float]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
+from etlch.core.locale import N_
 from etlch.core.records import Fact, Key
 from etlch.metrics.comparators import parse_rules
 from etlch.metrics.facts import comparable
@@ -21,39 +22,39 @@ from etlch.metrics.predictions import END_MARKERS, without_markers
 from etlch.metrics.reading import ParseConfig, mapped, read_gold, read_pair
 from etlch.tasks import Task
 
-OF_TEXT = ("unparseable", "fenced", "cut off", "repetition loop")
+OF_TEXT = (N_("unparseable"), N_("fenced"), N_("cut off"), N_("repetition loop"))
 """Errors of a whole prediction: counted once each."""
 
 OF_FACTS = (
-    "missing",
-    "spurious",
-    "wrong type",
-    "boundary",
-    "reversed",
-    "wrong relation",
-    "extra key",
-    "malformed",
+    N_("missing"),
+    N_("spurious"),
+    N_("wrong type"),
+    N_("boundary"),
+    N_("reversed"),
+    N_("wrong relation"),
+    N_("extra key"),
+    N_("malformed"),
 )
 """Errors of one fact: counted per fact."""
 
 KINDS = OF_TEXT + OF_FACTS
 
 MEANINGS = {
-    "unparseable": "nothing could be read; all its gold facts count as missed",
-    "fenced": "readable only after a code fence or leading prose was removed",
-    "cut off": "the text ends in the middle of a value, list or line",
-    "repetition loop": "one fact written four times or more, or a text that ends in a loop",
-    "missing": "a gold fact with no counterpart",
-    "spurious": "a predicted fact with no counterpart",
-    "wrong type": "the right mention or value under another type or field",
-    "boundary": "the right type, and a text that contains the gold one or is contained in it",
-    "reversed": "subject and object changed places",
-    "wrong relation": "the right subject and object under another relation",
-    "extra key": "a type or field that the schema does not have",
-    "malformed": "a line without three parts, or a list or object inside a list",
+    "unparseable": N_("nothing could be read; all its gold facts count as missed"),
+    "fenced": N_("readable only after a code fence or leading prose was removed"),
+    "cut off": N_("the text ends in the middle of a value, list or line"),
+    "repetition loop": N_("one fact written four times or more, or a text that ends in a loop"),
+    "missing": N_("a gold fact with no counterpart"),
+    "spurious": N_("a predicted fact with no counterpart"),
+    "wrong type": N_("the right mention or value under another type or field"),
+    "boundary": N_("the right type, and a text that contains the gold one or is contained in it"),
+    "reversed": N_("subject and object changed places"),
+    "wrong relation": N_("the right subject and object under another relation"),
+    "extra key": N_("a type or field that the schema does not have"),
+    "malformed": N_("a line without three parts, or a list or object inside a list"),
 }
 
-MISSING, SPURIOUS = "(missing)", "(spurious)"
+MISSING, SPURIOUS = N_("(missing)"), N_("(spurious)")
 """Edges of the confusion matrix: a gold mention nobody predicted, a predicted one that is not gold."""
 
 _LOOP = re.compile(r"(\S.{3,79}?)\1{3,}", re.DOTALL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from etlch.core.locale import _, capital, listed, sentences
 from etlch.report import ranking
 from etlch.scoring.summary import Comparison, Score, Summary, System
 from etlch.stats.few import ALPHA, ENOUGH, unseen_rate
@@ -56,20 +57,16 @@ def _overall(by_task: list[Verdict], summary: Summary) -> list[Verdict]:
     said = []
     rival = ranking.rival_word(summary)
     for kind, words in (
-        (BETTER, f"significantly better than the {rival} on"),
-        (NOT_SIGNIFICANT, "no significant difference on"),
-        (WORSE, f"significantly worse than the {rival} on"),
+        (BETTER, _("significantly better than the {rival} on {tasks}")),
+        (NOT_SIGNIFICANT, _("no significant difference on {tasks}")),
+        (WORSE, _("significantly worse than the {rival} on {tasks}")),
     ):
         tasks = [verdict.task for verdict in decided if verdict.kind == kind]
         if tasks:
-            said.append(f"{words} {_listed(tasks)}")
+            said.append(words.format(rival=rival, tasks=listed(tasks)))
     kinds = {verdict.kind for verdict in decided}
-    text = "; ".join(said)
-    return [Verdict(kinds.pop() if len(kinds) == 1 else NOT_SIGNIFICANT, f"{text[0].upper()}{text[1:]}.")]
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    text = _("{sentence}.").format(sentence=capital(_("; ").join(said)))
+    return [Verdict(kinds.pop() if len(kinds) == 1 else NOT_SIGNIFICANT, text)]
 
 
 def _of_task(summary: Summary, task: str) -> Verdict | None:
@@ -81,8 +78,10 @@ def _of_task(summary: Summary, task: str) -> Verdict | None:
         return None
     if lead is None or rival is None:
         system, score = lead or rival  # type: ignore[misc]
-        text = f"{ranking.named(metric)} {_value(score)}; there is nothing to compare it with."
-        return Verdict("", f"{task}: {system.label} alone.", text, task)
+        text = _("{metric} {value}; there is nothing to compare it with.").format(
+            metric=ranking.named(metric), value=_value(score)
+        )
+        return Verdict("", _("{task}: {model} alone.").format(task=task, model=system.label), text, task)
     return _duel(summary, task, metric, lead, rival)
 
 
@@ -97,12 +96,14 @@ def _read_strictly(summary: Summary, model: System, baseline: System, found: Com
     strict = ranking.compared(summary, model, baseline, f"{found.metric}_strict")
     if strict is None or strict.difference is None or _kind(strict) == _kind(found):
         return ""
-    words = {BETTER: "significantly better", WORSE: "significantly worse", NOT_SIGNIFICANT: "not significant"}
+    words = {
+        BETTER: _("significantly better"),
+        WORSE: _("significantly worse"),
+        NOT_SIGNIFICANT: _("not significant"),
+    }
     bounds = ranking.interval(strict.low, strict.high, sign=True)
-    return (
-        f" Read strictly, form counting too, the verdict is another: {words[_kind(strict)]}, "
-        f"{ranking.signed(strict.difference)} {bounds}".rstrip()
-        + "."
+    return _("Read strictly, form counting too, the verdict is another: {verdict}, {difference}.").format(
+        verdict=words[_kind(strict)], difference=f"{ranking.signed(strict.difference)} {bounds}".rstrip()
     )
 
 
@@ -111,27 +112,31 @@ def _duel(
 ) -> Verdict:
     (model, score), (baseline, baseline_score) = lead, rival
     name = ranking.named(metric)
-    values = f"{name[0].upper()}{name[1:]} {_value(score)} against {_value(baseline_score)} for {baseline.label}, the {ranking.rival_word(summary)}"
+    names = {"task": task, "model": model.label, "baseline": baseline.label, "metric": name}
+    values = _("{metric} {value} against {other} for {baseline}, the {rival}.").format(
+        metric=capital(name), value=_value(score), other=_value(baseline_score), baseline=baseline.label,
+        rival=ranking.rival_word(summary),
+    )  # fmt: skip
     comparison = ranking.compared(summary, model, baseline, metric)
     if comparison is None or comparison.difference is None:
-        return Verdict("", f"{task}: {model.label} and {baseline.label} were not tested.", f"{values}.", task)
-    text = f"{values}. {_chance(comparison)}{_read_strictly(summary, model, baseline, comparison)}"
+        return Verdict("", _("{task}: {model} and {baseline} were not tested.").format(**names), values, task)
+    text = sentences(values, _chance(comparison), _read_strictly(summary, model, baseline, comparison))
     by = f"{abs(comparison.difference):.2f}"
     if comparison.few:
-        told = f"{task}: {comparison.articles:,} articles are too few to call {model.label} or {baseline.label} better."
-        return Verdict(NOT_SIGNIFICANT, told, text + _unseen(comparison), task)
+        told = _("{task}: {articles} articles are too few to call {model} or {baseline} better.").format(
+            articles=f"{comparison.articles:,}", **names
+        )
+        return Verdict(NOT_SIGNIFICANT, told, sentences(text, _unseen(comparison)), task)
     if not comparison.significant:
-        told = f"{task}: no significant difference between {model.label} and {baseline.label}."
-        return Verdict(
-            NOT_SIGNIFICANT, told, text + _disagreement(comparison) + _resolution(comparison), task
-        )
-    text += _scope(comparison)
+        told = _("{task}: no significant difference between {model} and {baseline}.").format(**names)
+        text = sentences(text, _disagreement(comparison), _resolution(comparison))
+        return Verdict(NOT_SIGNIFICANT, told, text, task)
+    text = sentences(text, _scope(comparison))
     if comparison.difference < 0:
-        return Verdict(
-            WORSE, f"{task}: {baseline.label} is better than {model.label} by {by} {name}.", text, task
-        )
-    start = _smallest_better(summary, task, metric, model.model)
-    return Verdict(BETTER, f"{task}: {model.label} is better by {by} {name}.", text + start, task)
+        told = _("{task}: {baseline} is better than {model} by {by} {metric}.").format(by=by, **names)
+        return Verdict(WORSE, told, text, task)
+    told = _("{task}: {model} is better by {by} {metric}.").format(by=by, **names)
+    return Verdict(BETTER, told, sentences(text, _smallest_better(summary, task, metric, model.model)), task)
 
 
 def _value(score: Score) -> str:
@@ -140,32 +145,38 @@ def _value(score: Score) -> str:
 
 def _chance(comparison: Comparison) -> str:
     bounds = ranking.interval(comparison.low, comparison.high, sign=True)
-    family = f" after Holm's correction over {comparison.family} tests" if comparison.family > 1 else ""
-    records = f"{comparison.n:,} records"
+    p = ranking.p_text(comparison.p_adjusted, comparison)
+    if comparison.family > 1:
+        p = _("{p} after Holm's correction over {tests} tests").format(p=p, tests=comparison.family)
+    records = _("{records} records")
     if comparison.clusters and comparison.clusters != comparison.n:
-        records += f" of {comparison.clusters:,} articles"
-    difference = f"{ranking.signed(comparison.difference or 0.0)} {bounds}".rstrip()
-    return f"Paired difference {difference}, {ranking.p_text(comparison.p_adjusted, comparison)}{family}, {records}."
+        records = _("{records} records of {articles} articles")
+    return _("Paired difference {difference}, {p}, {records}.").format(
+        difference=f"{ranking.signed(comparison.difference or 0.0)} {bounds}".rstrip(),
+        p=p,
+        records=records.format(records=f"{comparison.n:,}", articles=f"{comparison.clusters:,}"),
+    )
 
 
 def _unseen(comparison: Comparison) -> str:
     """Say what so few articles cannot show; see stats/few.py."""
-    rate = 100 * unseen_rate(comparison.articles)
-    return (
-        f" A model that fails badly on up to {rate:.0f} % of all articles would have shown no failure on so few; "
-        f"from {ENOUGH} articles on a difference can be significant."
-    )
+    return _(
+        "A model that fails badly on up to {rate:.0f} % of all articles would have shown no failure on so few; "
+        "from {enough} articles on a difference can be significant."
+    ).format(rate=100 * unseen_rate(comparison.articles), enough=ENOUGH)
 
 
 def _disagreement(comparison: Comparison) -> str:
-    return "" if comparison.agree else " The seeds disagree on which is better."
+    return "" if comparison.agree else _("The seeds disagree on which is better.")
 
 
 def _scope(comparison: Comparison) -> str:
     if comparison.scope == "weights":
-        return " Fewer than three trainings of a side: this holds for these weights, not for these recipes."
+        return _("Fewer than three trainings of a side: this holds for these weights, not for these recipes.")
     if max(comparison.seeds, comparison.baseline_seeds) > 1:
-        return f" Means of {comparison.seeds} and {comparison.baseline_seeds} trainings."
+        return _("Means of {seeds} and {others} trainings.").format(
+            seeds=comparison.seeds, others=comparison.baseline_seeds
+        )
     return ""
 
 
@@ -179,23 +190,34 @@ def _impossible(summary: Summary) -> list[Verdict]:
             continue
         least = min(c.floor * c.family for c in family)
         if least >= ALPHA:
-            n, m = max(c.articles for c in family), max(c.family for c in family)
-            said.append(
-                f"{task}: {n:,} articles and {m} comparisons, smallest p after Holm {min(1.0, least):.2g}"
+            text = _(
+                "{task}: {articles} articles and {comparisons} comparisons, smallest p after Holm {p:.2g}"
             )
-    return (
-        [Verdict(NOT_SIGNIFICANT, "Nothing can be significant here.", f"{'; '.join(said)}.")] if said else []
-    )
+            said.append(
+                text.format(
+                    task=task,
+                    articles=f"{max(c.articles for c in family):,}",
+                    comparisons=max(c.family for c in family),
+                    p=min(1.0, least),
+                )
+            )
+    text = _("{sentence}.").format(sentence=_("; ").join(said))
+    return [Verdict(NOT_SIGNIFICANT, _("Nothing can be significant here."), text)] if said else []
 
 
 def _resolution(comparison: Comparison) -> str:
     if comparison.detectable is None:
         return ""
-    alone = " in one test alone, and after correction a larger one only" if comparison.family > 1 else ""
-    return (
-        f" With this many records, four of five tries find a true difference of {comparison.detectable:.2f}"
-        f"{alone}; smaller ones mostly go unseen."
+    text = _(
+        "With this many records, four of five tries find a true difference of {difference:.2f}; "
+        "smaller ones mostly go unseen."
     )
+    if comparison.family > 1:
+        text = _(
+            "With this many records, four of five tries find a true difference of {difference:.2f} in one test "
+            "alone, and after correction a larger one only; smaller ones mostly go unseen."
+        )
+    return text.format(difference=comparison.detectable)
 
 
 def _smallest_better(summary: Summary, task: str, metric: str, model: str) -> str:
@@ -204,7 +226,9 @@ def _smallest_better(summary: Summary, task: str, metric: str, model: str) -> st
     sizes = {system.size for system in ranking.contenders_of(summary, task) if system.model == model}
     if size is None or len(sizes) < 2:
         return ""
-    return f" From size {size:,} on, the model is significantly better than every baseline."
+    return _("From size {size} on, the model is significantly better than every baseline.").format(
+        size=f"{size:,}"
+    )
 
 
 def smallest_better(summary: Summary, task: str, metric: str, model: str) -> int | None:
@@ -234,15 +258,25 @@ def _parsing(summary: Summary) -> list[Verdict]:
         lead = ranking.best(summary, ranking.contenders_of(summary, task), "json_parse_ok")
         if lead is not None:
             rival = ranking.best(summary, ranking.rivals_of(summary, lead[0]), "json_parse_ok")
-            beside = (
-                f" ({ranking.rival_word(summary)}, {rival[0].label}: {_count(rival[1])})" if rival else ""
+            text = _("on {task} {count} predictions of {model}").format(
+                task=task, count=_count(lead[1]), model=lead[0].label
             )
-            said.append(f"on {task} {_count(lead[1])} predictions of {lead[0].label}{beside}")
-    return [Verdict("", "Parsed by json.loads:", f"{'; '.join(said)}.")] if said else []
+            if rival:
+                text = _("{text} ({rival}, {baseline}: {count})").format(
+                    text=text,
+                    rival=ranking.rival_word(summary),
+                    baseline=rival[0].label,
+                    count=_count(rival[1]),
+                )
+            said.append(text)
+    text = _("{sentence}.").format(sentence=_("; ").join(said))
+    return [Verdict("", _("Parsed by json.loads:"), text)] if said else []
 
 
 def _count(score: Score) -> str:
-    return f"{round((score.value or 0.0) * score.n):,} of {score.n:,}"
+    return _("{part} of {whole}").format(
+        part=f"{round((score.value or 0.0) * score.n):,}", whole=f"{score.n:,}"
+    )
 
 
 def _not_significant(summary: Summary) -> list[Verdict]:
@@ -250,29 +284,31 @@ def _not_significant(summary: Summary) -> list[Verdict]:
     open_ = [c for c in made if not c.significant]
     if not open_:
         return []
-    named = [f"{ranking.label_of(c)} against {c.baseline} on {c.task}" for c in open_[:4]]
-    rest = len(open_) - len(named)
-    more = f", and {rest} more" if rest else ""
-    return [
-        Verdict(
-            NOT_SIGNIFICANT,
-            f"Not significant: {len(open_)} of {len(made)} comparisons.",
-            f"{', '.join(named)}{more}.",
-        )
-    ]
+    text = _("{model} against {baseline} on {task}")
+    named = _(", ").join(
+        text.format(model=ranking.label_of(c), baseline=c.baseline, task=c.task) for c in open_[:4]
+    )
+    if len(open_) > 4:
+        named = _("{comparisons}, and {rest} more").format(comparisons=named, rest=len(open_) - 4)
+    lead = _("Not significant: {part} of {whole} comparisons.").format(part=len(open_), whole=len(made))
+    return [Verdict(NOT_SIGNIFICANT, lead, _("{sentence}.").format(sentence=named))]
 
 
 def _choice(summary: Summary) -> list[Verdict]:
     """Say what the best of several is worth, corrected for having been chosen on these very records."""
+    text = _("{task}, best of {among}: {model} {value:.3f}, corrected {corrected:.3f}")
     said = [
-        f"{item.task}, best of {item.among}: {item.model} {item.value:.3f}, corrected {item.corrected:.3f}"
+        text.format(
+            task=item.task, among=item.among, model=item.model, value=item.value, corrected=item.corrected
+        )
         for item in summary.choices
         if item.metric == ranking.headline_metric(summary, item.task)
     ]
     if not said:
         return []
-    lead = "The best of several models was chosen on these same test records."
-    return [Verdict("", lead, f"Corrected for that choice: {'; '.join(said)}.")]
+    lead = _("The best of several models was chosen on these same test records.")
+    text = _("Corrected for that choice: {values}.").format(values=_("; ").join(said))
+    return [Verdict("", lead, text)]
 
 
 def _training_chance(summary: Summary) -> list[Verdict]:
@@ -283,11 +319,15 @@ def _training_chance(summary: Summary) -> list[Verdict]:
     ]
     if several:
         widest = max(several, key=lambda item: item.sd)
-        what = f"the largest: {ranking.named(widest.metric)}, {widest.task}, {widest.seeds} seeds"
-        lead = f"Between training seeds values differ by a standard deviation of up to {widest.sd:.3f}."
-        return [Verdict("", lead, f"{what[0].upper()}{what[1:]}. Seeds are averaged, not ranked.")]
+        text = _("The largest: {metric}, {task}, {seeds} seeds. Seeds are averaged, not ranked.").format(
+            metric=ranking.named(widest.metric), task=widest.task, seeds=widest.seeds
+        )
+        lead = _("Between training seeds values differ by a standard deviation of up to {sd:.3f}.")
+        return [Verdict("", lead.format(sd=widest.sd), text)]
     if any(system.role == "tuned" for system in summary.systems):
-        lead = "Each size was trained once."
-        text = "The intervals hold for these weights on other articles, not for these recipes trained again."
+        lead = _("Each size was trained once.")
+        text = _(
+            "The intervals hold for these weights on other articles, not for these recipes trained again."
+        )
         return [Verdict("", lead, text)]
     return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etlch.core.locale import _
 from etlch.metrics.registry import BY_NAME, EXTRA
 from etlch.scoring.recipes import recipes_of
 from etlch.scoring.summary import Comparison, Score, Summary, System
@@ -29,12 +30,12 @@ MAIN_METRICS = (
 
 def named(metric: str) -> str:
     """Return a metric's name for readers."""
-    return BY_NAME[metric].title if metric in BY_NAME else metric.replace("_", " ")
+    return _(BY_NAME[metric].title) if metric in BY_NAME else metric.replace("_", " ")
 
 
 def explained(metric: str) -> str:
     """Return what a metric is, in a line; empty where nobody said."""
-    return BY_NAME[metric].about if metric in BY_NAME else EXTRA.get(metric, "")
+    return _(BY_NAME[metric].about if metric in BY_NAME else EXTRA.get(metric, ""))
 
 
 def tasks_of(summary: Summary) -> list[str]:
@@ -87,7 +88,12 @@ def baselines_of(summary: Summary, task: str) -> list[System]:
 
 def rival_word(summary: Summary) -> str:
     """Return what the headline calls the baseline that a model is compared with: assumed ones are no best ones."""
-    return "assumed baseline" if summary.assumed else "best baseline"
+    return _("assumed baseline") if summary.assumed else _("best baseline")
+
+
+def role_word(role: str) -> str:
+    """Return a role for readers; a dash where nobody named one."""
+    return {"tuned": _("tuned"), "base": _("base"), "baseline": _("baseline")}.get(role, role) or "–"
 
 
 def rivals_of(summary: Summary, system: System) -> list[System]:
@@ -174,7 +180,7 @@ def at_floor(item: Comparison, p: float | None) -> bool:
 def p_text(p: float | None, item: Comparison | None = None) -> str:
     """Return p as readers write it: < 0.001, or two significant figures; ≤ at the floor of the resampling."""
     if p is None:
-        return "no test"
+        return _("no test")
     if item is not None and at_floor(item, p):
         return f"p \u2264 {p:.2g}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"

@@ -14,6 +14,7 @@ from statistics import median
 from typing import NamedTuple
 
 from etlch.core.files import digest
+from etlch.core.locale import _
 from etlch.core.records import Fact, Key, Span, task_of
 from etlch.core.settings import ScoreSettings
 from etlch.render import html
@@ -201,7 +202,9 @@ def _answer(
         if pair.gold is not None:
             fact = facts[pair.gold]
             kind = html.MISSING if pair.kind else html.MATCHED
-            gold[pair.gold] = html.ShownFact(fact.parts, fact.spans, kind, _note(pair.kind, "predicted", two))
+            gold[pair.gold] = html.ShownFact(
+                fact.parts, fact.spans, kind, _note(pair.kind, _("{kind}; predicted: {fact}"), two)
+            )
         if pair.predicted is not None and two is not None:
             kind = html.SPURIOUS if pair.kind else html.MATCHED
             spans = (
@@ -209,7 +212,9 @@ def _answer(
                 if not pair.kind and pair.gold is not None
                 else _spans(task, two, key.input)
             )
-            predicted[pair.predicted] = html.ShownFact(two, spans, kind, _note(pair.kind, "label", one))
+            predicted[pair.predicted] = html.ShownFact(
+                two, spans, kind, _note(pair.kind, _("{kind}; label: {fact}"), one)
+            )
     return html.Answer(
         model=sample.system.label,
         text=sample.predicted,
@@ -221,10 +226,10 @@ def _answer(
     )
 
 
-def _note(kind: str, side: str, counterpart: Fact | None) -> str:
+def _note(kind: str, text: str, counterpart: Fact | None) -> str:
     if not kind or counterpart is None:
-        return "" if kind in ("", "missing", "spurious") else kind
-    return f"{kind}; {side}: {' – '.join(counterpart)}"
+        return "" if kind in ("", "missing", "spurious") else _(kind)
+    return text.format(kind=_(kind), fact=" – ".join(counterpart))
 
 
 def _spans(task: Task, fact: Fact, article: str) -> tuple[Span, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from etlch.core.locale import N_, _, ngettext
 from etlch.render import html
 from etlch.render.html import Cell, Html, element
 from etlch.report import ranking, tables
@@ -13,7 +14,7 @@ from etlch.report.errors import KINDS, MEANINGS, MISSING, SPURIOUS
 from etlch.report.samples import Analysis, Example
 from etlch.scoring.summary import Comparison, Summary, System, TypeScore
 
-EFFECTS = {"smd": "std. mean", "cohen_h": "Cohen's h"}
+EFFECTS = {"smd": N_("std. mean"), "cohen_h": N_("Cohen's h")}
 
 MOST_TYPES = 14
 """Rows of a confusion matrix; rarer types are left out, and the caption says so."""
@@ -21,18 +22,18 @@ MOST_TYPES = 14
 
 def scores(summary: Summary) -> Html:
     """Return the tables of scores, one a task, and folded every metric, types and meanings."""
-    note = (
+    note = _(
         "In brackets: 95 % intervals, over articles and, where a recipe was trained with several seeds, over its "
         "trainings. Bold: best of the column. \u25b2 and \u25bc mark values significantly above and below that of "
-        f"the {ranking.rival_word(summary)} it was compared with (paired, Holm, 5 %)."
-    )
+        "the {rival} it was compared with (paired, Holm, 5 %)."
+    ).format(rival=ranking.rival_word(summary))
     main = map(_score_table, tables.score_tables(summary))
-    every = html.fold("Every metric", *map(_score_table, tables.score_tables(summary, every=True)))
+    every = html.fold(_("Every metric"), *map(_score_table, tables.score_tables(summary, every=True)))
     metrics = dict.fromkeys(
         m for task in ranking.tasks_of(summary) for m in ranking.metrics_of(summary, task)
     )
     told = [(ranking.named(metric), ranking.explained(metric)) for metric in metrics]
-    meanings = html.fold("What the metrics mean", html.facts_of(told)) if told else None
+    meanings = html.fold(_("What the metrics mean"), html.facts_of(told)) if told else None
     return html.join(
         [
             element("p", note, class_="small"),
@@ -63,25 +64,26 @@ def _by_type(summary: Summary) -> Html | None:
             for kind in sorted(support, key=lambda kind: (-support[kind], kind))[:MOST_TYPES]
         ]
         rest = len(support) - len(rows)
-        caption = f"{task}: F1 of facts by type, field or relation" + (
-            f"; {rest} rarer ones are left out" if rest else ""
-        )
-        made.append(html.table(caption, ["type", "in labels", *(s.label for s in systems)], rows))
-    return html.fold("By type", *made) if made else None
+        caption = _("{task}: F1 of facts by type, field or relation")
+        if rest:
+            caption = _("{task}: F1 of facts by type, field or relation; {rest} rarer ones are left out")
+        caption = caption.format(task=task, rest=rest)
+        made.append(html.table(caption, [_("type"), _("in labels"), *(s.label for s in systems)], rows))
+    return html.fold(_("By type"), *made) if made else None
 
 
 def _type_cell(item: TypeScore | None) -> Cell:
     if item is None or item.f1 is None:
         return Cell("–")
-    return Cell(f"{item.f1:.2f}", f"{item.hits} of {item.predicted} right")
+    return Cell(f"{item.f1:.2f}", _("{part} of {whole} right").format(part=item.hits, whole=item.predicted))
 
 
 def _score_table(table: tables.ScoreTable) -> Html:
     rows: list[list[str | Cell]] = [
-        [system.label, system.role or "–", *map(_score_cell, entries)]
+        [system.label, ranking.role_word(system.role), *map(_score_cell, entries)]
         for system, entries in zip(table.systems, table.entries, strict=True)
     ]
-    return html.table(table.task, ["model", "role", *map(ranking.named, table.metrics)], rows)
+    return html.table(table.task, [_("model"), _("role"), *map(ranking.named, table.metrics)], rows)
 
 
 def _score_cell(entry: tables.Entry) -> Cell:
@@ -102,14 +104,14 @@ def win_rates(summary: Summary, chart: Chart | None) -> Html:
             System(rate.model, rate.task, rate.size, rate.seed).label,
             rate.baseline,
             rate.task,
-            Cell(f"{rate.won:g} of {rate.applicable}"),
+            Cell(_("{part} of {whole}").format(part=f"{rate.won:g}", whole=rate.applicable)),
             Cell(f"{100 * rate.won / rate.applicable:.0f} %" if rate.applicable else "–"),
             Cell(str(rate.significant)),
         ]
         for rate in summary.win_rates
     ]
-    header = ["model", "baseline", "task", "won", "rate", "significant"]
-    return html.join([picture(chart), html.fold("As a table", html.table("Win rates", header, rows))])
+    header = [_("model"), _("baseline"), _("task"), _("won"), _("rate"), _("significant")]
+    return html.join([picture(chart), html.fold(_("As a table"), html.table(_("Win rates"), header, rows))])
 
 
 # ---------------------------------------------------------------- tests
@@ -119,7 +121,7 @@ def tests(summary: Summary) -> Html:
     """Return every comparison: those of the headline's metric, and folded all others."""
     if not summary.comparisons:
         return html.join([])
-    note = (
+    note = _(
         "Each model against each baseline on the records that both answered. p after Holm holds for all tests "
         "of one task and metric together (the family); q is the false discovery rate over the whole grid "
         "(Benjamini–Hochberg)."
@@ -134,31 +136,39 @@ def tests(summary: Summary) -> Html:
             comparisons.sort(key=lambda c: order.get(ranking.label_of(c), len(order)))
             if comparisons:
                 (main if metric == headlined else rest).append(
-                    _test_table(f"{task}: {ranking.named(metric)}", comparisons)
+                    _test_table(
+                        _("{task}: {metric}").format(task=task, metric=ranking.named(metric)), comparisons
+                    )
                 )
-    others = html.fold("Tests of the other metrics", *rest) if rest else None
+    others = html.fold(_("Tests of the other metrics"), *rest) if rest else None
     return html.join([element("p", note, class_="small"), *main, others])
 
 
 def _test_table(caption: str, comparisons: Sequence[Comparison]) -> Html:
-    header = ["model", "baseline", "difference", "p", "p after Holm", "family", "q", "effect", "n", "test"]
+    header = [
+        *(_("model"), _("baseline"), _("difference"), "p", _("p after Holm"), _("family")),
+        *("q", _("effect"), "n", _("test")),
+    ]
     return html.table(caption, header, map(_test_row, comparisons))
 
 
 def _test_row(c: Comparison) -> list[str | Cell]:
     difference = "–" if c.difference is None else ranking.signed(c.difference, 3)
     effect = "–" if c.effect is None else ranking.signed(c.effect)
+    articles = ngettext("{articles} article", "{articles} articles", c.clusters).format(
+        articles=f"{c.clusters:,}"
+    )
     return [
         ranking.label_of(c),
         c.baseline,
         Cell(difference, ranking.interval(c.low, c.high, 3, sign=True), strong=c.significant),
-        Cell(_p(c.p, c), c.reason if c.p is None else ""),
+        Cell(_p(c.p, c), _(c.reason) if c.p is None else ""),
         Cell(_p(c.p_adjusted, c), strong=c.significant),
         Cell(str(c.family) if c.family else "–"),
         Cell(_p(c.q)),
-        Cell(effect, EFFECTS.get(c.effect_name, c.effect_name)),
-        Cell(f"{c.n:,}", f"{c.clusters:,} articles" if c.clusters not in (0, c.n) else ""),
-        c.test or "none",
+        Cell(effect, _(EFFECTS.get(c.effect_name, c.effect_name))),
+        Cell(f"{c.n:,}", articles if c.clusters not in (0, c.n) else ""),
+        c.test or _("none"),
     ]
 
 
@@ -186,20 +196,20 @@ def _errors_of(analysis: Analysis, task: str, systems: Sequence[System]) -> Html
     most = max((analysis.errors[s][kind] for s in systems for kind in kinds), default=1)
     rows: list[list[str | Cell]] = [
         [
-            kind,
+            _(kind),
             *(_error_cell(analysis.errors[s][kind], analysis.affected[s][kind], most) for s in systems),
             *_links(analysis, task, kind),
         ]
         for kind in kinds
     ]
-    header = ["kind of error", *(system.label for system in systems), "worst", "typical"]
-    caption = f"{task}: errors, and below each count the predictions that have it"
-    meanings = html.facts_of((kind, MEANINGS[kind]) for kind in kinds)
+    header = [_("kind of error"), *(system.label for system in systems), _("worst"), _("typical")]
+    caption = _("{task}: errors, and below each count the predictions that have it").format(task=task)
+    meanings = html.facts_of((_(kind), _(MEANINGS[kind])) for kind in kinds)
     return html.join(
         [
             element("h3", task),
-            html.table(caption, header, rows) if rows else element("p", "No errors were found."),
-            html.fold("What the kinds mean", meanings) if kinds else None,
+            html.table(caption, header, rows) if rows else element("p", _("No errors were found.")),
+            html.fold(_("What the kinds mean"), meanings) if kinds else None,
             *(_confusion(system, analysis) for system in systems if system in analysis.confusions),
         ]
     )
@@ -207,7 +217,11 @@ def _errors_of(analysis: Analysis, task: str, systems: Sequence[System]) -> Html
 
 def _error_cell(count: int, affected: int, most: int) -> Cell:
     heat = round(9 * count / most) if count else None
-    return Cell(f"{count:,}" if count else "–", f"in {affected:,}" if count else "", heat=heat)
+    return Cell(
+        f"{count:,}" if count else "–",
+        _("in {predictions}").format(predictions=f"{affected:,}") if count else "",
+        heat=heat,
+    )
 
 
 def _links(analysis: Analysis, task: str, kind: str) -> list[str | Cell]:
@@ -236,12 +250,17 @@ def _confusion(system: System, analysis: Analysis) -> Html:
         return Cell(f"{count:,}" if count else "·", heat=round(9 * count / most) if count else None)
 
     rows: list[list[str | Cell]] = [
-        [gold, *(cell(gold, kind) for kind in [*types, MISSING])] for gold in [*types, SPURIOUS]
+        [_(gold) if gold == SPURIOUS else gold, *(cell(gold, kind) for kind in [*types, MISSING])]
+        for gold in [*types, SPURIOUS]
     ]
     left_out = len(seen) - len(types)
-    caption = f"{system.label}: gold types in rows, predicted types in columns" + (
-        f"; {left_out} rarer types are left out" if left_out else ""
-    )
+    caption = _("{model}: gold types in rows, predicted types in columns")
+    if left_out:
+        caption = _(
+            "{model}: gold types in rows, predicted types in columns; {rest} rarer types are left out"
+        )
+    caption = caption.format(model=system.label, rest=left_out)
     return html.fold(
-        f"Confusion of types, {system.label}", html.table(caption, ["gold", *types, MISSING], rows)
+        _("Confusion of types, {model}").format(model=system.label),
+        html.table(caption, [_("gold"), *types, _(MISSING)], rows),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from etlch.core.locale import _, ngettext, sentences
 from etlch.metrics.registry import BY_NAME, METRICS, RENAMED
 from etlch.report import ranking
 from etlch.report.headline import verdicts
 from etlch.scoring.summary import Comparison, Summary, System
+from etlch.text import columns
 
-WIDTH = 80
 NAME = 20
 CELL = 18
 COUNT = 6
@@ -48,19 +48,24 @@ def render(summary: Summary, wanted: Sequence[str] = (), *, verbose: bool = Fals
     lines += _win_rates(summary) if verbose else []
     lines += _seeds(summary, shown)
     counts = summary.counts
-    lines += _wrapped(
-        f"read {counts.read}, scored {counts.scored}, skipped {counts.skipped}, "
-        f"unparseable {counts.unparseable}, truncated {counts.truncated}"
-    )
-    lines += [line for note in summary.notes for line in _wrapped(f"note: {note}")]
-    lines += _wrapped(summary.signature.replace("|", " | ")) if verbose else []
+    lines += columns.wrapped(
+        _(
+            "read {read}, scored {scored}, skipped {skipped}, unparseable {unparseable}, truncated {truncated}"
+        ).format(
+            read=counts.read, scored=counts.scored, skipped=counts.skipped, unparseable=counts.unparseable,
+            truncated=counts.truncated,
+        )
+    )  # fmt: skip
+    told = _("note: {note}")
+    lines += [line for note in summary.notes for line in columns.wrapped(told.format(note=note))]
+    lines += columns.wrapped(summary.signature.replace("|", " | ")) if verbose else []
     return "\n".join(lines)
 
 
 def conclusion(summary: Summary) -> str:
     """Return what the summary says of each task in sentences of at most 80 columns, the whole first."""
-    said = [f"{verdict.lead} {verdict.text}".strip() for verdict in verdicts(summary)]
-    return "\n".join(line for text in said for line in _wrapped(text))
+    said = [sentences(verdict.lead, verdict.text) for verdict in verdicts(summary)]
+    return "\n".join(line for text in said for line in columns.wrapped(text))
 
 
 def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
@@ -72,12 +77,12 @@ def _task(summary: Summary, task: str, shown: Sequence[str]) -> list[str]:
     names = [name for name in shown if any(summary.mean_score(system, name) for system in systems)]
     names = [name for name in names if name not in STRICT or _differs(summary, systems, name, STRICT[name])]
     lines: list[str] = []
-    per_row = (WIDTH - NAME - COUNT) // CELL
+    per_row = (columns.WIDTH - NAME - COUNT) // CELL
     for start in range(0, len(names), per_row):
         part = names[start : start + per_row]
-        lines += _heads(task, [BY_NAME[name].title for name in part])
+        lines += _heads(task, [_(BY_NAME[name].title) for name in part])
         lines += [
-            _fit(system.label, NAME)
+            columns.fit(system.label, NAME)
             + f"{_count(summary, system, part):>{COUNT}}"
             + "".join(_cell(summary, system, name) for name in part)
             for system in systems
@@ -99,9 +104,12 @@ def _count(summary: Summary, system: System, metrics: Sequence[str]) -> str:
 
 def _heads(task: str, titles: Sequence[str]) -> list[str]:
     """Return the head of a table; a title that is too long for its column stands on two lines."""
-    split = [title.rsplit(" ", 1) if len(title) >= CELL and " " in title else ["", title] for title in titles]
-    upper, lower = ("".join(f"{parts[row][: CELL - 1]:>{CELL}}" for parts in split) for row in (0, 1))
-    head = _fit(task, NAME) + f"{'n':>{COUNT}}" + lower
+    split = [
+        title.rsplit(" ", 1) if columns.count(title) >= CELL and " " in title else ["", title]
+        for title in titles
+    ]
+    upper, lower = ("".join(columns.right(parts[row][: CELL - 1], CELL) for parts in split) for row in (0, 1))
+    head = columns.fit(task, NAME) + f"{'n':>{COUNT}}" + lower
     return [" " * (NAME + COUNT) + upper, head] if upper.strip() else [head]
 
 
@@ -117,8 +125,14 @@ def _differences(summary: Summary, task: str, wanted: Sequence[str]) -> list[str
     found = [item for item in summary.comparisons if item.task == task and item.metric in wanted]
     if not found:
         return []
-    head = f"metric            diff  95 % interval{_corrected(found):>10}"
-    lines = [_fit(f"{task}: model - baseline", 33) + head]
+    head = (
+        columns.fit(_("metric"), 15)
+        + columns.right(_("diff"), 7)
+        + "  "
+        + columns.fit(_("95 % interval"), 14)
+        + columns.right(_corrected(found), 9)
+    )
+    lines = [columns.fit(_("{task}: model - baseline").format(task=task), 33) + head]
     lines += [_difference(item) for item in found]
     return [*lines, ""]
 
@@ -136,9 +150,9 @@ def _corrected(found: Sequence[Comparison]) -> str:
 
 def _difference(item: Comparison) -> str:
     model = System(item.model, item.task, item.size, item.seed).label
-    name = _fit(f"{_fit(model, 18).rstrip()} - {item.baseline}", 33)
+    name = columns.fit(f"{columns.fit(model, 18).rstrip()} - {item.baseline}", 33)
     if item.difference is None:
-        return f"{name}{item.metric:<16} {item.reason}"[:WIDTH]
+        return columns.clipped(f"{name}{item.metric:<16} {_(item.reason)}", columns.WIDTH)
     low, high = item.low, item.high
     bounds = "–" if low is None or high is None or low == high else f"{low:+.3f} {high:+.3f}"
     p = "–" if item.p_adjusted is None else _p(item.p_adjusted, ranking.at_floor(item, item.p_adjusted))
@@ -152,7 +166,7 @@ def _p(value: float, floor: bool) -> str:
 def _win_rates(summary: Summary) -> list[str]:
     if not summary.win_rates:
         return []
-    lines = ["Win rates as in the paper (ties count one half; in brackets: significant wins)"]
+    lines = [_("Win rates as in the paper (ties count one half; in brackets: significant wins)")]
     cells: dict[tuple[str, str], list[str]] = {}
     short = False
     for item in summary.win_rates:
@@ -161,9 +175,9 @@ def _win_rates(summary: Summary) -> list[str]:
         cells.setdefault((model, item.baseline), []).append(text)
         short |= "cosine" not in item.metrics
     for (model, baseline), parts in cells.items():
-        lines.append(_fit(f"{_fit(model, 18).rstrip()} - {baseline}", 33) + "  ".join(parts))
+        lines.append(columns.fit(f"{columns.fit(model, 18).rstrip()} - {baseline}", 33) + "  ".join(parts))
     if short:
-        lines += _wrapped("without cosine, so each count is of one metric fewer than in the paper")
+        lines += columns.wrapped(_("without cosine, so each count is of one metric fewer than in the paper"))
     return [*lines, ""]
 
 
@@ -171,32 +185,14 @@ def _seeds(summary: Summary, shown: Sequence[str]) -> list[str]:
     items = [item for item in summary.seeds if item.metric in shown]
     if not items:
         return []
-    lines = ["Several seeds: mean ± standard deviation of the trainings"]
+    lines = [_("Several seeds: mean ± standard deviation of the trainings")]
     for item in items:
-        name = _fit(f"{System(item.model, item.task, item.size).label} {item.task}", 33)
-        lines.append(f"{name}{item.metric:<16}{item.mean:.3f} ± {item.sd:.3f}  ({item.seeds} seeds)")
+        name = columns.fit(f"{System(item.model, item.task, item.size).label} {item.task}", 33)
+        lines.append(
+            f"{name}{item.metric:<16}{item.mean:.3f} ± {item.sd:.3f}  ({_seeds_counted(item.seeds)})"
+        )
     return [*lines, ""]
 
 
-def _fit(text: str, width: int) -> str:
-    """Cut or pad to a width on the terminal, where CJK characters take two columns."""
-    kept, used = "", 0
-    for char in text:
-        wide = 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        if used + wide > width - 1:
-            kept, used = kept + "…", used + 1
-            break
-        kept, used = kept + char, used + wide
-    return kept + " " * max(0, width - used)
-
-
-def _wrapped(text: str) -> Iterator[str]:
-    """Break a line at spaces."""
-    line = ""
-    for word in text.split(" "):
-        if line and len(line) + 1 + len(word) > WIDTH:
-            yield line
-            line = "  " + word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
+def _seeds_counted(number: int) -> str:
+    return ngettext("{number} seed", "{number} seeds", number).format(number=number)

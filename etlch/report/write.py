@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from etlch.core.files import load_yaml, write_bytes, write_text
+from etlch.core.locale import _, ngettext, speaking
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
 from etlch.core.version import __version__
@@ -45,8 +46,9 @@ def write_report(
     for chart in drawn.values():
         write_bytes(out / "figures" / f"{chart.name}.svg", chart.drawing.svg)
         write_bytes(out / "figures" / f"{chart.name}.png", chart.drawing.png)
-    for ending, table in (("md", tables.markdown), ("tex", tables.latex), ("csv", tables.csv_text)):
-        write_text(out / "tables" / f"scores.{ending}", _writable(table(summary)))
+    with speaking("en"):  # for papers and programs, whatever the reader of the page speaks
+        for ending, table in (("md", tables.markdown), ("tex", tables.latex), ("csv", tables.csv_text)):
+            write_text(out / "tables" / f"scores.{ending}", _writable(table(summary)))
     write_text(out / "report.html", report_page(summary, analysis, drawn, *_run_of(out)))
     return out / "report.html"
 
@@ -81,24 +83,42 @@ def report_page(
     """Return the page as text. `name` is the run's, `run` what its run.yaml holds; either may be missing."""
     rest = [chart for name, chart in drawn.items() if name not in ("win-rates", "differences")]
     parts = [
-        ("result", "Result", _result(summary, drawn.get("differences"))),
-        ("scores", "Scores", sections.scores(summary)),
-        ("win-rates", "Win rates", sections.win_rates(summary, drawn.get("win-rates"))),
-        ("figures", "Figures", html.join(map(sections.picture, rest))),
-        ("tests", "Tests", sections.tests(summary)),
-        ("errors", "Errors", sections.errors(summary, analysis)),
-        ("samples", "Samples", html.browser(analysis.samples, name="browser", note=_shown_note(analysis))),
-        ("provenance", "Provenance", _provenance(summary, run)),
+        ("result", _("Result"), _result(summary, drawn.get("differences"))),
+        ("scores", _("Scores"), sections.scores(summary)),
+        ("win-rates", _("Win rates"), sections.win_rates(summary, drawn.get("win-rates"))),
+        ("figures", _("Figures"), html.join(map(sections.picture, rest))),
+        ("tests", _("Tests"), sections.tests(summary)),
+        ("errors", _("Errors"), sections.errors(summary, analysis)),
+        ("samples", _("Samples"), html.browser(analysis.samples, name="browser", note=_shown_note(analysis))),
+        ("provenance", _("Provenance"), _provenance(summary, run)),
     ]
     articles = len({sample.article for sample in analysis.samples if sample.article})
-    from_articles = f" of {articles:,} articles" if articles > 1 else ""
-    shown = "" if analysis.shown == analysis.total else "shown "
-    subtitle = (
-        f"{summary.counts.scored:,} predictions of {len({s.label for s in summary.systems})} models on "
-        f"{', '.join(ranking.tasks_of(summary))}; {len(analysis.samples):,} {shown}records{from_articles}."
+    subtitle = _("{models} on {tasks}; {records}.").format(
+        models=_predictions(summary),
+        tasks=_(", ").join(ranking.tasks_of(summary)),
+        records=_records(analysis, articles),
     )
-    title = "How well the models extract" + (f": {name}" if name else "")
+    title = _("How well the models extract: {run}") if name else _("How well the models extract")
+    title = title.format(run=name)
     return html.document(title, subtitle, [part for part in parts if part[2]])
+
+
+def _predictions(summary: Summary) -> str:
+    models = len({system.label for system in summary.systems})
+    return ngettext(
+        "{predictions} predictions of {models} model", "{predictions} predictions of {models} models", models
+    ).format(predictions=f"{summary.counts.scored:,}", models=models)
+
+
+def _records(analysis: Analysis, articles: int) -> str:
+    """Return how many records the page holds, and of how many articles where there are several."""
+    text = _("{records} records") if analysis.shown == analysis.total else _("{records} shown records")
+    text = text.format(records=f"{len(analysis.samples):,}")
+    return (
+        _("{records} of {articles} articles").format(records=text, articles=f"{articles:,}")
+        if articles > 1
+        else text
+    )
 
 
 def _result(summary: Summary, differences: Chart | None) -> Html:
@@ -106,7 +126,9 @@ def _result(summary: Summary, differences: Chart | None) -> Html:
     notes = [element("p", note, class_="small") for note in summary.notes]
     return html.join(
         [
-            element("ul", *verdicts, class_="verdict") if verdicts else element("p", "Nothing was scored."),
+            element("ul", *verdicts, class_="verdict")
+            if verdicts
+            else element("p", _("Nothing was scored.")),
             sections.picture(differences) if differences else None,
             *notes,
         ]
@@ -121,40 +143,46 @@ def _verdict(verdict: Verdict) -> Html:
 def _shown_note(analysis: Analysis) -> str:
     if analysis.shown == analysis.total:
         return ""
-    return (
-        f"The browser holds {analysis.shown:,} of {analysis.total:,} predictions: those of the articles whose "
+    return _(
+        "The browser holds {shown} of {total} predictions: those of the articles whose "
         "ids a hash picked, the same for every model. All counts and scores above cover all predictions."
-    )
+    ).format(shown=f"{analysis.shown:,}", total=f"{analysis.total:,}")
 
 
 def _provenance(summary: Summary, run: Json) -> Html:
     counts = summary.counts
     pairs = [
-        ("signature", summary.signature),
+        (_("signature"), summary.signature),
         ("etlch", __version__),
-        ("lines read", f"{counts.read:,}"),
-        ("scored", f"{counts.scored:,}"),
-        ("skipped", f"{counts.skipped:,}"),
-        ("unparseable", f"{counts.unparseable:,}"),
-        ("truncated", f"{counts.truncated:,}"),
+        (_("lines read"), f"{counts.read:,}"),
+        (_("scored"), f"{counts.scored:,}"),
+        (_("skipped"), f"{counts.skipped:,}"),
+        (_("unparseable"), f"{counts.unparseable:,}"),
+        (_("truncated"), f"{counts.truncated:,}"),
     ]
     rows: list[list[str | Cell]] = [
         [
             source.system.label,
             source.task,
-            source.role or "–",
+            ranking.role_word(source.role),
             *(Cell(f"{n:,}") for n in (source.counts.read, source.counts.scored, source.counts.skipped)),
             *(Cell(f"{n:,}") for n in (source.counts.unparseable, source.counts.truncated)),
             source.path,
         ]
         for source in summary.sources
     ]
-    header = ["model", "task", "role", "read", "scored", "skipped", "unparseable", "truncated", "file"]
+    header = [
+        *(_("model"), _("task"), _("role"), _("read"), _("scored"), _("skipped")),
+        *(_("unparseable"), _("truncated"), _("file")),
+    ]
+    files = html.table(_("Prediction files"), header, rows)
     if not isinstance(run, dict):
-        return html.join([html.facts_of(pairs), html.table("Prediction files", header, rows)])
-    pairs += [(f"data set: {name}", value) for name, value in _flat(run.get("cost") or {})]
-    made = html.fold("How the data set was made (run.yaml)", html.facts_of(_flat(run)))
-    return html.join([html.facts_of(pairs), html.table("Prediction files", header, rows), made])
+        return html.join([html.facts_of(pairs), files])
+    pairs += [
+        (_("data set: {name}").format(name=name), value) for name, value in _flat(run.get("cost") or {})
+    ]
+    made = html.fold(_("How the data set was made (run.yaml)"), html.facts_of(_flat(run)))
+    return html.join([html.facts_of(pairs), files, made])
 
 
 def _flat(value: Json, name: str = "") -> list[tuple[str, str]]:

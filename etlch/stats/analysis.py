@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from etlch.core.locale import N_
 from etlch.stats.effects import (
     cohen_h,
     detectable_difference,
@@ -363,12 +364,12 @@ def _floor(clusters: int, resamples: int, yes_no: bool) -> float:
 
 def _why(identical: bool, clusters: int, p: float | None, effect: float | None) -> str:
     if identical:
-        return "both systems score the same on every article"
+        return N_("both systems score the same on every article")
     if p is None:
-        return "one system predicted nothing: its score is 0 by definition, which no test can judge"
+        return N_("one system predicted nothing: its score is 0 by definition, which no test can judge")
     if clusters < 2:
-        return "one article can show no difference"
-    return "" if effect is not None else "no spread between articles: no standardised difference"
+        return N_("one article can show no difference")
+    return "" if effect is not None else N_("no spread between articles: no standardised difference")
 
 
 def _compare_yes_no(first: Measured, second: Measured, one: float, two: float, level: float) -> Comparison:
@@ -386,6 +387,6 @@ def _compare_yes_no(first: Measured, second: Measured, one: float, two: float, l
         detectable=detectable_rate_difference((only + only2) / n, n),
         n=n,
         clusters=n,
-        reason="" if only + only2 else "no discordant pairs",
+        reason="" if only + only2 else N_("no discordant pairs"),
         floor=mcnemar(n, 0),
     )

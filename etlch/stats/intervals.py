@@ -8,6 +8,7 @@ from math import exp, log, sqrt
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
+from etlch.core.locale import N_
 from etlch.stats.resampling import Floats
 
 LEVEL = 0.95
@@ -134,7 +135,7 @@ def percentile(values: Floats, articles: int, level: float = LEVEL) -> Interval:
     t = float(stdtrit(articles - 1, 0.5 + level / 2))
     tail = float(ndtr(-sqrt(articles / (articles - 1)) * t))
     low, high = np.quantile(defined, (tail, 1 - tail))
-    reason = "" if high > low else "all resamples agree, so they cannot show any spread"
+    reason = "" if high > low else N_("all resamples agree, so they cannot show any spread")
     # Matrix products differ in their last digits between processors; the same rows and seed
     # should still write the same bytes, and the draws know no tenth decimal.
     return Interval(round(float(low), 10), round(float(high), 10), "bootstrap", reason)
@@ -161,7 +162,7 @@ def logit_t(value: float, deviations: Floats, level: float = LEVEL) -> Interval:
         return wilson(value * n, n, level)
     half = spread_of(deviations) * float(stdtrit(_freedom(deviations), 0.5 + level / 2))
     if square <= 1e-24 or not 0 < value < 1:
-        reason = "" if square > 1e-24 else "all articles agree, so they cannot show any spread"
+        reason = "" if square > 1e-24 else N_("all articles agree, so they cannot show any spread")
         return Interval(round(value - half, 10), round(value + half, 10), "t", reason)
     odds, half = log(value / (1 - value)), half / (value * (1 - value))
     return Interval(round(_expit(odds - half), 10), round(_expit(odds + half), 10), "logit-t")

@@ -16,6 +16,7 @@ from math import exp, log, sqrt
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from etlch.core.locale import N_
 from etlch.stats.analysis import Comparison, Estimate, Measured, analyse
 from etlch.stats.effects import detectable_difference
 from etlch.stats.intervals import LEVEL, Interval, spread_of
@@ -33,7 +34,7 @@ def estimate_recipe(runs: Sequence[Measured], level: float = LEVEL) -> Estimate:
     n, clusters = int(runs[0].records.sum()), int(np.count_nonzero(runs[0].records))
     scores = _scores(runs)
     if not np.isfinite(scores).all() or clusters < 2:
-        reason = "the metric is undefined on these records" if n else "no records"
+        reason = N_("the metric is undefined on these records") if n else N_("no records")
         return Estimate(None, Interval(None, None, "", reason), n, clusters, reason)
     parts = _mean_deviations(runs)
     error, freedom = _error([(spread_of(parts) ** 2, clusters - 1), _between(scores)])

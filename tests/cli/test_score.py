@@ -157,7 +157,7 @@ def test_help_shows_every_option_an_example_and_the_other_command() -> None:
     ):
         assert word in text
     named = {line.split()[0] for line in text.splitlines() if line.startswith("  --")}
-    assert len(named - {"--help", "--version"}) == 13
+    assert len(named - {"--help", "--version"}) == 14
     assert "Example:" in run("report", "--help").output
 
 
@@ -174,3 +174,15 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 
     click_alone = min(seconds("import click") for _ in range(3))
     assert min(seconds(code) for _ in range(3)) <= max(0.4, 6 * click_alone)
+
+
+def test_it_speaks_the_language_of_the_option_else_of_the_environment(
+    scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(scored.folder), "--metrics", "facts_f1", "--out", str(scored.folder.parent / "spoken")]
+    assert "計分" in run("--lang", "zh-TW", *words).output
+    assert "scored" in run(*words).output
+    monkeypatch.setenv("LANGUAGE", "zh_CN")
+    assert "计分" in run(*words).output
+    assert "scored" in run("--lang=en", *words).output
+    assert run("--lang", "xx", *words).exit_code == 2

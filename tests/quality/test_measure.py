@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from etlch.core.run_folder import Run
 from etlch.dataset.grounding import ground
 from etlch.quality.measure import agreement, attrition, measure
 from etlch.quality.numbers import Proportion, five_numbers, plain
-from etlch.quality.page import summary
+from etlch.quality.overview import summary
 from etlch.tasks import find_task
 from tests.small_run import write_run
 
@@ -171,3 +173,15 @@ def test_the_same_run_gives_the_same_page_and_card(run: Run, tmp_path: Path) -> 
 
 def test_no_run_no_quality(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["quality", str(tmp_path)]).exit_code == 2
+
+
+def test_the_page_speaks_the_reader_s_language_and_the_numbers_stay(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run.folder, copy)
+    found = CliRunner().invoke(main, ["--lang", "zh-CN", "quality", str(copy)])
+    assert found.exit_code == 0 and "文中有据" in found.output, found.output
+    page = (copy / "quality.html").read_text("utf-8")
+    assert '<html lang="zh-CN">' in page and "数据泄漏" in page
+    shown = re.sub(r"<[^>]*>", "\n", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL))
+    assert re.findall(r"^[A-Za-z]+ [a-z]+ [a-z]+.*", shown, re.MULTILINE) == []
+    assert (copy / "quality.json").read_bytes() == (run.folder / "quality.json").read_bytes()

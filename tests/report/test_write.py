@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from etlch.cli.score import main
 from etlch.core.files import write_jsonl, write_text
+from etlch.core.locale import speaking
 from etlch.core.run_folder import Run
 from etlch.report import charts, ranking
 from etlch.report.headline import headline
@@ -85,6 +86,7 @@ def test_a_scoring_with_nothing_to_compare_still_has_a_report(tmp_path: Path) ->
     path = write_report(summary, (s for s in report_case.samples(5) if s.system == only), tmp_path)
     text = path.read_text("utf-8")
     assert "there is nothing to compare it with" in text and 'id="tests"' not in text
+    assert "predictions of 1 model on ner;" in text
 
 
 def test_an_empty_summary_says_so(tmp_path: Path) -> None:
@@ -117,3 +119,28 @@ def test_figures_that_no_longer_hold_are_removed(tmp_path: Path) -> None:
     report_case.write(tmp_path, 5)
     assert not (tmp_path / "figures" / "scores-cosine.svg").exists()
     assert (tmp_path / "figures" / "scores-rouge_l.svg").exists()
+
+
+def words_of(page: str) -> str:
+    """What a page shows, without its style, its script and the script's data."""
+    return re.sub(r"<[^>]*>", "\n", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL))
+
+
+def test_the_report_speaks_the_reader_s_language_and_the_tables_stay_english(
+    folder: Path, tmp_path: Path
+) -> None:
+    with speaking("zh-TW"):
+        report_case.write(tmp_path, 20)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert '<html lang="zh-TW">' in page and '"matched": "答對"' in page
+    shown = words_of(page)
+    assert "20 篇文章太少，不足以說 etlch-1000 或 qwen2.5-7b 較佳。" in shown
+    english = re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+.*", shown)
+    assert [line for line in english if "Cosine was not computed" not in line] == []
+    for name in ("scores.md", "scores.tex", "scores.csv"):
+        assert (tmp_path / "tables" / name).read_bytes() == (folder / "tables" / name).read_bytes()
+
+
+def test_an_english_page_holds_no_words_of_another_language(folder: Path) -> None:
+    page = (folder / "report.html").read_text("utf-8")
+    assert '<html lang="en">' in page and 'id="words"' not in page
