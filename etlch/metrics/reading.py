@@ -93,8 +93,7 @@ class ParsedPair:
         items: whole objects of nested labels by the best-effort reading; zeros for other labels.
         reading: how the best-effort reading got at the prediction.
         gold_problem: why the gold is not what its task says; empty otherwise.
-        raw: predicted facts as written.
-        written: facts of (gold, prediction) as written, under mapped names, repeats kept; empty for nested labels.
+        raw: facts of (gold, prediction) as written, repeats kept.
         keys: of the two top objects (gold, predicted), where both are objects.
         mapped: entries of the label map that matched something.
     """
@@ -104,10 +103,9 @@ class ParsedPair:
     items: Row
     reading: str
     gold_problem: str
-    raw: tuple[Fact, ...]
+    raw: tuple[tuple[Fact, ...], tuple[Fact, ...]]
     keys: tuple[tuple[str, ...], tuple[str, ...]]
     mapped: frozenset[str] = frozenset()
-    written: tuple[tuple[Fact, ...], tuple[Fact, ...]] = ((), ())
 
 
 def says_none(text: str) -> bool:
@@ -132,14 +130,9 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     strict = _read_strictly(predicted, language, task, gold=False)
     best = _read_best(predicted, language, task, strict, article)
     problem = one.problem or (f"{one.wrong} parts are no facts" if one.wrong else "")
-    raw = _kept(best.facts, config)
-    written = (mapped(_kept(one.facts, config), config), mapped(raw, config))
-    pair = _pair(written, best.wrong, config)
-    rigid = (
-        pair
-        if best is strict
-        else _pair((written[0], mapped(_kept(strict.facts, config), config)), strict.wrong, config)
-    )
+    raw = _kept(one.facts, config), _kept(best.facts, config)
+    pair = _pair(*raw, best.wrong, config)
+    rigid = pair if best is strict else _pair(raw[0], _kept(strict.facts, config), strict.wrong, config)
     keys = (_top_keys(one.value, config), _top_keys(best.value, config)) if task.json_label else ((), ())
     names = (
         {fact[task.type_part] for side in (one.facts, best.facts) for fact in side}
@@ -148,12 +141,12 @@ def read_pair(gold: str, predicted: str, language: str, config: ParseConfig, art
     )
     used = frozenset(names.union(*(value or () for value in keys)) & config.label_map.keys())
     reading = UNREADABLE if not task.json_label and best.wrong and not best.facts else best.how
-    return ParsedPair(pair, rigid, Row(0, 0, 0), reading, problem, raw, keys, used, written)
+    return ParsedPair(pair, rigid, Row(0, 0, 0), reading, problem, raw, keys, used)
 
 
-def _pair(written: tuple[Sequence[Fact], Sequence[Fact]], wrong: int, config: ParseConfig) -> FactPair:
-    pair = FactPair(facts.comparable(written[0]), facts.comparable(written[1]), wrong)
-    return align(pair, config.task, config.compare)
+def _pair(gold: Sequence[Fact], predicted: Sequence[Fact], wrong: int, config: ParseConfig) -> FactPair:
+    one, two = (facts.comparable(mapped(side, config)) for side in (gold, predicted))
+    return align(FactPair(one, two, wrong), config.task, config.compare)
 
 
 def read_gold(text: str, language: str, task: Task, article: str = "") -> ReadText:
@@ -263,17 +256,14 @@ def _nested_value(text: str) -> ReadText:
 
 class _LeafPair(NamedTuple):
     pair: FactPair
-    raw: tuple[Fact, ...]
+    raw: tuple[tuple[Fact, ...], tuple[Fact, ...]]
 
 
 def _leaf_pair(gold: Json, predicted: Json, config: ParseConfig) -> _LeafPair:
     found = leaves(gold, predicted)
-    kept = [
-        tuple(fact for fact in side if fact[-1] not in config.empty_values)
-        for side in (found.gold, found.predicted)
-    ]
+    kept = _kept(found.gold, config), _kept(found.predicted, config)
     pair = FactPair(facts.comparable(kept[0]), facts.comparable(kept[1]), 0)
-    return _LeafPair(align(pair, config.task, config.compare, nested=True), kept[1])
+    return _LeafPair(align(pair, config.task, config.compare, nested=True), kept)
 
 
 def _kept(found: Sequence[Fact], config: ParseConfig) -> tuple[Fact, ...]:

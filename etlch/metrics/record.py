@@ -95,24 +95,25 @@ def _fact_rows(pair: ParsedPair, key: Key, config: ParseConfig) -> dict[str, Row
     rows = {"facts": facts.strict(best), "facts_strict": facts.strict(pair.strict)} | keys
     rows |= {name: facts.of_part(best, part) for name, part in task.part_metrics}
     rows |= {name: row(best) for name, row in FAMILIES.items() if name in task.metrics}
-    if "empty_fields" in task.metrics and (empty := _empty_fields(pair, key.schema)) is not None:
+    if "empty_fields" in task.metrics and (empty := _empty_fields(pair, key.schema, config)) is not None:
         rows["empty_fields"] = empty
     wanted = [name for name in BY_PLACE if name in task.metrics]
     if not wanted:
         return rows
-    if sorted(pair.written[0]) == sorted(pair.written[1]):
-        count = len(pair.written[0])  # the same facts: every one of these families counts all of them
+    written = [mapped(side, config) for side in pair.raw]
+    if sorted(written[0]) == sorted(written[1]):
+        count = len(written[0])  # the same facts: every one of these families counts all of them
         return rows | dict.fromkeys(wanted, Row(count, count + best.wrong, count))
-    gold, predicted = (spans.place(side, task.grounded, key.input) for side in pair.written)
+    gold, predicted = (spans.place(side, task.grounded, key.input) for side in written)
     return rows | {name: BY_PLACE[name](gold, predicted, best.wrong) for name in wanted}
 
 
-def _empty_fields(pair: ParsedPair, schema: Json) -> Row | None:
+def _empty_fields(pair: ParsedPair, schema: Json, config: ParseConfig) -> Row | None:
     """Count the fields that are asked for and that the gold leaves empty; hits are those left empty too."""
     asked = schema.get("properties") if isinstance(schema, dict) else None
     if not asked:
         return None
-    filled, said = ({fact[0] for fact in side} for side in pair.written)
+    filled, said = ({fact[0] for fact in mapped(side, config)} for side in pair.raw)
     empty = [name for name in asked if name not in filled]
     # What cannot be read leaves nothing empty on purpose.
     return Row(sum(name not in said for name in empty) if pair.reading else 0, len(empty), 0)
@@ -125,7 +126,7 @@ def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> dict[str, 
     facts as they are compared, so that a value which a rule of `compare` lets pass is neither.
     """
     counts = {"attribution": 0, "spurious": 0, "hallucinated": 0}
-    raw = dict.fromkeys(pair.raw)
+    raw = dict.fromkeys(pair.raw[1])
     wrong = set(pair.best.spurious)
     for fact in raw:
         here = _stands(fact, article, config)

@@ -19,7 +19,7 @@ from etlch.core.records import Fact, Key
 from etlch.metrics.comparators import parse_rules
 from etlch.metrics.facts import comparable
 from etlch.metrics.predictions import END_MARKERS, without_markers
-from etlch.metrics.reading import ParseConfig, mapped, read_gold, read_pair
+from etlch.metrics.reading import ParseConfig, mapped, read_pair
 from etlch.tasks import Task
 
 OF_TEXT = (N_("unparseable"), N_("fenced"), N_("cut off"), N_("repetition loop"))
@@ -138,15 +138,14 @@ def find_mistakes(
     read = read_pair(gold, text, key.language, config, key.input)
     wanted, given = read.best.gold, read.best.predicted
     if written:
-        own = () if nested else read_gold(gold, key.language, task, key.input).facts
-        wanted, given = _as_written(wanted, own, config), _as_written(given, read.raw, config)
+        wanted, given = (_as_written(*side, config) for side in zip((wanted, given), read.raw, strict=True))
     schema = key.schema if task.json_label and not nested and isinstance(key.schema, dict) else {}
     asked = frozenset(label_map.get(name, name) for name in schema.get("properties", ()))
     grounded = (1,) if nested else task.grounded
     pairs = pair_facts(read.best.gold, read.best.predicted, asked, grounded)
     kinds = Counter(pair.kind for pair in pairs if pair.kind)
     kinds.update(_of_text(task, read.reading, text))
-    if max(Counter(read.raw).values(), default=0) >= _LOOP_TIMES:
+    if max(Counter(read.raw[1]).values(), default=0) >= _LOOP_TIMES:
         kinds["repetition loop"] = 1
     if read.best.wrong:
         kinds["malformed"] = read.best.wrong
