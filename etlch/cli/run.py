@@ -69,6 +69,7 @@ def run(
       etlch-data run outputs/offline-en --only 'base,*-100-*' --plan
       etlch-data run outputs/offline-en --preflight
     """
+    from etlch.core import manifest
     from etlch.core.errors import EtlchError
     from etlch.core.run_folder import Run
     from etlch.export import jobs
@@ -83,7 +84,8 @@ def run(
     if plan:
         _show_plan(folder, states, gpus)
         return
-    here = hardware.look(gpus, gpus_each, predicting)
+    ours = manifest.read(folder).settings.export.predict_with == "etlch"
+    here = hardware.look(gpus, gpus_each, predicting, own_predictor=ours)
     if preflight:
         _preflight(folder, chosen, here, show=True)
         return

@@ -206,6 +206,9 @@ class ExportSettings:
         shots: predict the base model also with this many solved examples before each question; 0 does not.
         matrix: "paper" takes the paper's baselines, three seeds and all variants instead of
             the three settings above; sizes stay those named.
+        predict_with: "etlch" predicts all data sets of a model in one process, rows of like length together, with
+            LlamaFactory's own loading and prompts; "llamafactory" starts llamafactory-cli for each.
+        predict_batch: rows in a batch of predictions; None takes the preset's per_device_eval_batch_size.
     """
 
     preset: str = "efficient"
@@ -223,6 +226,8 @@ class ExportSettings:
     ] = ()
     shots: Annotated[int, Field(ge=0)] = 0
     matrix: Literal["settings", "paper"] = "settings"
+    predict_with: Literal["etlch", "llamafactory"] = "etlch"
+    predict_batch: Annotated[int | None, Field(gt=0, examples=[32])] = None
 
     __pydantic_config__ = FORBID
 

@@ -116,8 +116,18 @@ def load_preset(name: str) -> Preset:
     )
 
 
-def recipes(run: Run, preset: Preset, models: Sequence[Planned], tests: Sequence[str]) -> list[Recipe]:
-    """Return every recipe of a run: trainings, predictions per model and test set (`ner`, `ner@human`), exports."""
+def recipes(
+    run: Run, preset: Preset, models: Sequence[Planned], tests: Sequence[str], batch: int | None = None
+) -> list[Recipe]:
+    """Return every recipe of a run: trainings, predictions per model and test set (`ner`, `ner@human`), exports.
+
+    Args:
+        run: the run.
+        preset: what is laid below.
+        models: the run's.
+        tests: names of test sets.
+        batch: rows in a batch of predictions; None takes the preset's.
+    """
     made = []
     for model in models:
         if model.tasks:
@@ -125,7 +135,7 @@ def recipes(run: Run, preset: Preset, models: Sequence[Planned], tests: Sequence
             if preset.adapter:
                 made.append(merge(preset, model))
         made += [
-            predict(run, preset, model, name)
+            predict(run, preset, model, name, batch)
             for name in tests
             if not model.mixed or task_of(name) in model.tasks
         ]
@@ -160,7 +170,7 @@ def train(run: Run, preset: Preset, model: Planned) -> Recipe:
     return Recipe(f"train_{card.folder}", about, _over(kept, said))
 
 
-def predict(run: Run, preset: Preset, model: Planned, name: str) -> Recipe:
+def predict(run: Run, preset: Preset, model: Planned, name: str, batch: int | None = None) -> Recipe:
     """Return the recipe that predicts one test set of a task with one model, greedily.
 
     One test set a recipe: LlamaFactory joins several test sets into one file without a mark. Each
@@ -177,6 +187,7 @@ def predict(run: Run, preset: Preset, model: Planned, name: str) -> Recipe:
         "eval_dataset": few_shot(run.test_stem(name), model.shots) if model.shots else run.test_stem(name),
         "output_dir": f"predictions/{card.folder}/{name}",
         "do_sample": False,
+        **({"per_device_eval_batch_size": batch} if batch else {}),
     }
     if model.shots:
         said["cutoff_len"] = (model.shots + 1) * int(preset.values.get("cutoff_len", 2048))

@@ -77,7 +77,8 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     )
     models, turned = _without_thoughts(models, preset)
     further = [test_name(task, name) for task in plan.tasks if task in added for name in added[task].tests]
-    made = recipes(run, preset, models, [*(plan.tasks if plan.test else ()), *further])
+    tests = [*(plan.tasks if plan.test else ()), *further]
+    made = recipes(run, preset, models, tests, settings.export.predict_batch)
     data_sets = data_files.write_data(
         run, records, splits, plan.tasks, settings.export.shots, settings.export.human_sizes
     )

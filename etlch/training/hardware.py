@@ -23,12 +23,15 @@ class Machine:
         predicting: predictions at a time on a CPU; a training there runs alone.
         cores: processor cores.
         cli: llamafactory-cli.
+        own_predictor: whether predictions of one model share a process of ours (`predictor`), not one each of
+            LlamaFactory's.
     """
 
     gpus: tuple[str, ...]
     predicting: int
     cores: int
     cli: Path
+    own_predictor: bool = False
 
     @property
     def places(self) -> int:
@@ -41,13 +44,16 @@ class Machine:
         return max((entry.count(",") + 1 for entry in self.gpus), default=1)
 
 
-def look(gpus: tuple[str, ...] | None, gpus_each: int, predicting: int) -> Machine:
+def look(
+    gpus: tuple[str, ...] | None, gpus_each: int, predicting: int, *, own_predictor: bool = False
+) -> Machine:
     """Return this machine.
 
     Args:
         gpus: numbers of the GPUs to use; None takes the visible ones.
         gpus_each: GPUs for one run.
         predicting: predictions at a time on a CPU.
+        own_predictor: as Machine has it.
 
     Raises:
         EtlchError: no llamafactory-cli, or fewer GPUs than one run wants.
@@ -59,7 +65,7 @@ def look(gpus: tuple[str, ...] | None, gpus_each: int, predicting: int) -> Machi
         raise EtlchError(
             f"--gpus-each {gpus_each}: there are only {len(numbers)} GPUs", "Name a smaller number."
         )
-    return Machine(whole, predicting, cores(), cli())
+    return Machine(whole, predicting, cores(), cli(), own_predictor)
 
 
 def cli() -> Path:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
+from etlch.core.files import read_text
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.export.data_files import COLUMNS
@@ -18,6 +19,7 @@ from etlch.export.jobs import Job, names
 from etlch.export.preflight.counter import loaded_from
 from etlch.export.preflight.data_files import read_rows
 from etlch.export.preflight.steps import config_of, model_folder, size, steps
+from etlch.text.json_text import loads
 from etlch.training import provenance
 
 CPU_FLOPS, GPU_FLOPS = 2e10, 4e13
@@ -120,9 +122,20 @@ def _paces(
         base = _base(job, bases)
         if job.kind == "train" and made.tokens_per_second:
             found.setdefault((job.kind, base), []).append(made.tokens_per_second)
-        elif job.kind == "predict" and made.seconds and made.seconds > LOADING:
-            found.setdefault((job.kind, base), []).append(_tokens(run, job, base) / (made.seconds - LOADING))
+        elif job.kind == "predict" and (seconds := _predicting(run, job, made.seconds)):
+            found.setdefault((job.kind, base), []).append(_tokens(run, job, base) / seconds)
     return found
+
+
+def _predicting(run: Run, job: Job, whole: float | None) -> float | None:
+    """Return the seconds in which a prediction wrote its answers, without the loading; None where nothing tells."""
+    told, _ = (
+        loads(read_text(path)) if (path := job.result / "predict_results.json").is_file() else ({}, None)
+    )
+    pace = told.get("predict_samples_per_second") if isinstance(told, dict) else None
+    if pace:
+        return len(list(_texts(run, names(job.values.get("eval_dataset"))))) / float(pace)
+    return whole - LOADING if whole and whole > LOADING else None
 
 
 def _base(job: Job, bases: dict[str, str]) -> str:

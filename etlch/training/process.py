@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job
-from etlch.training import hardware, provenance, weights
+from etlch.training import hardware, predictor, provenance, weights
 from etlch.training.hardware import Machine
 from etlch.training.provenance import Provenance
 from etlch.training.state import State, base_mark, origin
@@ -26,6 +26,8 @@ GRACE = 20.0
 """Seconds that a stopped process gets before it is killed."""
 _RESULTS = ("adapter_model.safetensors", "model*.safetensors*", "*_results.json", "trainer_state.json")
 _GIGA = 1e9
+_LAUNCHERS = ("FORCE_TORCHRUN", "USE_RAY", "USE_MCA")
+"""Variables by which LlamaFactory starts several processes (llamafactory/launcher.py)."""
 _KEEP = {
     "MALLOC_MMAP_THRESHOLD_": str(8 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
@@ -40,7 +42,7 @@ class Process:
     """A running job.
 
     `seen`: tokens that a training had seen when it was continued. `rusage` is filled when the job
-    ends, where the system tells it.
+    ends, where the system tells it. `others` are further predictions that the same process makes; these are `shared`.
     """
 
     job: Job
@@ -51,6 +53,13 @@ class Process:
     made: Provenance
     seen: int = 0
     rusage: float | None = None
+    others: list[Process] = field(default_factory=list)
+    shared: bool = False
+
+    @property
+    def several(self) -> bool:
+        """Whether the process makes several predictions: each counts by its own result."""
+        return self.shared or bool(self.others)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,15 @@ def log_file(run: Run, job: Job) -> Path:
     return run.recipes / "support" / "logs" / f"{job.stem}.log"
 
 
-def start(run: Run, job: Job, state: State, place: str | None, machine_: Machine, lock: int) -> Process:
+def start(
+    run: Run,
+    job: Job,
+    state: State,
+    place: str | None,
+    machine_: Machine,
+    lock: int,
+    others: Sequence[Job] = (),
+) -> Process:
     """Clear what the job will write again, and start it from the run folder.
 
     Args:
@@ -79,6 +96,7 @@ def start(run: Run, job: Job, state: State, place: str | None, machine_: Machine
         machine_: gives the command and the cores.
         lock: a file descriptor that the process keeps open, so that the run stays locked if this
             program is killed and the process lives on.
+        others: predictions of the same model that the same process makes.
     """
     made = origin(run, job, place or "cpu")
     command = [str(machine_.cli), "export" if job.kind == "export" else "train", job.recipe]
@@ -90,10 +108,12 @@ def start(run: Run, job: Job, state: State, place: str | None, machine_: Machine
         inside = state.checkpoint.relative_to(run.folder).as_posix()
         made = Provenance(**{**vars(made), "resumed_from": inside})
         command.append(f"resume_from_checkpoint={inside}")
-    clear(job, state.checkpoint)
-    job.result.mkdir(parents=True, exist_ok=True)
-    if job.kind != "export":
-        provenance.write(job.result, made)
+    if predicts_itself(job, place, machine_):
+        command = [sys.executable, "-m", predictor.__name__, *(one.recipe for one in (job, *others))]
+    _prepare(job, state.checkpoint, made)
+    more = [(other, origin(run, other, place or "cpu")) for other in others]
+    for other, its_origin in more:
+        _prepare(other, None, its_origin)
     log = log_file(run, job)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -107,7 +127,32 @@ def start(run: Run, job: Job, state: State, place: str | None, machine_: Machine
             start_new_session=True,
             pass_fds=(lock,) if sys.platform != "win32" else (),
         )
-    return Process(job, place, popen, log, time.monotonic(), made, seen)
+    began = time.monotonic()
+    beside = [Process(other, place, popen, log, began, its_origin, shared=True) for other, its_origin in more]
+    return Process(job, place, popen, log, began, made, seen, others=beside)
+
+
+def predicts_itself(job: Job, place: str | None, machine_: Machine) -> bool:
+    """Tell whether a job is a prediction that `predictor` makes, in one process on one device."""
+    several = place is not None and "," in place
+    return (
+        machine_.own_predictor
+        and job.kind in ("predict", "validate")
+        and predictor.able(job.values)
+        and not several
+        and not any(os.environ.get(name, "0").lower() in ("1", "true", "y") for name in _LAUNCHERS)
+    )
+
+
+def _prepare(job: Job, checkpoint: Path | None, made: Provenance) -> None:
+    """Clear what a job will write again, and note what it will be made from. Answers of the same origin stay."""
+    before = provenance.read(job.result)
+    if before is None or not before.same_origin(made):
+        (job.result / predictor.PARTIAL).unlink(missing_ok=True)
+    clear(job, checkpoint)
+    job.result.mkdir(parents=True, exist_ok=True)
+    if job.kind != "export":
+        provenance.write(job.result, made)
 
 
 def clear(job: Job, checkpoint: Path | None) -> None:
@@ -159,6 +204,8 @@ def ended(process: Process) -> bool:
         return False
     popen.returncode = os.waitstatus_to_exitcode(status)
     process.rusage = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    for other in process.others:
+        other.rusage = process.rusage
     return True
 
 
@@ -259,7 +306,7 @@ def finished(run: Run, process: Process) -> Provenance:
         **{
             **vars(process.made),
             "base": base_mark(run, process.job),  # a hub's model may have come with this very job
-            "seconds": round(time.monotonic() - process.began, 1),
+            "seconds": round(_took(process), 1),
             "peak_memory_gb": None if process.rusage is None else round(process.rusage / _GIGA, 3),
             # LlamaFactory notes it in GiB
             "peak_gpu_memory_gb": round(reserved * 2**30 / _GIGA, 3) if reserved > 0 else None,
@@ -269,6 +316,17 @@ def finished(run: Run, process: Process) -> Provenance:
     )
     provenance.write(process.job.result, made)
     return made
+
+
+def _took(process: Process) -> float:
+    """Return a job's seconds; of predictions in one process the first one's hold the loading of the model."""
+    if process.shared:
+        return _predicting(process.job)
+    return time.monotonic() - process.began - sum(_predicting(other.job) for other in process.others)
+
+
+def _predicting(job: Job) -> float:
+    return float(_results(job.result / "predict_results.json").get("predict_runtime", 0))
 
 
 def set_aside(run: Run, process: Process) -> str:

@@ -19,7 +19,7 @@ from typing import Literal
 from etlch.core.errors import EtlchError
 from etlch.core.run_folder import Run
 from etlch.export.jobs import STAGES, Job
-from etlch.training import health, process
+from etlch.training import health, predictor, process
 from etlch.training.hardware import Machine
 from etlch.training.process import Process, Standing
 from etlch.training.provenance import Provenance
@@ -154,7 +154,22 @@ def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
         if known.name == "done":
             queue.outcomes.append(Outcome(job, "skipped"))
             continue
-        queue.running.append(process.start(run, job, known, place, machine, lock))
+        others = _companions(run, queue, job) if process.predicts_itself(job, place, machine) else []
+        queue.running.append(process.start(run, job, known, place, machine, lock, others))
+
+
+def _companions(run: Run, queue: Queue, job: Job) -> list[Job]:
+    """Take the waiting predictions out of the queue that the same loaded model makes, and return them."""
+    found = []
+    for other, known in list(queue.waiting):
+        same = (other.kind, other.model) == (job.kind, job.model)
+        if same and predictor.together(job.values, other.values):
+            queue.waiting.remove((other, known))
+            if state(run, other).name == "done":
+                queue.outcomes.append(Outcome(other, "skipped"))
+            else:
+                found.append(other)
+    return found
 
 
 def _next(queue: Queue, machine: Machine) -> int | None:
@@ -185,23 +200,30 @@ def _collect(run: Run, queue: Queue, after: PostTraining | None) -> None:
     """Take what has ended out of the running, and note what became of it."""
     for ended in [started for started in queue.running if process.ended(started)]:
         queue.running.remove(ended)
+        well = [_settle(run, queue, one, after) for one in (ended, *ended.others)]
         job = ended.job
-        code = ended.popen.returncode
-        missing = "" if code else _missing(run, job)
-        if code or missing:
-            log = process.tail(ended)
-            if code and health.damaged(process.tail(ended, 100)) and process.set_aside(run, ended):
-                queue.waiting.insert(0, (job, state(run, job)))  # goes on from the checkpoint before
-                continue
-            why = health.failure(job, code, log) if code else f"ended without an error, but: {missing}"
-            queue.outcomes.append(Outcome(job, "failed", f"{why}\n{log}"))
-            _give_up(queue, job)
-            continue
-        loss = process.standing(ended).loss
-        queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(run, ended)))
-        _enqueue_dependents(run, queue, job, after, 0)
-        if after and job.kind == "validate" and not _validating(queue, job.model):
+        if after and job.kind == "validate" and all(well) and not _validating(queue, job.model):
             after.finish(queue.trainings[job.model])
+
+
+def _settle(run: Run, queue: Queue, ended: Process, after: PostTraining | None) -> bool:
+    """Note what became of one job of a process that has ended, and queue what follows; return whether it is done."""
+    job = ended.job
+    code = ended.popen.returncode
+    missing = _missing(run, job) if ended.several or not code else ""
+    if missing or (code and not ended.several):
+        log = process.tail(ended)
+        if code and health.damaged(process.tail(ended, 100)) and process.set_aside(run, ended):
+            queue.waiting.insert(0, (job, state(run, job)))  # goes on from the checkpoint before
+            return False
+        why = health.failure(job, code, log) if code else f"ended without an error, but: {missing}"
+        queue.outcomes.append(Outcome(job, "failed", f"{why}\n{log}"))
+        _give_up(queue, job)
+        return False
+    loss = process.standing(ended).loss
+    queue.outcomes.append(Outcome(job, "done", loss=loss, made=process.finished(run, ended)))
+    _enqueue_dependents(run, queue, job, after, 0)
+    return True
 
 
 def _validating(queue: Queue, model: str) -> bool:
