@@ -40,7 +40,7 @@ def catalogues() -> dict[Path, Catalog]:
 
 def missing(catalogue: Catalog) -> list[Message]:
     """Return the messages that have no translation."""
-    return [m for m in catalogue if m.id and not all([m.string] if isinstance(m.string, str) else m.string)]
+    return [m for m in catalogue if m.id and not all(m.string if isinstance(m.string, tuple) else [m.string])]
 
 
 def update() -> int:

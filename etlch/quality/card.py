@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from etlch.core.files import dump_yaml, write_text
-from etlch.core.locale import speaking
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.records import HUMAN, TRAIN, Json
 from etlch.core.run_folder import Run
@@ -27,8 +27,7 @@ def write(run: Run, manifest: Manifest, quality: Quality) -> None:
         manifest: what run.yaml says.
         quality: what was measured.
     """
-    with speaking("en"):
-        write_text(run.card, render(run, manifest, quality))
+    write_text(run.card, render(run, manifest, quality))
 
 
 def render(run: Run, manifest: Manifest, quality: Quality) -> str:
@@ -40,11 +39,16 @@ def render(run: Run, manifest: Manifest, quality: Quality) -> str:
     parts = [
         f"---\n{dump_yaml(metadata(manifest, quality))}---",
         f"# {run.name}",
-        f"{quality.articles:,} articles in {settings.plan.language} with labels for "
-        f"{', '.join(settings.plan.tasks)}, made with etlch for fine-tuning a small information-extraction model. "
-        "Every label was written by code from facts that code located in the article.",
+        _(
+            "{articles} articles in {language} with labels for {tasks}, made with etlch for fine-tuning a small "
+            "information-extraction model. Every label was written by code from facts that code located in the article."
+        ).format(
+            articles=f"{quality.articles:,}",
+            language=settings.plan.language,
+            tasks=_(", ").join(settings.plan.tasks),
+        ),
         _origin(manifest) + _corrected(manifest),
-        _table("Quality", ("what", "number", "meaning"), summary(quality)),
+        _table(_("Quality"), (_("what"), _("number"), _("meaning")), summary(quality)),
         _attrition(quality),
         _splits(manifest),
         _imported(manifest),
@@ -78,82 +82,100 @@ def metadata(manifest: Manifest, quality: Quality) -> dict[str, Json]:
 
 def _corrected(manifest: Manifest) -> str:
     count = manifest.counts.get("corrected", 0)
-    return (
-        f"\n- records whose labels people corrected afterwards: {count:,} (corrections.jsonl)"
-        if count
-        else ""
-    )
+    text = _("records whose labels people corrected afterwards: {count} (corrections.jsonl)")
+    return f"\n- {text.format(count=f'{count:,}')}" if count else ""
 
 
 def _origin(manifest: Manifest) -> str:
     settings = manifest.settings
     if settings.teacher.name == HUMAN:
-        return "\n".join(
+        return _section(
+            _("Where it comes from"),
             [
-                "## Where it comes from",
-                "",
-                f"- texts and labels: made by people, imported from {settings.plan.articles}",
-                f"- labels that do not stand in their text: {settings.check.ungrounded}; each is listed in rejected.jsonl",
-            ]
+                _("texts and labels: made by people, imported from {source}").format(
+                    source=settings.plan.articles
+                ),
+                _(
+                    "labels that do not stand in their text: {policy}; each is listed in rejected.jsonl"
+                ).format(policy=settings.check.ungrounded),
+            ],
         )
     texts = (
-        "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
+        _(
+            "texts of the user's own (`articles`, see run.yaml); each article's `source` names file and characters"
+        )
         if settings.plan.articles
-        else f"written by the teacher, plan seed {settings.plan.seed}"
+        else _("written by the teacher, plan seed {seed}").format(seed=settings.plan.seed)
     )
-    return "\n".join(
+    return _section(
+        _("Where it comes from"),
         [
-            "## Where it comes from",
-            "",
-            f"- teacher: {_teacher(manifest)}",
-            f"- articles: {texts}",
-            f"- labels: answered by the teacher under a response schema, grounded (policy `{settings.check.ungrounded}` for "
-            "what does not stand in the article), rendered and read back by code",
-            f"- settings: run.yaml, which holds every one of them; endpoint: {_endpoint(settings.teacher.base_url)}",
-        ]
+            _("teacher: {teacher}").format(teacher=_teacher(manifest)),
+            _("articles: {articles}").format(articles=texts),
+            _(
+                "labels: answered by the teacher under a response schema, grounded (policy `{policy}` for "
+                "what does not stand in the article), rendered and read back by code"
+            ).format(policy=settings.check.ungrounded),
+            _("settings: run.yaml, which holds every one of them; endpoint: {endpoint}").format(
+                endpoint=_endpoint(settings.teacher.base_url)
+            ),
+        ],
     )
+
+
+def _section(title: str, points: Sequence[str]) -> str:
+    return _headed(title, "\n".join(f"- {point}" for point in points))
+
+
+def _headed(title: str, text: str) -> str:
+    return f"## {title}\n\n{text}"
 
 
 def _endpoint(url: str | None) -> str:
     """Return the endpoint's address without user names, passwords and keys."""
     if url is None:
-        return "the teacher's own"
+        return _("the teacher's own")
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _teacher(manifest: Manifest) -> str:
     if manifest.settings.teacher.name == HUMAN:
-        return "none: the labels were made by people and imported"
+        return _("none: the labels were made by people and imported")
     if manifest.settings.teacher.name == "offline":
-        return "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
-    return f"`{manifest.settings.teacher.name}`, temperature {manifest.settings.teacher.temperature or 'as the endpoint sets it'}"
+        return _(
+            "the offline teacher of etlch: no language model; facts drawn from phrase data, names invented"
+        )
+    return _("`{teacher}`, temperature {temperature}").format(
+        teacher=manifest.settings.teacher.name,
+        temperature=manifest.settings.teacher.temperature or _("as the endpoint sets it"),
+    )
 
 
 def _attrition(quality: Quality) -> str:
     rows = [(reason, f"{count:,}") for reason, count in quality.attrition.by_reason.items()]
     if not rows:
-        return "## Rejected\n\nNothing was rejected."
-    return _table("Rejected", ("task, stage and reason", "count"), rows)
+        return _headed(_("Rejected"), _("Nothing was rejected."))
+    return _table(_("Rejected"), (_("task, stage and reason"), _("count")), rows)
 
 
 def _splits(manifest: Manifest) -> str:
     settings = manifest.settings
-    sizes = ", ".join(f"{size:,}" for size in sorted(settings.plan.sizes))
-    return "\n".join(
-        [
-            "## Splits",
-            "",
-            f"The first {settings.plan.test:,} articles are the test set, the same for all tasks. The training sizes "
-            f"({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
-            "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected"
-            + (
-                f", and no {settings.plan.split_by} of the test set is trained on."
-                if settings.plan.split_by != "article"
-                else "."
-            ),
-        ]
+    text = _(
+        "The first {test} articles are the test set, the same for all tasks. The training sizes "
+        "({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
+        "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected."
     )
+    if settings.plan.split_by != "article":
+        text = _(
+            "The first {test} articles are the test set, the same for all tasks. The training sizes "
+            "({sizes} per task) nest; every tenth article of a size is its validation set. An article that nearly "
+            "copies an earlier one (Jaccard ≥ 0.8 of 5-character shingles) was rejected, and no {split_by} of the "
+            "test set is trained on."
+        )
+    sizes = _(", ").join(f"{size:,}" for size in sorted(settings.plan.sizes))
+    told = text.format(test=f"{settings.plan.test:,}", sizes=sizes, split_by=settings.plan.split_by)
+    return _headed(_("Splits"), told)
 
 
 def _imported(manifest: Manifest) -> str:
@@ -161,55 +183,75 @@ def _imported(manifest: Manifest) -> str:
     if not manifest.imported:
         return ""
     rows = [
-        (task, "training sets of `mix`" if split == TRAIN else f"test set {split}", f"{records:,}")
+        (
+            task,
+            _("training sets of `mix`") if split == TRAIN else _("test set {name}").format(name=split),
+            f"{records:,}",
+        )
         for task, splits in manifest.imported.items()
         for split, records in splits.items()
     ]
-    table = _table("Imported", ("task", "use", "records"), rows)
-    return f"{table}\n\nTheir labels were made by people (`source: human` in records.jsonl); they nearly copy no text that is trained on."
+    table = _table(_("Imported"), (_("task"), _("use"), _("records")), rows)
+    told = _(
+        "Their labels were made by people (`source: human` in records.jsonl); they nearly copy no text that is trained on."
+    )
+    return f"{table}\n\n{told}"
 
 
 def _cost(manifest: Manifest) -> str:
     cost = manifest.cost
     if not cost.get("requests"):
         return ""
-    usd = "unknown" if cost.get("usd") is None else f"{cost['usd']:.4f} US dollars"
-    tokens = f"{cost['input_tokens']:,} input and {cost['output_tokens']:,} output tokens"
-    return f"## Cost\n\n{cost['requests']:,} requests, {tokens}, {usd}."
+    usd = cost.get("usd")
+    told = _("{requests:,} requests, {read:,} input and {written:,} output tokens, {price}.").format(
+        requests=cost["requests"],
+        read=cost["input_tokens"],
+        written=cost["output_tokens"],
+        price=_("unknown") if usd is None else _("{usd:.4f} US dollars").format(usd=usd),
+    )
+    return _headed(_("Cost"), told)
 
 
 def _licence(manifest: Manifest) -> str:
     settings = manifest.settings
-    lines = ["## Licences and terms", ""]
+    lines = []
     if settings.teacher.name == HUMAN:
         lines.append(
-            "- Texts and labels are other people's work: their licence applies to this data and is yours to check."
+            _(
+                "Texts and labels are other people's work: their licence applies to this data and is yours to check."
+            )
         )
     elif settings.teacher.name == "offline":
         lines.append(
-            "- Articles and labels are made from etlch's phrase data (Apache-2.0); no model's terms apply."
+            _("Articles and labels are made from etlch's phrase data (Apache-2.0); no model's terms apply.")
         )
     else:
         lines.append(
-            f"- Articles and labels are answers of `{settings.teacher.name}`: its provider's terms of use apply, such as "
-            "OpenAI's on models that compete with theirs. Read them before you publish data or models."
+            _(
+                "Articles and labels are answers of `{teacher}`: its provider's terms of use apply, such as "
+                "OpenAI's on models that compete with theirs. Read them before you publish data or models."
+            ).format(teacher=settings.teacher.name)
         )
     if settings.plan.articles and settings.teacher.name != HUMAN:
-        lines.append("- The articles are other people's texts: their licence applies to them here too.")
+        lines.append(_("The articles are other people's texts: their licence applies to them here too."))
     lines += [
-        "- A model trained on this data also carries its base model's licence. The Llama 3 licences demand that the "
-        "name of such a model begins with `Llama` and that `Built with Llama` is shown.",
-        f"- The instructions of kge and ner follow the prompts of [arXiv 2509.08381]({PAPER}).",
+        _(
+            "A model trained on this data also carries its base model's licence. The Llama 3 licences demand that the "
+            "name of such a model begins with `Llama` and that `Built with Llama` is shown."
+        ),
+        _("The instructions of kge and ner follow the prompts of {paper}.").format(
+            paper=f"[arXiv 2509.08381]({PAPER})"
+        ),
     ]
-    return "\n".join(lines)
+    return _section(_("Licences and terms"), lines)
 
 
 def _prompts(manifest: Manifest) -> str:
     rows = [(f"`{name}`", f"`{mark}`") for name, mark in manifest.prompts.items()]
-    return _table("Prompts", ("file", "first 12 hex digits of its SHA-256"), rows) if rows else ""
+    return _table(_("Prompts"), (_("file"), _("first 12 hex digits of its SHA-256")), rows) if rows else ""
 
 
 def _table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     cells = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"## {title}\n\n" + "\n".join(cells)
+    return _headed(title, "\n".join(cells))

@@ -270,7 +270,7 @@ def efficiency_charts(summary: Summary) -> list[Chart]:
 def _spoken_lines(panel: plots.Curves) -> str:
     text = _("{value:.2f} at {size}")
     return _("; ").join(
-        f"{line} {_(', ').join(text.format(value=point.value, size=point.size) for point in points)}"
+        f"{line} " + _(", ").join(text.format(value=point.value, size=point.size) for point in points)
         for line, points in (*panel.lines.items(), *panel.beside.items())
     )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import gettext
 import re
 import runpy
@@ -40,6 +41,24 @@ def test_every_message_is_translated_and_none_is_stale(name: str) -> None:
     assert wanted - here == set(), "new"
     assert TOOL["missing"](CATALOGUES[name]) == []
     assert not CATALOGUES[name].obsolete and not any(m.fuzzy for m in CATALOGUES[name] if m.id)
+
+
+def said_inside(node: ast.AST) -> bool:
+    """Tell whether a constant message is translated somewhere below."""
+    return any(
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("_", "ngettext", "pgettext")
+        and isinstance(call.args[0], ast.Constant)
+        for call in ast.walk(node)
+    )
+
+
+def test_no_message_hides_inside_an_f_string() -> None:
+    """Where Babel would not find it."""
+    for path in (ROOT / "etlch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            assert not (isinstance(node, ast.JoinedStr) and said_inside(node)), f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("name", CATALOGUES)

@@ -185,3 +185,5 @@ def test_the_page_speaks_the_reader_s_language_and_the_numbers_stay(run: Run, tm
     shown = re.sub(r"<[^>]*>", "\n", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL))
     assert re.findall(r"^[A-Za-z]+ [a-z]+ [a-z]+.*", shown, re.MULTILINE) == []
     assert (copy / "quality.json").read_bytes() == (run.folder / "quality.json").read_bytes()
+    card = (copy / "README.md").read_text("utf-8")
+    assert "## 数据从何而来" in card and not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+ [a-z]+", card)
