@@ -10,6 +10,7 @@ from etlch.cli.common import CONTEXT, Group, version_option
 from etlch.cli.doctor import doctor
 from etlch.cli.export import export
 from etlch.cli.generate import generate
+from etlch.cli.grow import grow
 from etlch.cli.import_labels import import_
 from etlch.cli.predict import predict
 from etlch.cli.preview import preview
@@ -35,6 +36,7 @@ def main() -> None:
 
 main.add_command(generate)
 main.add_command(import_)
+main.add_command(grow)
 main.add_command(estimate)
 main.add_command(status)
 main.add_command(check)

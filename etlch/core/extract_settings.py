@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from etlch.core.settings import FORBID, TeacherSettings
+from etlch.core.growth import FORBID
+from etlch.core.settings import TeacherSettings
 
 # Annotations stay text until a value is read, so that `--help` does not import pydantic; config.py resolves them.
 if TYPE_CHECKING:

@@ -38,6 +38,7 @@ class Topic:
         genre: the kind of text asked for ("news report", ...).
         length: target length in characters (Chinese) or words (English); 0 leaves it open.
         edition: how many earlier topics of the plan read the same; keeps their requests apart.
+        wanted: kinds of facts that the article shall state, in a run that grows by its student's mistakes.
     """
 
     position: int
@@ -47,6 +48,7 @@ class Topic:
     genre: str = ""
     length: int = 0
     edition: int = 0
+    wanted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

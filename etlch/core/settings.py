@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.growth import FORBID, Growth
 from etlch.core.records import TASKS
 
 # Annotations stay text until a value is read, so that `--help` does not import pydantic; config.py resolves them.
 if TYPE_CHECKING:
     from pydantic import Field
 
-FORBID = {"extra": "forbid"}
 POLICIES = ("verbatim", "normalised", "number", "derived")
 """How a part of a fact must stand in its article, where its setting is not a list of values."""
 
@@ -121,6 +121,7 @@ class PlanSettings:
         task_file: a Python file that defines a task of the user's own. It is executed.
         schema: a JSON Schema file, or module:PydanticModel (imported, so executed), for labels of your own form.
         schema_in_prompt: instructions of the task `schema` state the JSON Schema itself.
+        growth: from which place of the plan on what is drawn more often; `etlch-data grow` writes it.
     """
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] = TASKS
@@ -144,6 +145,9 @@ class PlanSettings:
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
     schema: Annotated[str | None, Field(examples=["contract.json"])] = None
     schema_in_prompt: bool = False
+    growth: Annotated[
+        tuple[Growth, ...], Field(examples=[[{"position": 400, "domains": {"finance": 2.0}}]])
+    ] = ()
 
     __pydantic_config__ = FORBID
 

@@ -91,6 +91,7 @@ def remaining_requests(
     article = "x" * (article_bytes or int(units * _BYTES[language]))
     first = sample[0] if sample else Topic(0, "", "", language)
     about = {"subject": first.subject, "domain": first.domain, "genre": first.genre, "length": first.length}
+    about["wanted"] = []
 
     def size(name: str, **values: object) -> int:
         return len(prompts.render(name, language, **values).encode())

@@ -42,7 +42,7 @@ def forecast_lines(settings: Settings, run: Run, options: dict[str, Json] | None
         finally:
             store.close()
     tree = read_tree(prompts, plan.language, plan.domains, plan.genres, plan.lengths)
-    topics = tree_topics(tree, plan.language, plan.seed)
+    topics = tree_topics(tree, plan.language, plan.seed, plan.growth)
     texts = documents.own_texts(plan) if plan.articles else None
     article_bytes = texts.mean_bytes(plan, needed) if texts else 0
     anew = changed(before, prompts, settings)

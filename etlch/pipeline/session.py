@@ -127,6 +127,7 @@ def offline_teacher(plan: PlanSettings, prompts: Prompts) -> OfflineTeacher:
         lengths=plan.lengths or (0,),
         hold_out_forms=plan.hold_out_forms,
         hard_texts=plan.hard_texts,
+        growth=plan.growth,
     )
 
 

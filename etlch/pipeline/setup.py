@@ -137,7 +137,8 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
             )
     sizes = sorted({*wanted["sizes"], *(earlier["sizes"] if before.counts else ())})
     tasks = tuple(dict.fromkeys((*earlier["tasks"], *wanted["tasks"])))
-    return changed_settings(settings, sizes=sizes, tasks=tasks, mix=wanted["mix"] or earlier["mix"])
+    kept = {name: wanted[name] or earlier[name] for name in ("mix", "growth")}
+    return changed_settings(settings, sizes=sizes, tasks=tasks, **kept)
 
 
 _OPTIONS = ("teacher", "language", "seed", "test", "articles", "schema")

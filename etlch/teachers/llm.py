@@ -45,7 +45,7 @@ class ModelTeacher:
         """Yield the plan from prompts/topics: endless, seeded, prefix-stable."""
         plan = self._plan
         tree = read_tree(self._prompts, plan.language, plan.domains, plan.genres, plan.lengths)
-        return tree_topics(tree, plan.language, plan.seed)
+        return tree_topics(tree, plan.language, plan.seed, plan.growth)
 
     async def article(self, topic: Topic, attempt: Attempt) -> str:
         """Return the text of an article about the topic.
@@ -61,6 +61,7 @@ class ModelTeacher:
             domain=topic.domain,
             genre=topic.genre,
             length=topic.length,
+            wanted=list(topic.wanted),
         )
         return str(await self.answer("article/write", topic, prompt, None, attempt))
 

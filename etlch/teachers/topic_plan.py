@@ -8,6 +8,7 @@ from itertools import count
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.growth import Growth, growth_at, shuffled
 from etlch.core.prompts import Prompts
 from etlch.core.records import Topic
 
@@ -67,25 +68,39 @@ def read_tree(
     )
 
 
-def tree_topics(tree: Tree, language: str, seed: int) -> Iterator[Topic]:
+WANTED = 3
+"""Kinds of facts that one article of a grown run is asked for, at most."""
+
+
+def tree_topics(tree: Tree, language: str, seed: int, growth: Sequence[Growth] = ()) -> Iterator[Topic]:
     """Yield topics without end: domains by turns, subjects without repeat until a domain is used up.
 
     A subject comes back with another genre and length; only when all combinations are spent
     does `edition` grow, which makes teachers draw another sample for an equal request.
+    From the first place of a growth on, domain, genre and length are drawn by its weights, and each article is asked
+    for some of its facts.
     """
     rng = random.Random(f"topics/{seed}")
     decks = {domain: _deal(subjects, rng) for domain, subjects in tree.domains.items()}
-    styles: dict[tuple[str, str], Iterator[tuple[str, int, int]]] = {}
+    styles: dict[tuple[str, str], _Styles] = {}
     position = count()
     while True:
         turn = list(decks)
         rng.shuffle(turn)
-        for domain in turn:
+        for turned in turn:
+            place, domain = next(position), turned
+            step = growth_at(growth, place)
+            draw = random.Random(f"topics/{seed}/growth/{place}")
+            wanted: tuple[str, ...] = ()
+            if step:
+                domain = draw.choices(list(decks), [step.domains.get(name, 1.0) for name in decks])[0]
+                harder = [name for name, one in step.facts.items() if one > 1]
+                wanted = tuple(shuffled(draw, harder, [step.facts[name] for name in harder])[:WANTED])
             subject = next(decks[domain])
             if (domain, subject) not in styles:
-                styles[domain, subject] = _styles(tree, random.Random(f"{seed}/{domain}/{subject}"))
-            genre, length, edition = next(styles[domain, subject])
-            yield Topic(next(position), domain, subject, language, genre, length, edition)
+                styles[domain, subject] = _Styles(tree, random.Random(f"{seed}/{domain}/{subject}"))
+            genre, length, edition = styles[domain, subject].take(step, draw)
+            yield Topic(place, domain, subject, language, genre, length, edition, wanted)
 
 
 def _deal(subjects: Sequence[str], rng: random.Random) -> Iterator[str]:
@@ -93,11 +108,28 @@ def _deal(subjects: Sequence[str], rng: random.Random) -> Iterator[str]:
         yield from rng.sample(subjects, len(subjects))
 
 
-def _styles(tree: Tree, rng: random.Random) -> Iterator[tuple[str, int, int]]:
-    every = [(genre, length) for genre in tree.genres for length in tree.lengths]
-    for edition in count():
-        for genre, length in rng.sample(every, len(every)):
-            yield genre, length, edition
+class _Styles:
+    """The genres and lengths of one subject, each combination once in an edition."""
+
+    def __init__(self, tree: Tree, rng: random.Random) -> None:
+        self._every = [(genre, length) for genre in tree.genres for length in tree.lengths]
+        self._rng = rng
+        self._left: list[tuple[str, int]] = []
+        self._edition = -1
+
+    def take(self, step: Growth | None, draw: random.Random) -> tuple[str, int, int]:
+        """Return (genre, length, edition) of those left in this edition: the next one, or one by a growth's weights."""
+        if not self._left:
+            self._left = self._rng.sample(self._every, len(self._every))
+            self._edition += 1
+        chosen = self._left[0]
+        if step:
+            weights = [
+                step.genres.get(genre, 1.0) * step.lengths.get(length, 1.0) for genre, length in self._left
+            ]
+            chosen = draw.choices(self._left, weights)[0]
+        self._left.remove(chosen)
+        return (*chosen, self._edition)
 
 
 def _chosen(kind: str, wanted: Sequence[str], known: list[str]) -> list[str]:

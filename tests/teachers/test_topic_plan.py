@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 
 from etlch.core.errors import EtlchError
+from etlch.core.growth import Growth
 from etlch.core.prompts import Prompts
 from etlch.teachers.topic_plan import Tree, read_tree, tree_topics
 
@@ -33,3 +34,16 @@ def test_an_unknown_domain_is_named_with_the_nearest() -> None:
     with pytest.raises(EtlchError, match="Did you mean"):
         known = next(iter(read_tree(Prompts(), "en", (), ()).domains))
         read_tree(Prompts(), "en", (known + "x",), ())
+
+
+def test_a_growth_moves_nothing_before_its_place_and_is_prefix_stable_itself() -> None:
+    step = Growth(20, domains={"a": 9.0}, genres={"news": 4.0}, facts={"born in": 3.0, "amount": 0.5})
+    as_ever, grown = (list(islice(tree_topics(TREE, "en", 7, steps), 400)) for steps in ((), (step,)))
+    assert grown[:20] == as_ever[:20]
+    assert list(islice(tree_topics(TREE, "en", 7, (step,)), 60)) == grown[:60]
+    later = grown[20:]
+    shares = Counter(topic.domain for topic in later)
+    assert 0.84 < shares["a"] / len(later) < 0.96  # 9 of 10
+    assert {topic.wanted for topic in later} == {("born in",)} and {t.wanted for t in grown[:20]} == {()}
+    asked = [(t.domain, t.subject, t.genre, t.length, t.edition) for t in grown]
+    assert len(set(asked)) == len(asked), "no request repeats"

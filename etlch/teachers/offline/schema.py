@@ -138,6 +138,31 @@ class Domain:
         """Return field name in its bare form → fact."""
         return {bare(name): key for key, fact in self.facts.items() for name in (*fact.fields, *fact.english)}
 
+    @cached_property
+    def forms(self) -> dict[Pattern, str]:
+        """Return sentence → its name: the file, the facts that it states, and its number among those that do."""
+        return {
+            pattern: f"{self.name}: {'+'.join(group.facts)} {number}"
+            for group in self.say
+            for number, pattern in enumerate(group.patterns, start=1)
+        }
+
+    @cached_property
+    def kinds_of_facts(self) -> dict[str, tuple[str, ...]]:
+        """Return fact → what labels call it, in bare form: its relation, its fields, and the types of its ends."""
+
+        def types(fact: FactKind) -> list[str]:
+            return [self.words.kinds[self.slots[slot].kind].type for slot in (fact.subject, fact.object)]
+
+        return {
+            key: tuple(
+                bare(name)
+                for name in (fact.relation, *fact.fields, *fact.english, *types(fact))
+                if bare(name)
+            )
+            for key, fact in self.facts.items()
+        }
+
 
 @dataclass(frozen=True)
 class Genre:

@@ -13,6 +13,7 @@ from itertools import count
 from random import Random
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.growth import Growth, growth_at
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.tasks import Task
@@ -20,7 +21,7 @@ from etlch.teachers.base import Attempt, Instruction
 from etlch.teachers.offline.held_out import is_held_out, world_of_forms
 from etlch.teachers.offline.instructions import read_fields, write_brief
 from etlch.teachers.offline.loader import load_world
-from etlch.teachers.offline.schema import World
+from etlch.teachers.offline.schema import Domain, World
 from etlch.teachers.offline.writer import Document, draw
 
 SAMPLES = 64
@@ -38,6 +39,7 @@ class OfflineTeacher:
         genres: draw from these only; empty: all.
         lengths: target lengths of the plan; 0 is the default of 4 to 6 sentences.
         hard_texts: take names up again by nouns and surnames, and add statements that are no facts.
+        growth: from which places of the plan on topics and facts are drawn by weights.
         hold_out_forms: write every fifth place of the plan in sentences that the others never use.
 
     Raises (on first use):
@@ -55,6 +57,7 @@ class OfflineTeacher:
         lengths: Sequence[int] = (0,),
         hold_out_forms: bool = False,
         hard_texts: bool = False,
+        growth: Sequence[Growth] = (),
     ) -> None:
         self.name = "offline"
         self.seed = seed
@@ -65,6 +68,7 @@ class OfflineTeacher:
         self.lengths = tuple(lengths)
         self.hold_out_forms = hold_out_forms
         self.hard_texts = hard_texts
+        self.growth = tuple(growth)
 
     @cached_property
     def world(self) -> World:
@@ -87,12 +91,26 @@ class OfflineTeacher:
         while True:
             for file in rng.sample(files, len(files)):
                 genre, length = next(decks[file.name])
-                yield Topic(next(position), file.domain, file.subject, self.language, genre, length)
+                place = next(position)
+                if step := growth_at(self.growth, place):
+                    yield self._grown(step, place, files)
+                else:
+                    yield Topic(place, file.domain, file.subject, self.language, genre, length)
+
+    def _grown(self, step: Growth, place: int, files: Sequence[Domain]) -> Topic:
+        """Return the topic of a place that is drawn by weights; it depends on no other place."""
+        rng = Random(f"offline|{self.seed}|growth|{place}")
+        file = rng.choices(files, [step.domains.get(file.domain, 1.0) for file in files])[0]
+        every = self._every_style(file.genres)
+        weights = [step.genres.get(genre, 1.0) * step.lengths.get(length, 1.0) for genre, length in every]
+        genre, length = rng.choices(every, weights)[0]
+        return Topic(place, file.domain, file.subject, self.language, genre, length)
 
     def draw(self, topic: Topic, sample: int = 0) -> Document:
         """Return the document of a topic: its text, and the facts with their spans."""
         world = self._sides[is_held_out(topic.position)] if self.hold_out_forms else self.world
-        return draw(world, topic, self.seed, sample, hard=self.hard_texts)
+        step = growth_at(self.growth, topic.position)
+        return draw(world, topic, self.seed, sample, hard=self.hard_texts, growth=step)
 
     def find(self, topic: Topic, article: str) -> Document:
         """Return the document whose text is the article.
@@ -152,9 +170,12 @@ class OfflineTeacher:
             "Name a language model with --teacher for other tasks.",
         )
 
-    def _styles(self, genres: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
+    def _every_style(self, genres: Sequence[str]) -> list[tuple[str, int]]:
         chosen = [genre for genre in genres if not self.genres or genre in self.genres] or list(self.genres)
-        every = [(genre, length) for genre in chosen for length in self.lengths]
+        return [(genre, length) for genre in chosen for length in self.lengths]
+
+    def _styles(self, genres: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
+        every = self._every_style(genres)
         rng = Random(f"offline|{self.seed}|{name}")
         while True:
             yield from rng.sample(every, len(every))

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from random import Random
 
 from etlch.core.errors import EtlchError
+from etlch.core.growth import Growth
 from etlch.core.records import Located, Span, Topic
+from etlch.teachers.offline.choose import one_of, order_of
 from etlch.teachers.offline.discourse import Discourse, no_fact
 from etlch.teachers.offline.pattern import Pattern
 from etlch.teachers.offline.pattern import Slot as Place
-from etlch.teachers.offline.schema import Domain, Genre, Say, Slot, Words, World
+from etlch.teachers.offline.schema import Domain, Genre, Slot, Words, World
 from etlch.teachers.offline.values import draw_value
 
 DRAFTS = 50
@@ -34,6 +36,7 @@ class Document:
         mentions: the same for every mention, repeats kept.
         triples: (subject, relation, object), in the order in which they are stated.
         values: (fact, value) for each fact that the json task may ask for, in that order.
+        forms: each sentence that states facts: where it stands, and the name of its form.
     """
 
     text: str
@@ -42,6 +45,7 @@ class Document:
     mentions: tuple[Located, ...]
     triples: tuple[Located, ...]
     values: tuple[Located, ...]
+    forms: tuple[tuple[Span, str], ...] = ()
 
 
 @dataclass
@@ -69,12 +73,14 @@ class _Draft:
     style: float
     joins: tuple[str, str]
     discourse: Discourse | None = None
+    growth: Growth | None = None
     text: str = ""
     taken: list[str] = field(default_factory=list)
     scenes: list[_Scene] = field(default_factory=list)
     mentions: list[_Mention] = field(default_factory=list)
     triples: list[Located] = field(default_factory=list)
     values: list[Located] = field(default_factory=list)
+    forms: list[tuple[Span, str]] = field(default_factory=list)
 
 
 FRAME, MAIN = 0, 1
@@ -85,8 +91,16 @@ class _Clash(Exception):
     """A value that cannot stand beside those drawn before."""
 
 
-def draw(world: World, topic: Topic, seed: int, sample: int = 0, *, hard: bool = False) -> Document:
-    """Return the document of a topic: the same for the same seed, position and sample.
+def draw(
+    world: World,
+    topic: Topic,
+    seed: int,
+    sample: int = 0,
+    *,
+    hard: bool = False,
+    growth: Growth | None = None,
+) -> Document:
+    """Return the document of a topic: the same for the same seed, position and sample, and the same growth.
 
     Raises:
         EtlchError: the topic is not of this world, or its phrase data contradict themselves.
@@ -99,6 +113,7 @@ def draw(world: World, topic: Topic, seed: int, sample: int = 0, *, hard: bool =
         rng = Random(f"{seed}|{domain.name}|{topic.position}|{sample}|{attempt}")
         draft = _Draft(rng, rng.random(), world.joins)
         draft.discourse = Discourse(domain.main, domain.noun, world.no_fact) if hard else None
+        draft.growth = growth
         try:
             _write(draft, world, domain, genre, topic.length)
         except _Clash:
@@ -136,7 +151,10 @@ def _body(draft: _Draft, world: World, domain: Domain, genre: Genre, plan: list[
             _say(draft, FRAME, genre.turns[speaker % len(genre.turns)])
             speaker += 1
         block += 1
+        start = len(draft.text)
         _state(draft, domain, scene, _say(draft, scene, pattern), facts)
+        if facts:
+            draft.forms.append(((start, len(draft.text)), domain.forms[pattern]))
 
 
 def _breaks(rng: Random, domain: Domain, genre: Genre, plan: list[_Planned], at: int, block: int) -> bool:
@@ -161,8 +179,8 @@ def _short(draft: _Draft, domain: Domain, genre: Genre) -> list[_Planned]:
     idle = 1 if size == 4 else rng.randint(1, 2)
     aside = int(rng.random() < 0.6)
     scene = _scene(draft, domain.slots, domain.words)
-    order = _order(rng, domain.say, size - idle - aside, aside)
-    told = [(scene, rng.choice(group.patterns), group.facts) for group in order]
+    order = order_of(rng, draft.growth, domain, size - idle - aside, aside)
+    told = [(scene, one_of(rng, draft.growth, domain, group.patterns), group.facts) for group in order]
     return _mix(rng, told, _pick(rng, _idle(domain.idle, genre.idle), idle, scene))
 
 
@@ -180,10 +198,9 @@ def _long(draft: _Draft, world: World, domain: Domain, genre: Genre, length: int
     while left > 0:
         scene = _scene(draft, domain.slots, domain.words)
         part: list[_Planned] = [] if not plan else [(scene, rng.choice(domain.next), ())]
-        for group in _order(rng, domain.say, rng.randint(6, 9), rng.randint(1, 3)):
-            pattern = rng.choice(
-                [pattern for pattern in group.patterns if pattern not in used] or group.patterns
-            )
+        for group in order_of(rng, draft.growth, domain, rng.randint(6, 9), rng.randint(1, 3)):
+            fresh = [pattern for pattern in group.patterns if pattern not in used]
+            pattern = one_of(rng, draft.growth, domain, fresh or group.patterns)
             story = [(scene, pattern, group.facts)]
             spare = [told for told in idle if told[1] not in used]
             if spare and rng.random() < 0.85:
@@ -208,27 +225,6 @@ def _size(pattern: Pattern, space: str) -> float:
         else:
             total += sum(_size(option, space) for option in part.options) / len(part.options)
     return total
-
-
-def _order(rng: Random, say: tuple[Say, ...], most: int, asides: int) -> list[Say]:
-    """Return groups to tell: a lead, then others by chance; no fact twice, `after` respected."""
-    lead = rng.choice([group for group in say if group.lead])
-    told, stated = [lead], set(lead.facts)
-    waiting = rng.sample(say, len(say))
-    while len(told) < most + asides:
-        fits = [
-            group
-            for group in waiting
-            if group not in told
-            and not stated & set(group.facts)
-            and stated >= set(group.after)
-            and (asides if group.aside else most) > sum(other.aside is group.aside for other in told)
-        ]
-        if not fits:
-            break
-        told.append(fits[0])
-        stated |= set(fits[0].facts)
-    return told
 
 
 def _idle(
@@ -367,4 +363,5 @@ def _document(draft: _Draft, domain: Domain) -> Document:
         mentions=tuple(mentions),
         triples=tuple(draft.triples),
         values=tuple(draft.values),
+        forms=tuple(draft.forms),
     )
