@@ -185,6 +185,8 @@ def ended(outcome: Outcome) -> str:
     if outcome.state == "done":
         took = outcome.made.seconds if outcome.made and outcome.made.seconds is not None else 0.0
         return f"{outcome.job.stem}: done in {took:.0f} s"
+    if outcome.state == "elsewhere":
+        return f"{outcome.job.stem}: another process is at work on {outcome.job.model}"
     return f"{outcome.job.stem}: {'not run' if outcome.state == 'waiting' else 'failed'}: " + (
         outcome.why.replace("\n", "\n    ")
     )

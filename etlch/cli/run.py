@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from etlch.export.jobs import Job
     from etlch.export.preflight.tokens import Piece
     from etlch.training.best_checkpoint import Best
+    from etlch.training.emit import System
     from etlch.training.hardware import Machine
     from etlch.training.plan import Estimate
     from etlch.training.queue import Outcome
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 )
 @click.option("--plan", is_flag=True, help="Show what would be run, why, and for how long; run nothing.")
 @click.option("--preflight", is_flag=True, help="Look for mistakes, show one sample; run nothing.")
+@click.option(
+    "--emit",
+    type=click.Choice(["slurm", "sky"]),
+    help="Write a cluster's script, a task a model; run nothing.",
+)
 @click.option("--anyway", is_flag=True, help="Run in spite of what preflight calls an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
 def run(
@@ -53,6 +59,7 @@ def run(
     best: bool | None,
     plan: bool,
     preflight: bool,
+    emit: System | None,
     anyway: bool,
     as_json: bool,
 ) -> None:
@@ -85,6 +92,11 @@ def run(
         _show_plan(folder, states, gpus)
         return
     ours = manifest.read(folder).settings.export.predict_with == "etlch"
+    if emit:
+        options = {"--exports": exports, "--best": best, "--no-best": best is False, "--anyway": anyway}
+        each = ["--gpus-each", str(gpus_each)] if gpus_each > 1 else []
+        _emit(folder, chosen, emit, [*(name for name, given in options.items() if given), *each], gpus_each)
+        return
     here = hardware.look(gpus, gpus_each, predicting, own_predictor=ours)
     if preflight:
         _preflight(folder, chosen, here, show=True)
@@ -97,6 +109,15 @@ def run(
     _write_extractor_cards(folder, outcomes)
     click.echo(_json(outcomes) if as_json else _table(outcomes))
     _report_failures(folder, outcomes)
+
+
+def _emit(run: Run, jobs: list[Job], system: System, more: list[str], gpus_each: int) -> None:
+    from etlch.training import emit
+
+    path = emit.write(run, jobs, system, more, gpus_each)
+    tasks = counted(len({job.model for job in jobs}), "task")
+    command = "sbatch" if system == "slurm" else "sky launch"
+    click.echo(f"{tasks}, one for each model, in {path}\n  {command} {path}")
 
 
 def _show_plan(run: Run, states: list[tuple[Job, State]], gpus: tuple[str, ...] | None) -> None:
@@ -218,7 +239,7 @@ def _write_extractor_cards(run: Run, outcomes: list[Outcome]) -> None:
     from etlch.extract.card import write_cards
 
     for line in write_cards(
-        run, [outcome.job for outcome in outcomes if outcome.state not in ("failed", "waiting")]
+        run, [outcome.job for outcome in outcomes if outcome.state in ("done", "skipped")]
     ):
         click.echo(line, err=True)
 

@@ -77,9 +77,11 @@ class Recipe:
 
     def text(self, folder: str) -> str:
         """Return the file's text. `folder` is the run folder, named as the user named it."""
-        command = "export" if "export_dir" in self.values else "train"
+        # With several GPUs in sight, `train` would start torchrun and multiply the batch; `export` does not.
+        export = "export_dir" in self.values
+        command = "llamafactory-cli export" if export else "CUDA_VISIBLE_DEVICES=0 llamafactory-cli train"
         return (
-            f"# cd {shlex.quote(folder)} && llamafactory-cli {command} recipes/{self.stem}.yaml\n"
+            f"# cd {shlex.quote(folder)} && {command} recipes/{self.stem}.yaml\n"
             f"# {self.about}\n"
             f"{dump_yaml(self.values)}"
         )

@@ -1,7 +1,8 @@
 """Run jobs as a queue and return what became of each.
 
 One job a GPU, on a CPU one training or a few predictions at a time. A job whose result is there
-is not run again; one that fails is reported, and the others go on.
+is not run again; one that fails is reported, and the others go on. Each model has a lock of its own, so that several
+processes, on several machines with a shared disk, take models in turn.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ class Outcome:
     """What became of a job.
 
     Attributes:
-        state: done, skipped (it was done before), failed, or waiting (a job it needs failed).
+        state: done, skipped (it was done before), failed, waiting (a job it needs failed), or elsewhere (another
+            process is at work on its model).
         why: of a failure: the reason and the last lines of its log.
         loss: the last one logged, of a training.
         made: what it took; None unless it was run now.
     """
 
     job: Job
-    state: Literal["done", "skipped", "failed", "waiting"]
+    state: Literal["done", "skipped", "failed", "waiting", "elsewhere"]
     why: str = ""
     loss: float | None = None
     made: Provenance | None = None
@@ -64,6 +66,8 @@ class Queue:
     running: list[Process] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     trainings: dict[str, Job] = field(default_factory=dict)
+    locks: dict[str, int] = field(default_factory=dict)
+    """Model → the descriptor of its lock, while jobs of it are left."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +102,26 @@ def work(
         after: what follows a training that is done.
 
     Raises:
-        EtlchError: another process is at work on these models.
+        EtlchError: another process is at work on all of these models.
         KeyboardInterrupt: after everything was stopped.
     """
-    with locked(run) as lock, sigterm_as_interrupt():
+    run.models.mkdir(parents=True, exist_ok=True)
+    with sigterm_as_interrupt():
         queue = Queue([])
         for job in jobs:
             _take(run, queue, job, after)
         try:
             while queue.waiting or queue.running:
-                _start(run, queue, machine, lock)
+                _start(run, queue, machine, after)
+                if not queue.running:
+                    _leave_to_others(run, queue)
                 told(_view(queue))
                 time.sleep(TICK)
                 _collect(run, queue, after)
         finally:
             process.stop(queue.running)
+            for descriptor in queue.locks.values():
+                os.close(descriptor)
         told(_view(queue))
         return queue.outcomes
 
@@ -143,9 +152,9 @@ def _enqueue_dependents(
         after.finish(training)
 
 
-def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
-    """Start every job that is ready and has a place."""
-    while (index := _next(queue, machine)) is not None:
+def _start(run: Run, queue: Queue, machine: Machine, after: PostTraining | None) -> None:
+    """Start every job that is ready, has a place, and whose model is not another process's."""
+    while (index := _next(run, queue, machine)) is not None:
         job, _ = queue.waiting.pop(index)
         taken = {started.place for started in queue.running}
         place = next((gpus for gpus in machine.gpus if gpus not in taken), None)
@@ -153,9 +162,11 @@ def _start(run: Run, queue: Queue, machine: Machine, lock: int) -> None:
         known = state(run, job)
         if known.name == "done":
             queue.outcomes.append(Outcome(job, "skipped"))
+            _enqueue_dependents(run, queue, job, after, 0)
+            _release(queue)
             continue
         others = _companions(run, queue, job) if process.predicts_itself(job, place, machine) else []
-        queue.running.append(process.start(run, job, known, place, machine, lock, others))
+        queue.running.append(process.start(run, job, known, place, machine, queue.locks[job.model], others))
 
 
 def _companions(run: Run, queue: Queue, job: Job) -> list[Job]:
@@ -172,10 +183,10 @@ def _companions(run: Run, queue: Queue, job: Job) -> list[Job]:
     return found
 
 
-def _next(queue: Queue, machine: Machine) -> int | None:
-    """Return the first waiting job that is ready and fits beside what is running."""
+def _next(run: Run, queue: Queue, machine: Machine) -> int | None:
+    """Return the first waiting job that is ready, fits beside what is running, and whose model is or can be locked."""
     for index, (job, _) in enumerate(queue.waiting):
-        if _ready(queue, job) and _fits(queue.running, job, machine):
+        if _ready(queue, job) and _fits(queue.running, job, machine) and _hold(run, queue, job.model):
             return index
     return None
 
@@ -204,6 +215,7 @@ def _collect(run: Run, queue: Queue, after: PostTraining | None) -> None:
         job = ended.job
         if after and job.kind == "validate" and all(well) and not _validating(queue, job.model):
             after.finish(queue.trainings[job.model])
+        _release(queue)
 
 
 def _settle(run: Run, queue: Queue, ended: Process, after: PostTraining | None) -> bool:
@@ -252,32 +264,47 @@ def _view(queue: Queue) -> View:
     )
 
 
-@contextmanager
-def locked(run: Run) -> Iterator[int]:
-    """Keep other `etlch-data run` from the models of a run; yields the lock's file descriptor.
+def _hold(run: Run, queue: Queue, model: str) -> bool:
+    """Lock a model; return whether this queue holds it.
 
     The lock is held until every process that was handed the descriptor has ended. So a training
     that outlives a killed `etlch-data run` is not started a second time beside it.
+    """
+    if model in queue.locks:
+        return True
+    descriptor = os.open(run.models / f".lock-{model}", os.O_RDWR | os.O_CREAT, 0o666)
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+    queue.locks[model] = descriptor
+    return True
+
+
+def _release(queue: Queue) -> None:
+    """Unlock the models of which no job is left."""
+    left = {job.model for job, _ in queue.waiting} | {started.job.model for started in queue.running}
+    for model in set(queue.locks) - left:
+        os.close(queue.locks.pop(model))
+
+
+def _leave_to_others(run: Run, queue: Queue) -> None:
+    """Give up what waits though nothing is running here: its models are another process's.
 
     Raises:
-        EtlchError: it is held.
+        EtlchError: nothing else was to be done.
     """
-    run.models.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(run.models / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise EtlchError(
-                    f"another process trains or predicts in {run.folder}",
-                    "Wait for it, or end it: an earlier `etlch-data run`, or a llamafactory-cli it left behind.",
-                ) from error
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    queue.outcomes += [Outcome(job, "elsewhere") for job, _ in queue.waiting]
+    queue.waiting.clear()
+    if queue.outcomes and all(outcome.state == "elsewhere" for outcome in queue.outcomes):
+        raise EtlchError(
+            f"another process trains or predicts in {run.folder}",
+            "Wait for it, or end it: an earlier `etlch-data run`, or a llamafactory-cli it left behind.",
+        )
 
 
 @contextmanager

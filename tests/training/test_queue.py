@@ -274,15 +274,37 @@ def alive(pid: int) -> bool:
     return True
 
 
+WORK = (
+    "import sys; from pathlib import Path; from etlch.core.run_folder import Run; from etlch.export import jobs; "
+    "from etlch.training import queue; from etlch.training.hardware import Machine; run = Run(Path(sys.argv[1])); "
+    "made = queue.work(run, jobs.read_jobs(run), Machine((), 1, 2, Path(sys.argv[2])), lambda view: None); "
+    "print(*(one.job.model for one in made if one.state == 'done'))"
+)
+
+
+def test_two_processes_share_a_run_by_models(tmp_path: Path, cli: Path) -> None:
+    """As two tasks of a cluster's array on a shared disk: each job once, a model wholly by one of them."""
+    settings = changed(SETTINGS, seeds=(1, 2, 3))
+    run = make_run(tmp_path / "demo", settings)
+    export(run, settings)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORK, str(run.folder), str(cli)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    one, two = (set(process.communicate(timeout=60)[0].split()) for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert one and two and not one & two
+    assert one | two == {job.model for job in jobs.read_jobs(run)}
+    made = [call["recipe"] for call in calls(run)]
+    assert sorted(made) == sorted(job.recipe for job in jobs.read_jobs(run))
+
+
 def test_a_child_that_outlives_a_killed_run_keeps_the_lock(run: Run, cli: Path) -> None:
     """kill -9 leaves nobody to stop the training; a second run must not start it beside itself."""
     wish(run, "train_smoke-5-s42", "slow")
-    code = (
-        "import sys; from pathlib import Path; from etlch.core.run_folder import Run; from etlch.export import jobs; "
-        "from etlch.training import queue; from etlch.training.hardware import Machine; run = Run(Path(sys.argv[1])); "
-        "queue.work(run, jobs.read_jobs(run), Machine((), 1, 2, Path(sys.argv[2])), lambda view: None)"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(run.folder), str(cli)])
+    parent = subprocess.Popen([sys.executable, "-c", WORK, str(run.folder), str(cli)])
     pid = run.models / "smoke-5-s42" / "pid"
     until = time.monotonic() + 30
     while not (pid.exists() and pid.read_text("utf-8")) and time.monotonic() < until:
@@ -292,8 +314,12 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_lock(run: Run, cli: Path) 
     child = int(pid.read_text("utf-8"))
     try:
         assert alive(child)
+        states = {stem: outcome.state for stem, outcome in work(run, cli).items()}
+        assert states["train_smoke-5-s42"] == states["predict_smoke-5-s42_ner"] == "elsewhere"
+        assert states["train_smoke-20-s42"] == "done"
+        only = [job for job in jobs.read_jobs(run) if job.model == "smoke-5-s42"]
         with pytest.raises(EtlchError, match="another process trains or predicts"):
-            work(run, cli)
+            queue.work(run, only, Machine((), 1, 2, cli), lambda view: None)
     finally:
         os.killpg(child, signal.SIGKILL)
     wish(run, "train_smoke-5-s42", None)
