@@ -42,7 +42,7 @@ class Manifest:
         return counts
 
     def tests(self) -> tuple[str, ...]:
-        """Return the test sets of the run, as predictions and scores call them: `ner`, `ner@human`."""
+        """Return the test sets of the run, as predictions and scores call them: `ner`, `ner@human`, `schema@form1`."""
         plan = self.settings.plan
         own = plan.tasks if plan.test else ()
         further = [
@@ -51,7 +51,7 @@ class Manifest:
             for split in self.imported.get(task, {})
             if split != TRAIN
         ]
-        return (*own, *further)
+        return (*own, *self.settings.forms, *further)
 
 
 def write(run: Run, manifest: Manifest) -> None:

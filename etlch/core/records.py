@@ -156,6 +156,16 @@ def test_of(name: str) -> str:
     return name.partition("@")[2]
 
 
+def form_name(number: int) -> str:
+    """Return the name of the test set that asks the run's test articles under a prompt form, from 1."""
+    return f"form{number}"
+
+
+def is_form(test: str) -> bool:
+    """Tell whether a test set's name is one that prompt forms have."""
+    return test.startswith("form") and test[4:].isdecimal()
+
+
 def to_dict(value: Any) -> dict[str, Json]:
     """Return a record type as a dict that `json.dumps` takes, keys in the order of its definition."""
     return dataclasses.asdict(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.growth import FORBID, Growth
-from etlch.core.records import TASKS
+from etlch.core.records import TASKS, form_name, test_name
 
 # Annotations stay text until a value is read, so that `--help` does not import pydantic; config.py resolves them.
 if TYPE_CHECKING:
@@ -208,6 +208,10 @@ class ExportSettings:
         mix: further training sets of a run that labels of people were imported into (`import --into`): how many of
             them, and of the run's own.
         shots: predict the base model also with this many solved examples before each question; 0 does not.
+        prompt_forms: ask the test articles of the task schema also under this many prompt forms (other wording, order
+            and names of keys), each a test set of its own; etlch-score tells mean, worst and spread over them.
+        train_forms: write the training records of the task schema under this many forms in turn, besides their own.
+        key_names: other names that forms may give to a key of the schema; without any its letters' case varies.
         matrix: "paper" takes the paper's baselines, three seeds and all variants instead of
             the three settings above; sizes stay those named.
         predict_with: "etlch" predicts all data sets of a model in one process, rows of like length together, with
@@ -229,6 +233,11 @@ class ExportSettings:
         Field(examples=[[{"human": 100}, {"human": 100, "synthetic": 300}]]),
     ] = ()
     shots: Annotated[int, Field(ge=0)] = 0
+    prompt_forms: Annotated[int, Field(ge=0)] = 0
+    train_forms: Annotated[int, Field(ge=0)] = 0
+    key_names: Annotated[
+        dict[str, list[str]], Field(examples=[{"signed": ["signing date", "date_of_signature"]}])
+    ] = field(default_factory=dict)
     matrix: Literal["settings", "paper"] = "settings"
     predict_with: Literal["etlch", "llamafactory"] = "etlch"
     predict_batch: Annotated[int | None, Field(gt=0, examples=[32])] = None
@@ -274,6 +283,12 @@ class Settings:
         """Sizes of the training sets of the run's own records, those that `mix` adds others to included."""
         mixed = (mix["synthetic"] for mix in self.export.mix if "synthetic" in mix)
         return tuple(sorted({*self.plan.sizes, *mixed}))
+
+    @property
+    def forms(self) -> dict[str, int]:
+        """The test sets under prompt forms, as predictions and scores call them: `schema@form1` → 1."""
+        asked = self.export.prompt_forms if self.plan.test and "schema" in self.plan.tasks else 0
+        return {test_name("schema", form_name(number)): number for number in range(1, asked + 1)}
 
     @property
     def default_out(self) -> Path:
@@ -333,26 +348,12 @@ class ScoreSettings:
         default_factory=dict
     )
     end_markers: tuple[str, ...] = (
-        "END",
-        "</s>",
-        "<|im_end|>",
-        "<|eot_id|>",
-        "<|endoftext|>",
-        "<|end_of_text|>",
-        "<end_of_turn>",
+        *("END", "</s>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"),
     )
     empty_values: tuple[str, ...] = (
         *("NAN", "NaN", "nan", "N/A", "n/a", "None", "none", "null", "NULL", "not_stated", "not stated"),
-        *(
-            "Not stated",
-            "not specified",
-            "Not specified",
-            "not mentioned",
-            "Not mentioned",
-            "無",
-            "无",
-            "未提及",
-        ),
+        *("Not stated", "not specified", "Not specified", "not mentioned", "Not mentioned"),
+        *("無", "无", "未提及"),
     )
     columns: Annotated[dict[str, str], Field(examples=[{"predict": "answer", "label": "expected.text"}])] = (
         field(default_factory=dict)

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_text, write_jsonl, write_text
-from etlch.core.records import Json, Key, Record, test_name
+from etlch.core.records import Json, Key, Record, task_of, test_name
 from etlch.core.run_folder import Run
+from etlch.dataset.prompt_forms import PromptForms
 from etlch.dataset.splits import Imported, Splits, few_shot, imported, portion
 from etlch.text.json_text import loads
 
@@ -42,6 +43,7 @@ def write_data(
     tasks: Sequence[str],
     shots: int = 0,
     human_sizes: Sequence[int] = (),
+    forms: PromptForms | None = None,
 ) -> list[str]:
     """Write every data set of a run and remove those that an earlier export left behind.
 
@@ -52,6 +54,7 @@ def write_data(
         tasks: which tasks to write.
         shots: solved examples before each row of a further file of each test set; 0 writes none.
         human_sizes: sizes of the training sets of imported records.
+        forms: prompt forms of training rows and further test sets; None has none.
 
     Returns:
         The names of the data sets, as in dataset_info.json.
@@ -74,6 +77,8 @@ def write_data(
         )
         if ids
     ]
+    if forms:
+        sets = [*(_trained(made, forms) for made in sets), *_form_sets(run, sets, forms, shots)]
     before = _listed(run)
     for made in sets:
         write_text(run.data(made.stem), data_text(made.records, made.examples))
@@ -140,6 +145,26 @@ def _sets(
     for size in splits.train:
         yield run.stem(task, "train", size), splits.train[size], False, ()
         yield run.stem(task, "val", size), splits.val[size], True, ()
+
+
+def _trained(made: DataSet, forms: PromptForms) -> DataSet:
+    """Return a data set whose training rows, and solved examples, which are such rows, take their forms."""
+    rows = made.records if made.with_keys else forms.training(made.records)
+    return made._replace(records=rows, examples=forms.training(made.examples))
+
+
+def _form_sets(run: Run, sets: Sequence[DataSet], forms: PromptForms, shots: int) -> Iterator[DataSet]:
+    """Yield the test set of the task schema again under each prompt form."""
+    by_stem = {made.stem: made for made in sets}
+    for name, number in forms.tests.items():
+        own = run.test_stem(task_of(name))
+        for source, stem in (
+            (own, run.test_stem(name)),
+            (few_shot(own, shots), few_shot(run.test_stem(name), shots)),
+        ):
+            if made := by_stem.get(source):
+                rows = tuple(forms.of(record, number) for record in made.records)
+                yield made._replace(stem=stem, records=rows, examples=forms.training(made.examples))
 
 
 def _imported_sets(

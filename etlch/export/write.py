@@ -18,6 +18,7 @@ from etlch.core.files import dumps, read_jsonl, write_text
 from etlch.core.records import Json, Record, test_name, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ExportSettings, Settings
+from etlch.dataset.prompt_forms import forms_of
 from etlch.dataset.splits import imported, split
 from etlch.export import data_files
 from etlch.export.llamafactory import installed, proposed, settled
@@ -77,10 +78,11 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     )
     models, turned = _without_thoughts(models, preset)
     further = [test_name(task, name) for task in plan.tasks if task in added for name in added[task].tests]
-    tests = [*(plan.tasks if plan.test else ()), *further]
+    forms = forms_of(settings)
+    tests = [*(plan.tasks if plan.test else ()), *forms.tests, *further]
     made = recipes(run, preset, models, tests, settings.export.predict_batch)
     data_sets = data_files.write_data(
-        run, records, splits, plan.tasks, settings.export.shots, settings.export.human_sizes
+        run, records, splits, plan.tasks, settings.export.shots, settings.export.human_sizes, forms
     )
     _write_recipes(run, made)
     _write_cards(run, models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from etlch.core.records import Fact, Json, Key
@@ -17,6 +17,7 @@ from etlch.metrics.registry import record_f1
 from etlch.metrics.rouge import Gold, prepare, rouge
 from etlch.metrics.spans import Placed
 from etlch.tasks.base import policy_names
+from etlch.tasks.schema_file import leaf_policies
 from etlch.text.json_text import read_json, schema_problems
 from etlch.text.normalize import fact_form
 
@@ -60,7 +61,7 @@ def measure(key: Key, text: str, config: ParseConfig) -> Measures:
         right = row.hits == row.predicted == row.gold and bool(pair.reading)
         values["exact"] = float(right and _same_keys(pair, config))
     if config.grounding and key.input:
-        rows |= _grounded(pair, key.input, config)
+        rows |= _grounded(pair, key.input, _with_leaf_policies(config, key.schema))
     types = facts.by_type(pair.best, 0 if config.nested else config.task.type_part) if config.facts else {}
     return Measures(values, rows, types, pair.reading, pair.gold_problem, pair.mapped)
 
@@ -134,6 +135,13 @@ def _grounded(pair: ParsedPair, article: str, config: ParseConfig) -> dict[str, 
         if facts.comparable_fact(fact if config.nested else mapped([fact], config)[0]) in wrong:
             counts["spurious" if here else "hallucinated"] += 1
     return {name: Row(count, len(raw), 0) for name, count in counts.items()}
+
+
+def _with_leaf_policies(config: ParseConfig, schema: Json) -> ParseConfig:
+    """Return what is asked of values with the policies that a label's own schema implies; those named come first."""
+    if not config.task.leaf_facts or not isinstance(schema, dict):
+        return config
+    return replace(config, policies={**leaf_policies(schema), **config.policies})
 
 
 def _stands(fact: Fact, article: str, config: ParseConfig) -> bool:

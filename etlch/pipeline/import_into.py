@@ -12,7 +12,7 @@ from etlch.core.config import changed
 from etlch.core.errors import EtlchError
 from etlch.core.files import write_jsonl
 from etlch.core.manifest import Manifest
-from etlch.core.records import HUMAN, TRAIN, Json, Record
+from etlch.core.records import HUMAN, TRAIN, Json, Record, is_form
 from etlch.core.run_data import RunData, read_run
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
@@ -105,9 +105,10 @@ def _test(finished: Manifest, task: Task, name: str) -> str:
     Raises:
         EtlchError: it is taken, or cannot be part of a file's name.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or is_form(name):
         raise EtlchError(
-            f"'{name}' cannot name a test set", "Letters, digits, '-' and '_', and not train, val or test."
+            f"'{name}' cannot name a test set",
+            "Letters, digits, '-' and '_', and not train, val, test, or form1 as prompt forms are named.",
         )
     if name in finished.imported.get(task.name, {}):
         raise EtlchError(

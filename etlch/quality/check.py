@@ -20,6 +20,7 @@ from etlch.core.run_folder import Run
 from etlch.core.settings import PlanSettings, Settings
 from etlch.dataset.corrections import told
 from etlch.dataset.dedup import Deduplicator
+from etlch.dataset.prompt_forms import forms_of
 from etlch.dataset.splits import FOLD, few_shot
 from etlch.export.data_files import turn
 from etlch.quality.check_info import check_info, expected, training_sizes
@@ -106,7 +107,9 @@ def check_run(run: Run, stored: Manifest | None = None) -> CheckReport:
         may_repeat=settings.teacher.name == HUMAN or bool(stored.imported),
         may_be_ungrounded=settings.check.ungrounded == "keep",
     )
-    state = _State(run, stored, tasks, RunSources(run, tasks, settings.plan.split_by, rules))
+    state = _State(
+        run, stored, tasks, RunSources(run, tasks, settings.plan.split_by, rules, forms_of(settings))
+    )
     wanted = expected(run, stored)
     problems = (
         *state.sources.read(stored),
@@ -152,7 +155,8 @@ def _tests(state: _State) -> Iterator[DataProblem]:
                 state.test_inputs[mark] = where
                 state.test.add(where, item.input)
                 state.test_groups.add(state.sources.groups.get(mark, where))
-        promised = state.stored.imported[task][test] if test else state.settings.plan.test
+        own = not test or name in state.settings.forms
+        promised = state.settings.plan.test if own else state.stored.imported[task][test]
         yield from _count(state.run, stem, len(marks), promised)
         if state.settings.export.shots:
             yield from _shots(state, task, stem, marks)
@@ -272,6 +276,9 @@ def _reasons(state: _State, task: str, row: DataRow) -> list[str]:
     """Return what is wrong with a row; a row that passed in a smaller size is not checked again."""
     mark = fingerprint(task, *row.texts)
     if mark in state.checked:
+        return []
+    if state.sources.in_form(task, row) == row.output:
+        state.checked.add(mark)
         return []
     record = state.sources.record(task, row)
     schema = None if record is None else record.schema

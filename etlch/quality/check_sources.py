@@ -17,6 +17,7 @@ from etlch.core.files import parse_line
 from etlch.core.manifest import Manifest
 from etlch.core.records import HUMAN, Article, Record, from_dict
 from etlch.core.run_folder import Run
+from etlch.dataset.prompt_forms import PromptForms
 from etlch.quality.check_rows import CheckRules, DataProblem, DataRow, fingerprint, record_problems
 from etlch.tasks import Task
 from etlch.text.normalize import fact_form
@@ -49,22 +50,26 @@ class RunSources:
         run, tasks: of the run.
         split_by: the group that test and training may not share: article, topic or domain.
         rules: what labels of the run may be.
+        forms: prompt forms under which data files may hold the records.
         marks: article id → fingerprint of its text.
         groups: fingerprint of a text → its topic or domain, if `split_by` names it.
         places: fingerprint of task, instruction and input → byte offset in records.jsonl.
         types: task → type, field or relation → records that have it.
         both: two tasks → articles with facts of both; `shared` those where some values of theirs are the same text.
         repeated: the same → offsets of further records with the same instruction and input.
+        formed: fingerprint of task, instruction and input of a record in a prompt form → its output there.
     """
 
     run: Run
     tasks: Mapping[str, Task]
     split_by: str
     rules: CheckRules
+    forms: PromptForms
     marks: dict[str, int] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
     repeated: dict[int, list[int]] = field(default_factory=dict)
+    formed: dict[int, str] = field(default_factory=dict)
     types: dict[str, Counter[str]] = field(default_factory=dict)
     both: Counter[tuple[str, str]] = field(default_factory=Counter)
     shared: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -130,6 +135,10 @@ class RunSources:
         found = [self._record_at(offset) for offset in (self.places[mark], *self.repeated.get(mark, ()))]
         return next((record for record in found if record and record.output == row.output), found[0])
 
+    def in_form(self, task: str, row: DataRow) -> str | None:
+        """Return the output of the record in a prompt form that has a row's instruction and input, or None."""
+        return self.formed.get(fingerprint(task, row.instruction, row.input))
+
     def _record_at(self, offset: int) -> Record | None:
         with self.run.records.open("rb") as stream:
             stream.seek(offset)
@@ -177,6 +186,9 @@ class RunSources:
             place = fingerprint(record.task, record.instruction, record.input)
             if self.places.setdefault(place, offset) != offset:
                 self.repeated.setdefault(place, []).append(offset)
+            for turned in self.forms.all(record):
+                place = fingerprint(turned.task, turned.instruction, turned.input)
+                self.formed[place] = turned.output
             mark = self.marks.get(record.article_id)
             for reason in record_problems(record, self.tasks[record.task], mark, self.rules):
                 yield DataProblem(name, number, reason)

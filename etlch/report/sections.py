@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from etlch.core.locale import N_, _, ngettext
+from etlch.core.records import test_of
 from etlch.render import html
 from etlch.render.html import Cell, Html, element
 from etlch.report import ranking, tables
 from etlch.report.charts import Chart
 from etlch.report.errors import KINDS, MEANINGS, MISSING, SPURIOUS
+from etlch.report.robustness import robustness
 from etlch.report.samples import Analysis, Example
 from etlch.scoring.summary import Comparison, Summary, System, TypeScore
 
@@ -38,11 +40,31 @@ def scores(summary: Summary) -> Html:
         [
             element("p", note, class_="small"),
             element("div", *main, class_="abreast"),
+            _forms(summary),
             every,
             _by_type(summary),
             meanings,
         ]
     )
+
+
+def _forms(summary: Summary) -> Html | None:
+    """Mean, worst and spread over prompt forms; nothing where no form was asked."""
+    rows: list[list[str | Cell]] = [
+        [
+            item.system.label,
+            item.system.task,
+            ranking.named(item.metric),
+            Cell(f"{item.mean:.3f}"),
+            Cell(f"{item.worst[1]:.3f}", test_of(item.worst[0]) or _("own")),
+            Cell(f"{item.spread:.3f}"),
+            Cell(", ".join(f"{value:.2f}" for value in item.values.values())),
+        ]
+        for item in robustness(summary)
+    ]
+    header = [_("model"), _("task"), _("metric"), _("mean"), _("worst"), _("spread (SD)"), _("each form")]
+    caption = _("The same test articles under several prompt forms")
+    return html.table(caption, header, rows) if rows else None
 
 
 def _by_type(summary: Summary) -> Html | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etlch.core.locale import _, ngettext, sentences
+from etlch.core.records import test_of
 from etlch.metrics.registry import BY_NAME, METRICS, RENAMED
 from etlch.report import ranking
 from etlch.report.headline import verdicts
+from etlch.report.robustness import robustness
 from etlch.scoring.summary import Comparison, Summary, System
 from etlch.text import columns
 
@@ -47,6 +49,7 @@ def render(summary: Summary, wanted: Sequence[str] = (), *, verbose: bool = Fals
         lines += _differences(summary, task, wanted or TESTED) if verbose else []
     lines += _win_rates(summary) if verbose else []
     lines += _seeds(summary, shown)
+    lines += _forms(summary)
     counts = summary.counts
     lines += columns.wrapped(
         _(
@@ -196,3 +199,22 @@ def _seeds(summary: Summary, shown: Sequence[str]) -> list[str]:
 
 def _seeds_counted(number: int) -> str:
     return ngettext("{number} seed", "{number} seeds", number).format(number=number)
+
+
+def _forms(summary: Summary) -> list[str]:
+    """Two lines per model whose test articles were asked under several prompt forms."""
+    found = robustness(summary)
+    if not found:
+        return []
+    lines = [_("The same test articles under several prompt forms (spread: standard deviation)")]
+    for item in found:
+        name, worst = item.worst
+        told = _("mean {mean:.3f}  worst {worst:.3f} ({form})").format(
+            mean=item.mean, worst=worst, form=test_of(name) or _("own")
+        )
+        over = _("spread {spread:.3f} over {forms} forms").format(spread=item.spread, forms=len(item.values))
+        lines.append(
+            columns.fit(f"{item.system.label} {item.system.task}", 33) + columns.fit(item.metric, 10) + told
+        )
+        lines.append(f"{'':43}{over}")
+    return [*lines, ""]

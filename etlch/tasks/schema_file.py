@@ -77,13 +77,18 @@ def read_schema(name: str) -> OwnSchema:
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise EtlchError(f"{name} is not a JSON Schema: {error}", "Correct the schema.") from error
     return OwnSchema(
-        schema, _without(schema, _TEXT_LIMITS), dict(_policies(schema, "")), tuple(_outline(schema, 0))
+        schema, _without(schema, _TEXT_LIMITS), leaf_policies(schema), tuple(_outline(schema, 0))
     )
 
 
 def leaf_types(schema: Json) -> dict[str, str]:
     """Return dotted path → string, date, integer, number, boolean or enum, of every leaf."""
     return dict(_kinds(schema, ""))
+
+
+def leaf_policies(schema: Json) -> dict[str, str | list[str]]:
+    """Return dotted path → how a leaf must stand in the article, where that is not word for word."""
+    return dict(_policies(schema, ""))
 
 
 @dataclass(frozen=True)
