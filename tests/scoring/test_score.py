@@ -21,6 +21,7 @@ from etlch.scoring.sample_lines import read_samples
 from etlch.scoring.score import score
 from etlch.scoring.summary import Summary, System, read_summary, summary_json
 from etlch.scoring.tables import Collected, collect
+from etlch.stats import resampling
 from etlch.stats.paper import paper_tests
 from tests.scoring.scoring_case import key, make_run, rows, write_lines
 
@@ -195,11 +196,12 @@ def test_files_without_a_record_in_common_are_told_why(tmp_path: Path) -> None:
     assert any(note.startswith("b and a share no json record") for note in summary.notes)
 
 
-def test_pooled_articles_stand_in_the_signature(tmp_path: Path) -> None:
-    lines = [{"predict": "{}", "label": "{}"}] * 5001
+def test_pooled_articles_stand_in_the_signature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "GROUPS", 50)
+    lines = [{"predict": "{}", "label": "{}"}] * 51
     settings = replace(FAST, task="json", metrics=("exact",), resamples=1)
     pooled = run_of(write_lines(tmp_path / "p.jsonl", lines), settings)
-    assert "|articles:5001|groups:5000|" in pooled.signature
+    assert "|articles:51|groups:50|" in pooled.signature
     assert "groups" not in run_of(write_lines(tmp_path / "p.jsonl", lines[1:]), settings).signature
 
 
