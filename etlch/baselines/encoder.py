@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from etlch.baselines.tagging import OUTSIDE, Sentence, Tagger
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.core.records import Model
 
 NAME = "encoder"
@@ -62,8 +63,8 @@ def model_name(base: str) -> str:
     name = re.sub(r"[^\w.-]+", "-", base.rstrip("/").rpartition("/")[2]).strip("-.")
     if not name:
         raise EtlchError(
-            "--model encoder names no model",
-            "Name a hub model or a folder behind a colon, such as encoder:google-bert/bert-base-cased.",
+            _("--model encoder names no model"),
+            _("Name a hub model or a folder behind a colon, such as encoder:google-bert/bert-base-cased."),
         )
     return f"{NAME}-{name}"
 
@@ -100,13 +101,17 @@ def load(base: str, tags: Sequence[str], seed: int) -> Encoder:
         )
     except (OSError, ValueError) as error:
         raise EtlchError(
-            f"--model encoder: {base} cannot be loaded as a token classifier: {str(error).strip().splitlines()[0]}",
-            "Name a folder, or an encoder of the hub such as google-bert/bert-base-cased.",
+            _("--model encoder: {base} cannot be loaded as a token classifier: {splitlines}").format(
+                base=base, splitlines=str(error).strip().splitlines()[0]
+            ),
+            _("Name a folder, or an encoder of the hub such as google-bert/bert-base-cased."),
         ) from error
     if not tokenizer.is_fast:
         raise EtlchError(
-            f"--model encoder: {base} has no fast tokenizer, which tells where sub-words stand",
-            "Name another encoder.",
+            _("--model encoder: {base} has no fast tokenizer, which tells where sub-words stand").format(
+                base=base
+            ),
+            _("Name another encoder."),
         )
     return Encoder(weights, tokenizer, list(tags))
 

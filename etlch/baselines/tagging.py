@@ -19,6 +19,7 @@ from typing import NamedTuple
 from etlch.baselines.test_set import Predicted, read_test, read_training, write_card, write_rows
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_jsonl
+from etlch.core.locale import _
 from etlch.core.records import Fact, Key, Located, Model, Record, Span, task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import CheckSettings, Settings
@@ -121,8 +122,10 @@ def taggable(settings: Settings, tests: Sequence[str], named: bool) -> tuple[str
     if not fit or (named and len(fit) < len(tests)):
         unfit = ", ".join(name for name in tests if name not in fit)
         raise EtlchError(
-            f"a tagger does not do {unfit}: it finds typed mentions in an article, as ner asks for",
-            "Name tasks that it does with --tasks, such as ner.",
+            _("a tagger does not do {unfit}: it finds typed mentions in an article, as ner asks for").format(
+                unfit=unfit
+            ),
+            _("Name tasks that it does with --tasks, such as ner."),
         )
     return fit
 
@@ -161,7 +164,7 @@ def mentions(facts: Iterable[Located], task: Task, article: str) -> list[Mention
             rank = (span[0] - span[1], 0 if other == span else 1 + place, other[0])
             candidates.setdefault(rank, Mention(kind, other))
     kept: list[Mention] = []
-    for _, one in sorted(candidates.items()):
+    for _rest, one in sorted(candidates.items()):
         if not any(_overlap(one.span, other.span) for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda one: one.span)
@@ -184,7 +187,7 @@ def tagged(tokens: Sequence[Span], tags: Sequence[str]) -> Iterator[Mention]:
     """Yield the mentions that tags say. An I- that continues no mention of its type begins one."""
     kind, start, end = "", 0, 0
     for token, tag in zip(tokens, tags, strict=True):
-        begins, _, named = tag.partition("-")
+        begins, _rest, named = tag.partition("-")
         if named and begins == "I" and named == kind:
             end = token[1]
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_jsonl, read_lines, read_text, write_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Key, Model, to_dict
 from etlch.core.run_folder import Run
 from etlch.export.data_files import COLUMNS, turn
@@ -50,12 +51,16 @@ def read_test(run: Run, task: str) -> list[Key]:
     path = run.keys(run.test_stem(task))
     if not path.is_file():
         raise EtlchError(
-            f"{run.folder} has no test set for {task}: there is no {path.relative_to(run.folder)}",
-            f"Write it with `etlch-data export {run.folder}`.",
+            _("{folder} has no test set for {task}: there is no {path}").format(
+                folder=run.folder, task=task, path=path.relative_to(run.folder)
+            ),
+            _("Write it with `etlch-data export {folder}`.").format(folder=run.folder),
         )
     keys = read_jsonl(path, Key)
     if not keys:
-        raise EtlchError(f"{path} is empty", "A run with --test 0 has nothing to predict.")
+        raise EtlchError(
+            _("{path} is empty").format(path=path), _("A run with --test 0 has nothing to predict.")
+        )
     return keys
 
 
@@ -68,7 +73,7 @@ def read_training(run: Run, task: str, size: int) -> list[tuple[str, str]]:
     path = run.data(run.stem(task, "train", size))
     fix = f"Write it with `etlch-data export {run.folder}`."
     if not path.is_file():
-        raise EtlchError(f"{path}: the file is missing", fix)
+        raise EtlchError(_("{path}: the file is missing").format(path=path), fix)
     rows, problem = loads(read_text(path))
     named = (COLUMNS["query"], COLUMNS["response"])
     if problem or not isinstance(rows, list):
@@ -77,7 +82,12 @@ def read_training(run: Run, task: str, size: int) -> list[tuple[str, str]]:
     for place, row in enumerate(rows, 1):
         article, output = (row.get(column) if isinstance(row, dict) else None for column in named)
         if not (isinstance(article, str) and isinstance(output, str)):
-            raise EtlchError(f"{path}: row {place} has no text under {' and '.join(named)}", fix)
+            raise EtlchError(
+                _("{path}: row {place} has no text under {named}").format(
+                    path=path, place=place, named=" and ".join(named)
+                ),
+                fix,
+            )
         found.append((article, output))
     return found
 
@@ -122,6 +132,8 @@ def refuse_foreign(path: Path, keys: Sequence[Key]) -> None:
     first = next(read_lines(path), None)
     if first is not None and first.value.get("prompt") != prompt(keys[0]):
         raise EtlchError(
-            f"{path} holds predictions that `etlch-data predict` did not make for this test set",
-            "Name another folder with --as, or move them away.",
+            _("{path} holds predictions that `etlch-data predict` did not make for this test set").format(
+                path=path
+            ),
+            _("Name another folder with --as, or move them away."),
         )

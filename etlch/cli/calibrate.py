@@ -53,11 +53,14 @@ def calibrate(count: int, out: Path | None, file: Path | None, as_json: bool, **
     from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.core.run_folder import Run
     from etlch.pipeline import calibrate as room
 
     if count < 1:
-        raise EtlchError(f"--articles {count}: at least one is needed", "Name 1 or more.")
+        raise EtlchError(
+            _("--articles {count}: at least one is needed").format(count=count), _("Name 1 or more.")
+        )
     settings = load_settings(Settings, file, options)
     folder = out or settings.default_out.with_name(f"calibrate-{settings.default_out.name}")
     found = asyncio.run(room.calibrate(settings, Run(folder), count, lambda line: click.echo(line, err=True)))

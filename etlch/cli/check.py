@@ -107,13 +107,16 @@ def _check_files(
 
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.quality.check_labels import check_label_files
     from etlch.tasks import all_tasks, find_task
 
     if task is None:
         raise EtlchError(
-            f"{paths[0]} is checked as labelled data, and no task is named",
-            f"Say what its labels are: --task {'|'.join(all_tasks())}. A run folder is checked by itself.",
+            _("{paths} is checked as labelled data, and no task is named").format(paths=paths[0]),
+            _("Say what its labels are: --task {all_tasks}. A run folder is checked by itself.").format(
+                all_tasks="|".join(all_tasks())
+            ),
         )
     report = check_label_files(paths, find_task(task), language, columns)
     if as_json:
@@ -132,8 +135,10 @@ def _check_files(
     if report.problems:
         raise EtlchError(
             f"{counted(len(report.problems), 'problem')} in {counted(len(paths), 'path')}",
-            "Correct them in the tool that wrote the files; `etlch-data import` leaves out labels that are not in "
-            "their text and lists them.",
+            _(
+                "Correct them in the tool that wrote the files; `etlch-data import` leaves out labels that are "
+                "not in their text and lists them."
+            ),
             code=1,
         )
 

@@ -14,6 +14,7 @@ import click
 
 from etlch.core import locale
 from etlch.core.errors import EtlchError, Notice
+from etlch.core.locale import _
 from etlch.core.version import __version__
 
 
@@ -79,12 +80,12 @@ def guarded(call: Any, ctx: click.Context) -> Any:
     try:
         return call(ctx)
     except EtlchError as error:
-        click.echo(f"Error: {error.what}", err=True)
+        click.echo(_("Error: {message}").format(message=error.what), err=True)
         if error.hint:
             click.echo(error.hint, err=True)
         ctx.exit(error.code)
     except KeyboardInterrupt:
-        click.echo("Stopped. Run the same command again to go on.", err=True)
+        click.echo(_("Stopped. Run the same command again to go on."), err=True)
         ctx.exit(143 if terminated else 130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -114,7 +115,7 @@ def _interrupt_on_sigterm(terminated: list[int]) -> Callable[[], object]:
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
     """Print a warning to the user as one line; those to programmers as Python prints them."""
     if issubclass(category, Notice):
-        click.echo(f"Warning: {message}", err=True)
+        click.echo(_("Warning: {message}").format(message=message), err=True)
     else:
         _SHOW(message, category, *place, **more)
 

@@ -37,6 +37,7 @@ def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
 
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.training.doctor import examine
 
     click.echo("Importing each package in a process of its own …", err=True)
@@ -53,7 +54,9 @@ def doctor(disk: Path, hub: str | None, as_json: bool) -> None:
     bad = [finding.name for finding in findings if finding.state == "bad"]
     if bad:
         raise EtlchError(
-            f"{len(bad)} of {len(findings)} fail: {', '.join(bad)}",
-            "The lines after the arrows fix them.",
+            _("{count} of {count2} fail: {bad}").format(
+                count=len(bad), count2=len(findings), bad=", ".join(bad)
+            ),
+            _("The lines after the arrows fix them."),
             code=1,
         )

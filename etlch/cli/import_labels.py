@@ -89,6 +89,7 @@ def import_(
       etlch-data import other.jsonl --task ner --into outputs/human-ner-en --as-test news
     """
     from etlch.core.errors import EtlchError
+    from etlch.core.locale import _
     from etlch.core.run_folder import Run
     from etlch.dataset.readers.rows import RowOptions
     from etlch.pipeline.import_into import import_into
@@ -108,7 +109,7 @@ def import_(
         _told(import_into(Run(into), request, task, as_test, file, _say), into, as_json)
         return
     if as_test is not None:
-        raise EtlchError("--as-test names a test set of a run", "Say which run with --into RUN.")
+        raise EtlchError(_("--as-test names a test set of a run"), _("Say which run with --into RUN."))
     task = task or ("schema" if schema else None)
     settings = _settings(file, task, schema=schema, language=language)
     run = Run(out or Path("outputs") / f"human-{task}-{language}")
@@ -118,12 +119,13 @@ def import_(
 def _settings(file: Path | None, task: str | None, **named: str | None) -> Settings:
     from etlch.core.config import load_settings
     from etlch.core.errors import EtlchError
+    from etlch.core.locale import _
     from etlch.core.settings import Settings
 
     if task is None or named["language"] is None:
         raise EtlchError(
-            "no task or language was named",
-            "Say --task ner|kge|json or --schema FILE, and --language zh-TW|zh-CN|en.",
+            _("no task or language was named"),
+            _("Say --task ner|kge|json or --schema FILE, and --language zh-TW|zh-CN|en."),
         )
     return load_settings(Settings, file, {"tasks": [task], **named})
 
@@ -144,11 +146,13 @@ def _told(done: Imported, run: Path, as_json: bool) -> None:
 
 def _refuse_with_into(**given: object) -> None:
     from etlch.core.errors import EtlchError
+    from etlch.core.locale import _
 
     for name, value in given.items():
         if value:
             raise EtlchError(
-                f"--{name} does not go with --into: the run that is added to decides it", "Leave it out."
+                _("--{name} does not go with --into: the run that is added to decides it").format(name=name),
+                _("Leave it out."),
             )
 
 
@@ -159,11 +163,15 @@ def _update(
 
     from etlch.core.errors import EtlchError
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.dataset.readers.rows import RowOptions
     from etlch.pipeline.update_labels import update_labels
 
     if not paths:
-        raise EtlchError("no corrected labels were named", f"etlch-data import --update {run.folder} FILE")
+        raise EtlchError(
+            _("no corrected labels were named"),
+            _("etlch-data import --update {folder} FILE").format(folder=run.folder),
+        )
     options = RowOptions(columns=columns, drop=frozenset())
     done = update_labels(run, paths, task, options, lambda line: click.echo(line, err=as_json))
     if as_json:
@@ -177,6 +185,7 @@ def named_columns(said: tuple[str, ...]) -> dict[str, str]:
         EtlchError: one without '=', or a name that no reader asks for.
     """
     from etlch.core.errors import EtlchError, nearest
+    from etlch.core.locale import _
 
     known = ("text", "label", "id", "document", "instruction")
     found = {}
@@ -184,7 +193,10 @@ def named_columns(said: tuple[str, ...]) -> dict[str, str]:
         name, mark, column = item.partition("=")
         if not mark or name not in known:
             raise EtlchError(
-                f"--column {item}: not NAME=COLUMN.{nearest(name, known)}", f"Names are {', '.join(known)}."
+                _("--column {item}: not NAME=COLUMN.{nearest}").format(
+                    item=item, nearest=nearest(name, known)
+                ),
+                _("Names are {known}.").format(known=", ".join(known)),
             )
         found[name] = column
     return found

@@ -108,13 +108,14 @@ def _trained(run: Run, model: str, folder: str | None, tasks: tuple[str, ...] | 
     """Predict with what is made of the training sets here: one model for each size of the run."""
     from etlch.baselines import crf, dictionary, encoder, tagging
     from etlch.core.errors import EtlchError
+    from etlch.core.locale import _
     from etlch.core.manifest import read
     from etlch.core.records import Model
     from etlch.pipeline.predict import chosen_tests
 
-    kind, _, base = model.partition(":")
+    kind, _rest, base = model.partition(":")
     if folder is not None:
-        raise EtlchError(f"--as: {kind} is named by its size", "Leave it out.")
+        raise EtlchError(_("--as: {kind} is named by its size").format(kind=kind), _("Leave it out."))
     manifest = read(run)
     settings, tests = manifest.settings, chosen_tests(run, manifest, tasks)
     if kind == dictionary.NAME:

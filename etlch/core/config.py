@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from etlch.core.errors import EtlchError, nearest, warn_user
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.files import load_yaml
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings, Settings
 
@@ -43,7 +44,9 @@ def read_file(kind: type[Any], file: Path) -> dict[str, Json]:
     """
     loaded = load_yaml(file)
     if not isinstance(loaded, dict | None):
-        raise EtlchError(f"{file}: settings are `key: value` lines", "See docs/settings.md.")
+        raise EtlchError(
+            _("{file}: settings are `key: value` lines").format(file=file), _("See docs/settings.md.")
+        )
     said = [
         *(loaded or {}),
         *(key for group in (loaded or {}).values() if isinstance(group, dict) for key in group),
@@ -109,7 +112,8 @@ def flat(kind: type[Any], values: Mapping[str, Json], where: str) -> dict[str, J
             found[name] = value
         elif name in groups:
             raise EtlchError(
-                f"{where}: '{name}' is a group of settings, and no value", "See docs/settings.md."
+                _("{where}: '{name}' is a group of settings, and no value").format(where=where, name=name),
+                _("See docs/settings.md."),
             )
         else:
             raise _unknown(kind, str(name), where)
@@ -123,8 +127,10 @@ def _inside(group: str, kind: type[Any], values: Json, where: str) -> Iterator[t
         name = RENAMED.get(said, said)
         if name not in known:
             raise EtlchError(
-                f"{where}: unknown setting '{group}: {said}'.{nearest(str(said), known)}",
-                "See docs/settings.md.",
+                _("{where}: unknown setting '{group}: {said}'.{nearest}").format(
+                    where=where, group=group, said=said, nearest=nearest(str(said), known)
+                ),
+                _("See docs/settings.md."),
             )
         yield name, value
 
@@ -176,15 +182,22 @@ def _places(kind: type[Any]) -> dict[str, tuple[str, str]]:
 
 def _unknown(kind: type[Any], name: str, where: str) -> EtlchError:
     """Return the error about a key that this command does not know; another command may."""
-    for other, (command, _) in _COMMANDS.items():
+    for other, (command, _rest) in _COMMANDS.items():
         if other is not kind and name in _places(other):
             return EtlchError(
-                f"{where}: '{name}' is a setting of {command}",
-                "Each of the commands has a settings file of its own.",
+                _("{where}: '{name}' is a setting of {command}").format(
+                    where=where, name=name, command=command
+                ),
+                _("Each of the commands has a settings file of its own."),
             )
     known = [*_places(kind), *_groups(kind)]
     page = _COMMANDS[kind][1]
-    return EtlchError(f"{where}: unknown setting '{name}'.{nearest(name, known)}", f"See {page}.")
+    return EtlchError(
+        _("{where}: unknown setting '{name}'.{nearest}").format(
+            where=where, name=name, nearest=nearest(name, known)
+        ),
+        _("See {page}.").format(page=page),
+    )
 
 
 _COMMANDS: dict[type[Any], tuple[str, str]] = {
@@ -212,7 +225,7 @@ def _refused(kind: type[Any], error: Any, where: str) -> EtlchError:
     )
     return EtlchError(
         f"{where}: {key}{inside}: {said} (it is {_shown(error['input'])})",
-        f"Write it so: {key}: {_shown(example)}",
+        _("Write it so: {key}: {shown}").format(key=key, shown=_shown(example)),
     )
 
 

@@ -1,5 +1,7 @@
 """The one error a user sees: what happened, where, and what to do next."""
 
+from etlch.core.locale import _
+
 
 class EtlchError(Exception):
     """A mistake that the user can fix; the command prints it without a traceback.
@@ -28,7 +30,7 @@ def nearest(word: str, known: list[str] | tuple[str, ...], cutoff: float = 0.5) 
     from difflib import get_close_matches
 
     match = get_close_matches(word, known, n=1, cutoff=cutoff)
-    return f" Did you mean '{match[0]}'?" if match else ""
+    return _(" Did you mean '{word}'?").format(word=match[0]) if match else ""
 
 
 class Notice(FutureWarning):

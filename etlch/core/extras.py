@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _, ngettext
 
 
 def installed(module: str) -> bool:
@@ -26,7 +27,11 @@ def need(extra: str, what: str, *modules: str) -> None:
     missing = [module for module in modules if not installed(module)]
     if missing:
         raise EtlchError(
-            f"{what} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            ngettext(
+                "{what} needs {missing}, which is not installed",
+                "{what} needs {missing}, which are not installed",
+                len(missing),
+            ).format(what=what, missing=_(" and ").join(missing)),
             pip_line(extra),
         )
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.core.records import Json, from_dict, to_dict
 
 T = TypeVar("T")
@@ -46,10 +47,14 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise EtlchError(
-            f"cannot read {path}: {error.strerror}", "Check the path and its permissions."
+            _("cannot read {path}: {strerror}").format(path=path, strerror=error.strerror),
+            _("Check the path and its permissions."),
         ) from error
     except UnicodeDecodeError as error:
-        raise EtlchError(f"{path} is not UTF-8 (byte {error.start})", "Save the file as UTF-8.") from error
+        raise EtlchError(
+            _("{path} is not UTF-8 (byte {start})").format(path=path, start=error.start),
+            _("Save the file as UTF-8."),
+        ) from error
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -62,14 +67,18 @@ def read_lines(path: Path) -> Iterator[Line]:
         handle = path.open("rb")
     except OSError as error:
         raise EtlchError(
-            f"cannot read {path}: {error.strerror}", "Check the path and its permissions."
+            _("cannot read {path}: {strerror}").format(path=path, strerror=error.strerror),
+            _("Check the path and its permissions."),
         ) from error
     with handle:
         number = 0
         while raw := handle.readline(LONGEST_LINE + 1):
             number += 1
             if len(raw) > LONGEST_LINE:
-                raise EtlchError(f"{path}, line {number}: longer than 16 MiB", "Split or remove this line.")
+                raise EtlchError(
+                    _("{path}, line {number}: longer than 16 MiB").format(path=path, number=number),
+                    _("Split or remove this line."),
+                )
             value = parse_line(raw, path, number)
             if value is not None:
                 yield Line(number, value)
@@ -88,7 +97,9 @@ def parquet_rows(path: Path) -> Iterator[dict[str, Json]]:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=1000):
             yield from batch.to_pylist()
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise EtlchError(f"{path} is not Parquet ({error})", "Check the file.") from error
+        raise EtlchError(
+            _("{path} is not Parquet ({error})").format(path=path, error=error), _("Check the file.")
+        ) from error
 
 
 def parse_line(raw: bytes, path: Path, number: int) -> dict[str, Json] | None:
@@ -103,15 +114,21 @@ def parse_line(raw: bytes, path: Path, number: int) -> dict[str, Json] | None:
             return None
         value = json.loads(text)
     except UnicodeDecodeError as error:
-        raise EtlchError(f"{path}, line {number}: not UTF-8", "Save the file as UTF-8.") from error
+        raise EtlchError(
+            _("{path}, line {number}: not UTF-8").format(path=path, number=number),
+            _("Save the file as UTF-8."),
+        ) from error
     except (ValueError, RecursionError) as error:
         raise EtlchError(
-            f"{path}, line {number}: not JSON ({error})", "One JSON object per line is expected."
+            _("{path}, line {number}: not JSON ({error})").format(path=path, number=number, error=error),
+            _("One JSON object per line is expected."),
         ) from error
     if not isinstance(value, dict):
         raise EtlchError(
-            f"{path}, line {number}: a JSON {type(value).__name__} where an object belongs",
-            "One JSON object per line is expected.",
+            _("{path}, line {number}: a JSON {name} where an object belongs").format(
+                path=path, number=number, name=type(value).__name__
+            ),
+            _("One JSON object per line is expected."),
         )
     return value
 
@@ -129,8 +146,10 @@ def read_jsonl(path: Path, kind: type[T]) -> list[T]:
         except (KeyError, TypeError, IndexError) as error:
             reason = error.args[0] if error.args else str(error)
             raise EtlchError(
-                f"{path}, line {number}: not a {kind.__name__.lower()}: {reason}",
-                "Delete the file and run `etlch-data generate` again; no answer is paid twice.",
+                _("{path}, line {number}: not a {lower}: {reason}").format(
+                    path=path, number=number, lower=kind.__name__.lower(), reason=reason
+                ),
+                _("Delete the file and run `etlch-data generate` again; no answer is paid twice."),
             ) from error
     return rows
 
@@ -187,7 +206,8 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise EtlchError(
-            f"cannot write {path}: {error.strerror}", "Check the disk and the folder's permissions."
+            _("cannot write {path}: {strerror}").format(path=path, strerror=error.strerror),
+            _("Check the disk and the folder's permissions."),
         ) from error
 
 
@@ -232,4 +252,7 @@ def load_yaml(path: Path) -> Json:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise EtlchError(f"{path}{where}: not YAML ({problem})", "Fix this line.") from error
+        raise EtlchError(
+            _("{path}{where}: not YAML ({problem})").format(path=path, where=where, problem=problem),
+            _("Fix this line."),
+        ) from error

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from etlch.core.config import changed, parse_settings, plain
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, load_yaml, write_text
+from etlch.core.locale import _
 from etlch.core.records import TRAIN, Json, test_name
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
@@ -89,7 +90,8 @@ def read(run: Run) -> Manifest:
     content = load_yaml(run.require().settings)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise EtlchError(
-            f"{run.settings} is not of format {FORMAT}", "Was it written by another release of etlch?"
+            _("{settings} is not of format {value}").format(settings=run.settings, value=FORMAT),
+            _("Was it written by another release of etlch?"),
         )
     return Manifest(
         settings=parse_settings(Settings, content["settings"], str(run.settings)),
@@ -108,8 +110,8 @@ def read_finished(run: Run) -> Manifest:
     manifest = read(run)
     if not manifest.counts and not run.records.exists():
         raise EtlchError(
-            f"{run.folder} is not finished: generate was stopped before its end",
-            "Repeat its `etlch-data generate` command to go on; what is answered is not paid again.",
+            _("{folder} is not finished: generate was stopped before its end").format(folder=run.folder),
+            _("Repeat its `etlch-data generate` command to go on; what is answered is not paid again."),
             code=1,
         )
     return manifest

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import digest, load_yaml, read_text, shipped, write_text
+from etlch.core.locale import _
 from etlch.core.records import LANGUAGES, Json
 
 _VARIABLES = re.compile(r"\A\{#-?\s*variables:\s*([^#]*?)\s*-?#\}")
@@ -54,13 +55,16 @@ class Prompts:
             return found
         if not self.own.is_dir():
             raise EtlchError(
-                f"there is no prompt folder {self.own}", "Make one with `etlch-data prompts eject DIR`."
+                _("there is no prompt folder {own}").format(own=self.own),
+                _("Make one with `etlch-data prompts eject DIR`."),
             )
         for name, path in _walk(self.own):
             if name not in found and name.split("/")[0] not in self.own_tasks:
                 raise EtlchError(
-                    f"{path} overrides no prompt.{nearest(name, list(found))}",
-                    "`etlch-data prompts list` shows the names.",
+                    _("{path} overrides no prompt.{nearest}").format(
+                        path=path, nearest=nearest(name, list(found))
+                    ),
+                    _("`etlch-data prompts list` shows the names."),
                 )
             found[name] = path
         return found
@@ -95,8 +99,10 @@ class Prompts:
             if candidate in self._files:
                 return self._files[candidate]
         raise EtlchError(
-            f"there is no prompt {name} for language '{language}'.{nearest(name, list(self._files))}",
-            "`etlch-data prompts list` shows the names.",
+            _("there is no prompt {name} for language '{language}'.{nearest}").format(
+                name=name, language=language, nearest=nearest(name, list(self._files))
+            ),
+            _("`etlch-data prompts list` shows the names."),
         )
 
     def has(self, name: str, language: str = "") -> bool:
@@ -118,7 +124,9 @@ class Prompts:
         try:
             return str(template.render(values)).strip()
         except TemplateError as error:
-            raise EtlchError(f"{path}: {error}", f"Variables here: {', '.join(sorted(values))}.") from error
+            raise EtlchError(
+                f"{path}: {error}", _("Variables here: {values}.").format(values=", ".join(sorted(values)))
+            ) from error
 
     def data(self, name: str) -> Json:
         """Return the value of a YAML data file, e.g. "ner/types.yaml"."""
@@ -170,7 +178,12 @@ class Prompts:
         try:
             return self._environment.from_string(read_text(path))
         except TemplateSyntaxError as error:
-            raise EtlchError(f"{path}, line {error.lineno}: {error.message}", "Fix the template.") from error
+            raise EtlchError(
+                _("{path}, line {lineno}: {message}").format(
+                    path=path, lineno=error.lineno, message=error.message
+                ),
+                _("Fix the template."),
+            ) from error
 
     def _check_variables(self, path: Path, known: list[str]) -> None:
         from jinja2 import meta
@@ -179,8 +192,10 @@ class Prompts:
         used = meta.find_undeclared_variables(self._environment.parse(read_text(path)))
         for name in sorted(used - set(known)):
             raise EtlchError(
-                f"{path} uses the variable '{name}', which it is not given.{nearest(name, known)}",
-                f"Variables here: {', '.join(known) or 'none'}.",
+                _("{path} uses the variable '{name}', which it is not given.{nearest}").format(
+                    path=path, name=name, nearest=nearest(name, known)
+                ),
+                _("Variables here: {value}.").format(value=", ".join(known) or "none"),
             )
 
 
@@ -200,12 +215,17 @@ def eject(
     if not chosen:
         folders = sorted({name.split("/")[0] for name, _ in _walk(shipped("prompts"))})
         raise EtlchError(
-            f"there are no prompts for '{task}'.{nearest(str(task), folders)}",
-            f"Folders: {', '.join(folders)}.",
+            _("there are no prompts for '{task}'.{nearest}").format(
+                task=task, nearest=nearest(str(task), folders)
+            ),
+            _("Folders: {folders}.").format(folders=", ".join(folders)),
         )
     existing = [folder / name for name in chosen if (folder / name).exists()]
     if existing and not force:
-        raise EtlchError(f"{existing[0]} exists already", "Nothing was written. Use --force to overwrite.")
+        raise EtlchError(
+            _("{existing} exists already").format(existing=existing[0]),
+            _("Nothing was written. Use --force to overwrite."),
+        )
     for name, path in chosen.items():
         write_text(folder / name, read_text(path))
     return [folder / name for name in chosen]

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 
 _NAME = re.compile(r"""^name: ["']?([\w.-]+)""", re.MULTILINE)
 """The line of run.yaml; read without YAML, because every command needs it and few need the rest."""
@@ -97,7 +98,7 @@ class Run:
 
     def test_stem(self, name: str) -> str:
         """Name of the data set of a test set: `ner` is the run's own, `ner@human` a further one."""
-        task, _, test = name.partition("@")
+        task, _rest, test = name.partition("@")
         return self.stem(task, f"test-{test}" if test else "test")
 
     def data(self, stem: str) -> Path:
@@ -124,7 +125,7 @@ class Run:
         """
         if not self.settings.is_file():
             raise EtlchError(
-                f"{self.folder} is not a run folder: it has no run.yaml",
-                "Name a folder that `etlch-data generate` wrote, such as outputs/offline-en.",
+                _("{folder} is not a run folder: it has no run.yaml").format(folder=self.folder),
+                _("Name a folder that `etlch-data generate` wrote, such as outputs/offline-en."),
             )
         return self

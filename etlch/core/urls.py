@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -31,12 +32,12 @@ def parse_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
+        _rest = parts.port
     except ValueError:
         valid = False
     if not valid:
         raise EtlchError(
-            f"base_url: {url.rpartition('@')[2]!r} is not an http(s) URL",
-            "Name one such as http://localhost:8000/v1.",
+            _("base_url: {url!r} is not an http(s) URL").format(url=url.rpartition("@")[2]),
+            _("Name one such as http://localhost:8000/v1."),
         )
     return parts

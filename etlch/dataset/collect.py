@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Article, Record, Rejected
 from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
@@ -360,7 +361,10 @@ def holdout_by_group(candidates: Iterator[Candidate], by: str, *, test: bool) ->
             skipped += 1
         if skipped == MAX_SKIPPED:
             raise EtlchError(
-                f"split_by: {by}: the plan has only {len(groups)} of them, none for the "
-                f"{'test set' if test else 'training data'}",
-                f"Add {by}s, or set split_by: article.",
+                (
+                    _("split_by: {by}: the plan has only {count} of them, none for the test set")
+                    if test
+                    else _("split_by: {by}: the plan has only {count} of them, none for the training data")
+                ).format(by=by, count=len(groups)),
+                _("Add {by}s, or set split_by: article.").format(by=by),
             )

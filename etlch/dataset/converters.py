@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.text.encodings import decode
 
 _LEFT_OUT = ("script", "style", "noscript", "template", "head")
@@ -53,7 +54,10 @@ def convert_pdf(content: bytes, name: str) -> Converted:
     try:
         document = pdfium.PdfDocument(content)
     except pdfium.PdfiumError as error:
-        raise EtlchError(f"{name} cannot be read as PDF ({error})", "Is it protected or damaged?") from error
+        raise EtlchError(
+            _("{name} cannot be read as PDF ({error})").format(name=name, error=error),
+            _("Is it protected or damaged?"),
+        ) from error
     pages = [unwrapped(page.get_textpage().get_text_range()) for page in document]
     title = (document.get_metadata_dict().get("Title") or "").strip()
     title = "" if title.strip("()").lower() in ("anonymous", "untitled", "unspecified") else title
@@ -105,7 +109,8 @@ def convert_word(content: bytes, name: str) -> Converted:
         html = mammoth.convert_to_html(BytesIO(content)).value
     except (BadZipFile, KeyError, ValueError, OSError) as error:
         raise EtlchError(
-            f"{name} cannot be read as .docx ({error})", "Save it as .docx or as text."
+            _("{name} cannot be read as .docx ({error})").format(name=name, error=error),
+            _("Save it as .docx or as text."),
         ) from error
     return convert_html(html, name)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import parse_line
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.dataset.converters import CONVERTERS
 from etlch.metrics.readers.containers import container, raw_rows
@@ -79,7 +80,7 @@ def read_file(path: Path, name: str, text_column: str | None) -> Iterator[Source
     kind = ending(path)
     if kind in ROWS:
         if kind == ".parquet" and container(path) not in ("Parquet", "gzip"):
-            raise EtlchError(f"{path} is not Parquet", "Check the file.")
+            raise EtlchError(_("{path} is not Parquet").format(path=path), _("Check the file."))
         rows = (_row(raw.content, path, raw.number) for raw in raw_rows(path))
         yield from read_rows(rows, name, text_column)
     elif kind in CONVERTERS:
@@ -101,7 +102,10 @@ def _bytes(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (OSError, EOFError) as error:
-        raise EtlchError(f"cannot read {path}: {error}", "Check the path and its permissions.") from error
+        raise EtlchError(
+            _("cannot read {path}: {error}").format(path=path, error=error),
+            _("Check the path and its permissions."),
+        ) from error
 
 
 def _markdown(path: Path, name: str, text: str, encoding: str) -> SourceDocument:
@@ -144,8 +148,10 @@ def read_rows(
         column = text_column or next((column for column in COLUMNS if column in row), None)
         if column is None or column not in row:
             raise EtlchError(
-                f"{name}: no column '{text_column or 'text'}' among {', '.join(map(str, row))}",
-                "Name the column of the text with the setting text_column.",
+                _("{name}: no column '{value}' among {row}").format(
+                    name=name, value=text_column or "text", row=", ".join(map(str, row))
+                ),
+                _("Name the column of the text with the setting text_column."),
             )
         if number == 1 and (unused := [column for column in _LABELS if column in row]):
             warn_user(

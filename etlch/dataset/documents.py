@@ -16,6 +16,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError, warn_user
 from etlch.core.extras import need
 from etlch.core.files import digest
+from etlch.core.locale import _
 from etlch.core.records import Json, Topic
 from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate
@@ -53,9 +54,17 @@ class OwnTexts:
         if len(self.candidates) < needed:
             cut = f", cut at {plan.chunk:,} characters" if plan.chunk else ""
             raise EtlchError(
-                f"{plan.articles} holds {len(self.candidates):,} texts{cut}, and test {plan.test} + size "
-                f"{max(plan.sizes)} need {needed:,}",
-                "Ask for less with --test and --sizes, or bring more texts.",
+                _(
+                    "{articles} holds {count:,} texts{cut}, and test {test} + size {sizes} need {needed:,}"
+                ).format(
+                    articles=plan.articles,
+                    count=len(self.candidates),
+                    cut=cut,
+                    test=plan.test,
+                    sizes=max(plan.sizes),
+                    needed=needed,
+                ),
+                _("Ask for less with --test and --sizes, or bring more texts."),
             )
         return sum(len((item.text or "").encode()) for item in self.candidates[:needed]) // needed
 
@@ -103,7 +112,10 @@ def read_documents(place: str, text_column: str | None = None) -> list[SourceDoc
         document for document in iter_documents(place, text_column) if document.text[document.start :].strip()
     ]
     if not found:
-        raise EtlchError(f"{place} holds no text", f"Files read are {', '.join(ENDINGS)}.")
+        raise EtlchError(
+            _("{place} holds no text").format(place=place),
+            _("Files read are {endings}.").format(endings=", ".join(ENDINGS)),
+        )
     return found
 
 
@@ -141,7 +153,9 @@ def iter_documents(
                 yield SourceDocument(name, "", 0, file.stem, folder_of(name), error.what)
         _tell(place, guessed)
     elif path.suffix.lower() in ENDINGS or place.startswith((".", "/", "~")):
-        raise EtlchError(f"{place}: there is no such file or folder", "Check the path.")
+        raise EtlchError(
+            _("{place}: there is no such file or folder").format(place=place), _("Check the path.")
+        )
     else:
         yield from read_rows(_named(place), place, text_column)
 
@@ -150,7 +164,10 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield a file, or the files of a folder that can be read, each with its name below the path."""
     if path.is_file():
         if ending(path) not in ENDINGS:
-            raise EtlchError(f"{path}: files of this kind are not read", f"Use one of {', '.join(ENDINGS)}.")
+            raise EtlchError(
+                _("{path}: files of this kind are not read").format(path=path),
+                _("Use one of {endings}.").format(endings=", ".join(ENDINGS)),
+            )
         yield path, path.name
         return
     files = [file for file in sorted(path.rglob("*")) if file.is_file()]
@@ -182,13 +199,15 @@ def _named(place: str) -> Iterable[Mapping[str, Json]]:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
-    name, _, configuration = place.partition(":")
+    name, _rest, configuration = place.partition(":")
     try:
         rows: Iterable[Mapping[str, Json]] = load_dataset(name, configuration or None, split="train")
     except (DatasetsError, OSError, ValueError) as error:
         raise EtlchError(
-            f"{place}: neither a file, a folder nor a data set that loads ({error})",
-            "Check the path, or the data set's name and the network.",
+            _("{place}: neither a file, a folder nor a data set that loads ({error})").format(
+                place=place, error=error
+            ),
+            _("Check the path, or the data set's name and the network."),
         ) from error
     return rows
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import TRAIN, Record
 
 FOLD = 10
@@ -39,8 +40,10 @@ class Splits:
         size = min(self.train)
         if shots > len(self.train[size]):
             raise EtlchError(
-                f"shots: {shots} examples, and size {size} trains on {len(self.train[size])} articles",
-                "Name fewer shots.",
+                _("shots: {shots} examples, and size {size} trains on {count} articles").format(
+                    shots=shots, size=size, count=len(self.train[size])
+                ),
+                _("Name fewer shots."),
             )
         return self.train[size][:shots]
 
@@ -93,9 +96,10 @@ def split(article_ids: Sequence[str], test: int, sizes: Sequence[int]) -> Splits
     needed = test + (ordered[-1] if ordered else 0)
     if len(article_ids) < needed:
         raise EtlchError(
-            f"{len(article_ids)} articles are too few: a test set of {test} and a size of "
-            f"{needed - test} need {needed}",
-            "Run `etlch-data generate` with these sizes; it writes only what is missing.",
+            _(
+                "{count} articles are too few: a test set of {test} and a size of {needed} need {needed2}"
+            ).format(count=len(article_ids), test=test, needed=needed - test, needed2=needed),
+            _("Run `etlch-data generate` with these sizes; it writes only what is missing."),
         )
     parts = {size: portion(article_ids[test:], size) for size in ordered}
     return Splits(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_text, write_jsonl, write_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Key, Record, task_of, test_name
 from etlch.core.run_folder import Run
 from etlch.dataset.prompt_forms import PromptForms
@@ -186,8 +187,10 @@ def _record(by_article: dict[tuple[str, str], Record], article_id: str, task: st
     record = by_article.get((article_id, task))
     if record is None:
         raise EtlchError(
-            f"article {article_id} has no record for the task '{task}'",
-            "Run `etlch-data generate` on this folder again; it writes only what is missing.",
+            _("article {article_id} has no record for the task '{task}'").format(
+                article_id=article_id, task=task
+            ),
+            _("Run `etlch-data generate` on this folder again; it writes only what is missing."),
         )
     return record
 
@@ -195,5 +198,5 @@ def _record(by_article: dict[tuple[str, str], Record], article_id: str, task: st
 def _listed(run: Run) -> set[str]:
     """Return the data sets of the last export whose names are plain file names."""
     path = run.llamafactory / INFO
-    value, _ = loads(read_text(path)) if path.is_file() else ({}, "")
+    value, _rest = loads(read_text(path)) if path.is_file() else ({}, "")
     return {stem for stem in value if "/" not in stem} if isinstance(value, dict) else set()

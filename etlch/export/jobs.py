@@ -15,6 +15,7 @@ from typing import Literal
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import load_yaml, read_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Model, from_dict
 from etlch.core.run_folder import Run
 from etlch.text.json_text import loads
@@ -76,7 +77,10 @@ def read_jobs(run: Run) -> list[Job]:
     cards = _cards(run)
     found = [_job(run, path) for path in sorted(run.recipes.glob("*.yaml"))]
     if not found:
-        raise EtlchError(f"{run.recipes} holds no recipes", f"Run `etlch-data export {run.folder}` first.")
+        raise EtlchError(
+            _("{recipes} holds no recipes").format(recipes=run.recipes),
+            _("Run `etlch-data export {folder}` first.").format(folder=run.folder),
+        )
 
     def place(job: Job) -> tuple[int, int, str, int, int, str]:
         card = cards.get(job.model)
@@ -103,8 +107,10 @@ def chosen(jobs: Sequence[Job], patterns: Sequence[str], *, exports: bool) -> li
         if not fits:
             known = [job.stem for job in jobs] + [job.model for job in jobs]
             raise EtlchError(
-                f"no recipe and no model is named '{pattern}'.{nearest(pattern, known)}",
-                "Name recipes or models, e.g. --only '*-100-*'.",
+                _("no recipe and no model is named '{pattern}'.{nearest}").format(
+                    pattern=pattern, nearest=nearest(pattern, known)
+                ),
+                _("Name recipes or models, e.g. --only '*-100-*'."),
             )
         others = [job for job in fits if job.kind != "export"]
         kept |= {job.stem for job in (fits if exports else others or fits)}
@@ -114,16 +120,22 @@ def chosen(jobs: Sequence[Job], patterns: Sequence[str], *, exports: bool) -> li
 def _job(run: Run, path: Path) -> Job:
     values = load_yaml(path)
     if not isinstance(values, dict):
-        raise EtlchError(f"{path}: a recipe is `key: value` lines", "Run `etlch-data export` again.")
+        raise EtlchError(
+            _("{path}: a recipe is `key: value` lines").format(path=path), _("Run `etlch-data export` again.")
+        )
     kind: Kind = "export" if "export_dir" in values else "predict" if values.get("do_predict") else "train"
     if kind == "train" and not values.get("do_train"):
         raise EtlchError(
-            f"{path}: neither do_train, do_predict nor export_dir is set",
-            f"recipes/ holds recipes only; move other files to {run.recipes / 'support'}.",
+            _("{path}: neither do_train, do_predict nor export_dir is set").format(path=path),
+            _("recipes/ holds recipes only; move other files to {recipes}.").format(
+                recipes=run.recipes / "support"
+            ),
         )
     key = "export_dir" if kind == "export" else "output_dir"
     if not values.get(key):
-        raise EtlchError(f"{path}: no {key}", "LlamaFactory would write to ./trainer_output; name a folder.")
+        raise EtlchError(
+            f"{path}: no {key}", _("LlamaFactory would write to ./trainer_output; name a folder.")
+        )
     result = Path(str(values[key]))
     model = result.name if kind == "train" else result.parent.name
     return Job(path.stem, kind, model, f"recipes/{path.name}", values, run.folder / result)
@@ -135,8 +147,11 @@ def _cards(run: Run) -> dict[str, Model]:
 
 
 def _card(path: Path) -> Model:
-    value, _ = loads(read_text(path))
+    value, _rest = loads(read_text(path))
     try:
         return from_dict(Model, value)
     except (KeyError, TypeError) as error:
-        raise EtlchError(f"{path} is not a model card: {error}", "`etlch-data export` writes it.") from error
+        raise EtlchError(
+            _("{path} is not a model card: {error}").format(path=path, error=error),
+            _("`etlch-data export` writes it."),
+        ) from error

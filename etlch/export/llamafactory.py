@@ -15,6 +15,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import load_yaml
+from etlch.core.locale import _
 from etlch.core.records import Json
 
 _CHAT = ("-Chat", "-Distill", "-Instruct", "-Thinking")
@@ -127,15 +128,19 @@ def settled(name: str, preset: dict[str, Json]) -> tuple[str, str]:
     """
     if name not in templates():
         raise EtlchError(
-            f"LlamaFactory has no template '{name}'.{nearest(name, list(templates()))}",
-            "Its parser takes any name; the training would fail once the model is loaded.",
+            _("LlamaFactory has no template '{name}'.{nearest}").format(
+                name=name, nearest=nearest(name, list(templates()))
+            ),
+            _("Its parser takes any name; the training would fail once the model is loaded."),
         )
     if not templates()[name].thinks or preset.get("enable_thinking") is False:
         return name, ""
     if preset.get("enable_thinking"):
         raise EtlchError(
-            f"template {name} with enable_thinking: true puts an empty block of thoughts before every label",
-            "Labels hold no thoughts: say enable_thinking: false, or leave it out.",
+            _(
+                "template {name} with enable_thinking: true puts an empty block of thoughts before every label"
+            ).format(name=name),
+            _("Labels hold no thoughts: say enable_thinking: false, or leave it out."),
         )
     silent = name + NO_THINKING
     if silent in templates():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Model
 from etlch.core.settings import ExportSettings, PlanSettings
 
@@ -126,8 +127,10 @@ def _training_sets(
         if not tasks or lacking:
             present = f"{human[lacking]} for {lacking}" if lacking else "none"
             raise EtlchError(
-                f"mix: {wanted} human records are wanted, and the run holds {present}",
-                "Bring them with `etlch-data import FILE --into RUN`, or name fewer.",
+                _("mix: {wanted} human records are wanted, and the run holds {present}").format(
+                    wanted=wanted, present=present
+                ),
+                _("Bring them with `etlch-data import FILE --into RUN`, or name fewer."),
             )
         parts = tuple(("human" if source == "human" else "", records) for source, records in mix)
         name = "human" if len(mix) == 1 else "-".join(f"{source}{records}" for source, records in mix)
@@ -137,13 +140,17 @@ def _training_sets(
 def _check(name: str, baseline: dict[str, str], taken: Sequence[str]) -> None:
     if name in taken or not re.fullmatch(r"[\w.-]+", name):
         raise EtlchError(
-            f"baselines: '{name}' cannot name a model folder",
-            f"Letters, digits, '.', '_' and '-'; the untuned model is {' and '.join(taken)}.",
+            _("baselines: '{name}' cannot name a model folder").format(name=name),
+            _("Letters, digits, '.', '_' and '-'; the untuned model is {taken}.").format(
+                taken=" and ".join(taken)
+            ),
         )
     if set(baseline) != {"model", "template"}:
         raise EtlchError(
-            f"baselines: {name} has the keys {', '.join(baseline) or 'none'}",
-            f"Write `{name}: {{model: Qwen/Qwen2.5-7B-Instruct, template: qwen}}`.",
+            _("baselines: {name} has the keys {value}").format(
+                name=name, value=", ".join(baseline) or "none"
+            ),
+            _("Write `{name}: {{model: Qwen/Qwen2.5-7B-Instruct, template: qwen}}`.").format(name=name),
         )
 
 

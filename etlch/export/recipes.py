@@ -14,6 +14,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import dump_yaml, load_yaml, shipped
+from etlch.core.locale import _
 from etlch.core.records import Json, task_of
 from etlch.core.run_folder import Run
 from etlch.dataset.splits import FOLD, few_shot
@@ -101,16 +102,24 @@ def load_preset(name: str) -> Preset:
     if not path.is_file():
         known = sorted(preset.stem for preset in shipped("llamafactory_configs").glob("*.yaml"))
         raise EtlchError(
-            f"there is no preset '{name}'.{nearest(name, known)}",
-            f"Presets: {', '.join(known)}; or name a YAML file of your own.",
+            _("there is no preset '{name}'.{nearest}").format(name=name, nearest=nearest(name, known)),
+            _("Presets: {known}; or name a YAML file of your own.").format(known=", ".join(known)),
         )
     values = load_yaml(path)
     if not isinstance(values, dict):
-        raise EtlchError(f"{path}: a preset is `key: value` lines", "Start from one that ships with etlch.")
+        raise EtlchError(
+            _("{path}: a preset is `key: value` lines").format(path=path),
+            _("Start from one that ships with etlch."),
+        )
     if values.get("stage", "sft") != "sft":
         raise EtlchError(
-            f"{path}: stage: {values['stage']}, and a run's data sets are for stage: sft",
-            "Remove the line. LlamaFactory's own parser takes any, such as grpo and gkd, which it does not have.",
+            _("{path}: stage: {values}, and a run's data sets are for stage: sft").format(
+                path=path, values=values["stage"]
+            ),
+            _(
+                "Remove the line. LlamaFactory's own parser takes any, such as grpo and gkd, which it does not "
+                "have."
+            ),
         )
     return Preset(
         name=re.sub(r"[^\w.-]+", "-", path.stem),

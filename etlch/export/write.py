@@ -15,6 +15,7 @@ from etlch.core import manifest
 from etlch.core.config import changed, parse_settings, plain, read_file
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_jsonl, write_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Record, test_name, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import ExportSettings, Settings
@@ -60,12 +61,17 @@ def export(run: Run, settings: Settings, records: Sequence[Record] | None = None
     if records is None:
         if not run.records.exists():
             raise EtlchError(
-                f"{run.records} is missing",
-                "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again.",
+                _("{records} is missing").format(records=run.records),
+                _(
+                    "Repeat the `etlch-data generate` of this folder: what was answered is not paid for again."
+                ),
             )
         records = read_jsonl(run.records, Record)
     if not records:
-        raise EtlchError(f"{run.records} holds no records", "Run `etlch-data generate` on this folder.")
+        raise EtlchError(
+            _("{records} holds no records").format(records=run.records),
+            _("Run `etlch-data generate` on this folder."),
+        )
     preset = load_preset(settings.export.preset)
     weights = base_model(run, preset, settings.export)
     template, how = _template(preset, settings.export)
@@ -160,8 +166,10 @@ def reexported(current: Settings, file: Path | None, options: Mapping[str, Json]
     for name, value in plain(settings).items():
         if name not in CHANGEABLE and value != before[name]:
             raise EtlchError(
-                f"{file}: the setting '{name}' made this run's records, and export does not make them again",
-                f"An export can change {', '.join(CHANGEABLE)}.",
+                _(
+                    "{file}: the setting '{name}' made this run's records, and export does not make them again"
+                ).format(file=file, name=name),
+                _("An export can change {changeable}.").format(changeable=", ".join(CHANGEABLE)),
             )
     return settings
 
@@ -175,13 +183,17 @@ def base_model(run: Run, preset: Preset, export: ExportSettings) -> str:
     named = export.base_model or preset.values.get("model_name_or_path")
     if not named:
         raise EtlchError(
-            f"preset '{preset.name}' names no model_name_or_path", "Name a model with --base-model."
+            _("preset '{name}' names no model_name_or_path").format(name=preset.name),
+            _("Name a model with --base-model."),
         )
     path = Path(named).expanduser()
     if path.is_dir():
         return Path(os.path.relpath(path.resolve(), run.folder.resolve())).as_posix()
     if named.startswith((".", "/", "~")) or named.count("/") > 1:
-        raise EtlchError(f"there is no model folder {named}", "Check the path given as --base-model.")
+        raise EtlchError(
+            _("there is no model folder {named}").format(named=named),
+            _("Check the path given as --base-model."),
+        )
     return str(named)
 
 
@@ -204,7 +216,7 @@ def _template(preset: Preset, export: ExportSettings) -> tuple[str, tuple[str, .
             f"template {found}, which LlamaFactory's table names for {ours}; --template takes another",
         )
     raise EtlchError(
-        f"no chat template is named for {ours or 'the base model'}",
+        _("no chat template is named for {value}").format(value=ours or "the base model"),
         "Name LlamaFactory's name of it, e.g. --template llama3 (or the setting `template`). "
         + (
             "Its own table names none: a model without chat training takes `default`, or its chat model's."

@@ -8,6 +8,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.files import read_jsonl
+from etlch.core.locale import _
 from etlch.core.records import Key
 from etlch.core.run_folder import Run
 from etlch.extract.card import ExtractorCard, read_card, run_of, write_card
@@ -32,7 +33,8 @@ def calibrate(folder: Path, tasks: tuple[str, ...] = ()) -> ExtractorCard:
     run = run_of(folder)
     if run is None:
         raise EtlchError(
-            f"{folder} stands in no run folder", "Calibrate a model where its validation set is."
+            _("{folder} stands in no run folder").format(folder=folder),
+            _("Calibrate a model where its validation set is."),
         )
     extractor = Extractor(folder, without_threshold(ExtractSettings(tasks=tasks)), card=card)
     fitted = dict(card.calibration)
@@ -59,7 +61,8 @@ def _validation(run: Run, task: str, model: str) -> list[Key]:
     paths = sorted(run.llamafactory.glob(f"*_{task}_val_*.keys.jsonl"), key=lambda path: int(_size(path)))
     if not paths:
         raise EtlchError(
-            f"{run.folder} has no validation set for {task}", "Sizes of 10 records or more have one."
+            _("{folder} has no validation set for {task}").format(folder=run.folder, task=task),
+            _("Sizes of 10 records or more have one."),
         )
     own = [path for path in paths if f"-{_size(path)}-" in f"{model}-"]
     return read_jsonl((own or paths)[-1], Key)

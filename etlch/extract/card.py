@@ -14,6 +14,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import dumps, read_text, write_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Key, to_dict
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
@@ -97,7 +98,8 @@ def read_card(folder: Path) -> ExtractorCard:
     """
     if not folder.is_dir() and not (folder.suffix == GGUF and folder.is_file()):
         raise EtlchError(
-            f"{folder} is neither a model folder nor a GGUF file", "Name one such as outputs/RUN/models/NAME."
+            _("{folder} is neither a model folder nor a GGUF file").format(folder=folder),
+            _("Name one such as outputs/RUN/models/NAME."),
         )
     for path in (_card_path(folder), *((folder.parent / NAME,) if folder.suffix == GGUF else ())):
         if path.is_file():
@@ -105,8 +107,11 @@ def read_card(folder: Path) -> ExtractorCard:
     run = run_of(folder)
     if run is None:
         raise EtlchError(
-            f"{folder} has no {NAME} and stands in no run folder",
-            "Name a model folder of a run (outputs/RUN/models/NAME), or copy extractor.json along with the model.",
+            _("{folder} has no {name} and stands in no run folder").format(folder=folder, name=NAME),
+            _(
+                "Name a model folder of a run (outputs/RUN/models/NAME), or copy extractor.json along with the "
+                "model."
+            ),
         )
     return derive(run, folder.parent if folder.suffix == GGUF else folder)
 
@@ -148,8 +153,10 @@ def derive(run: Run, folder: Path) -> ExtractorCard:
     if job is None:
         known = [job.model for job in jobs if job.kind == "train"]
         raise EtlchError(
-            f"no recipe of {run.folder} trains {folder.name}.{nearest(folder.name, known)}",
-            f"Its models are {', '.join(known) or 'none'}.",
+            _("no recipe of {folder} trains {name}.{nearest}").format(
+                folder=run.folder, name=folder.name, nearest=nearest(folder.name, known)
+            ),
+            _("Its models are {value}.").format(value=", ".join(known) or "none"),
         )
     trained = next(one for one in jobs if one.kind == "train" and one.model == job.model)
     settings = manifest.read(run).settings
@@ -202,7 +209,8 @@ def _parse(path: Path) -> ExtractorCard:
     value, problem = loads(read_text(path))
     if problem or not isinstance(value, dict) or value.get("format") != FORMAT:
         raise EtlchError(
-            f"{path} is not an extractor.json of format {FORMAT}", "Write it again: `etlch-data run RUN`."
+            _("{path} is not an extractor.json of format {value}").format(path=path, value=FORMAT),
+            _("Write it again: `etlch-data run RUN`."),
         )
     value.pop("format")
     try:
@@ -218,7 +226,7 @@ def _parse(path: Path) -> ExtractorCard:
         stop = tuple(value.pop("stop", ()))
         return ExtractorCard(tasks=tasks, calibration=fitted, prompt=(before, after), stop=stop, **value)
     except (KeyError, TypeError, ValueError) as error:
-        raise EtlchError(f"{path}: {error}", "Write it again: `etlch-data run RUN`.") from error
+        raise EtlchError(f"{path}: {error}", _("Write it again: `etlch-data run RUN`.")) from error
 
 
 def run_of(folder: Path) -> Run | None:
@@ -242,7 +250,8 @@ def _task_prompt(run: Run, task: str) -> TaskPrompt:
     path = run.keys(run.stem(task, "test"))
     if not path.is_file():
         raise EtlchError(
-            f"{path} is not there, and it tells how {task} is asked", "Run `etlch-data export RUN`."
+            _("{path} is not there, and it tells how {task} is asked").format(path=path, task=task),
+            _("Run `etlch-data export RUN`."),
         )
     keys = read_jsonl(path, Key)
     told = {key.instruction for key in keys}
@@ -260,7 +269,10 @@ def _prompt_of(run: Run, job: Job) -> tuple[tuple[str, str], tuple[str, ...]]:
     whole, stop = in_own_process(_trained_prompt, run, [job])
     before, found, after = whole.partition(_QUESTION)
     if not found:
-        raise EtlchError(f"the template {job.values.get('template')} does not write the question", whole)
+        raise EtlchError(
+            _("the template {values} does not write the question").format(values=job.values.get("template")),
+            whole,
+        )
     return (before, after), stop
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.extract.card import Calibration, ExtractorCard
 from etlch.extract.facts import ExtractedFact
 
@@ -43,8 +44,8 @@ def fit(raw: Sequence[float], right: Sequence[bool]) -> Calibration:
     """
     if not raw:
         raise EtlchError(
-            "no fact was predicted on the validation set",
-            "A model that predicts nothing cannot be calibrated.",
+            _("no fact was predicted on the validation set"),
+            _("A model that predicts nothing cannot be calibrated."),
         )
     pairs = sorted(zip(raw, right, strict=True))
     return Calibration(tuple(one for one, _ in pairs), tuple(two for _, two in pairs))
@@ -97,8 +98,8 @@ def threshold(card: ExtractorCard, task: str, precision: float) -> Threshold:
     calibration = card.calibration.get(task)
     if calibration is None:
         raise EtlchError(
-            f"{card.model} is not calibrated for {task}",
-            "Run `etlch-extract calibrate MODEL` first; it asks the model for the run's validation set.",
+            _("{model} is not calibrated for {task}").format(model=card.model, task=task),
+            _("Run `etlch-extract calibrate MODEL` first; it asks the model for the run's validation set."),
         )
     found = None
     right = 0
@@ -109,8 +110,10 @@ def threshold(card: ExtractorCard, task: str, precision: float) -> Threshold:
             found = calibration.raw[place], right, kept
     if found is None:
         raise EtlchError(
-            f"no confidence reaches a precision of {precision} for {task} on {len(calibration.raw)} validation facts",
-            "Ask for less, or train on more records.",
+            _(
+                "no confidence reaches a precision of {precision} for {task} on {count} validation facts"
+            ).format(precision=precision, task=task, count=len(calibration.raw)),
+            _("Ask for less, or train on more records."),
         )
     return Threshold(*found, len(calibration.raw), *_exact_interval(found[1], found[2]))
 

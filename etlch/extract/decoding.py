@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import Decoding
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.tasks.kge import HEADERS, SEPARATORS
 from etlch.text.normalize import is_cjk
@@ -44,8 +45,8 @@ def grammar(
         return _flat(decoding, keys, task == "json", article)
     if decoding == "copy":
         raise EtlchError(
-            "decoding: copy is for flat labels and triples; this model's schema is nested",
-            "Use --decoding schema; ungrounded values are dropped or flagged all the same.",
+            _("decoding: copy is for flat labels and triples; this model's schema is nested"),
+            _("Use --decoding schema; ungrounded values are dropped or flagged all the same."),
         )
     written = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
     return "start: %json " + json.dumps({**schema, "x-guidance": written}, ensure_ascii=False)

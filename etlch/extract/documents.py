@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import digest, dumps
+from etlch.core.locale import _
 from etlch.core.records import to_dict
 from etlch.dataset.documents import iter_documents
 from etlch.extract.extractor import WINDOW, Extractor, count_extractions
@@ -83,7 +84,10 @@ def extract_to_file(
     """
     for path in (wanted.html, wanted.review):
         if path is not None and path.exists():
-            raise EtlchError(f"{path} exists and is not overwritten", "Name another file, or move it away.")
+            raise EtlchError(
+                _("{path} exists and is not overwritten").format(path=path),
+                _("Name another file, or move it away."),
+            )
     work = WorkFile(wanted.out, fingerprint(extractor))
     began, asked, tokens = time.monotonic(), 0, 0
     for item in extractor.extract(_unfinished(documents(), work.done)):
@@ -139,7 +143,7 @@ def _with_texts(work: WorkFile, documents: Iterator[Source]) -> Iterator[tuple[E
         row = next(rows, None)
         if row is None or row["document"] != source.name:
             raise EtlchError(
-                f"{source.name} was not among the documents when the extraction began",
-                f"Move {work.path} away to begin anew.",
+                _("{name} was not among the documents when the extraction began").format(name=source.name),
+                _("Move {path} away to begin anew.").format(path=work.path),
             )
         yield read_extraction(row), source

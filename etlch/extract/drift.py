@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.extract.facts import Extraction
 from etlch.stats.corrections import holm
 from etlch.stats.intervals import newcombe
@@ -70,7 +71,10 @@ def compare_outputs(before: Iterable[Extraction], after: Iterable[Extraction]) -
     one, two = _watched(before), _watched(after)
     for side, name in ((one, "first"), (two, "second")):
         if not side.documents:
-            raise EtlchError(f"the {name} output holds no document", "Compare two outputs with documents.")
+            raise EtlchError(
+                _("the {name} output holds no document").format(name=name),
+                _("Compare two outputs with documents."),
+            )
     made = [
         _share("documents with a problem", one.problems, one.documents, two.problems, two.documents),
         _share(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.dataset.chunking import chunk
 from etlch.extract.card import ExtractorCard, read_card
 from etlch.extract.confidence import calibrated, threshold
@@ -206,7 +207,7 @@ class Extractor:
         told = self._read(fallback, asked, None)
         unsure -= {(read.asked.document, read.asked.task.name) for read in told if read.piece.problem}
         answered: dict[int, tuple[list[_Read], tuple[str, ...]]] = {}
-        for place in sorted({place for place, _ in unsure}):
+        for place in sorted({place for place, _name in unsure}):
             tasks = tuple(name for name in self.tasks if (place, name) in unsure)
             own = [read for read in by_document[place] if read.asked.task.name not in tasks]
             others = [read for read in told if read.asked.document == place and read.asked.task.name in tasks]
@@ -275,7 +276,8 @@ def chosen_fields(card: ExtractorCard, instruction: str | None, fields: tuple[st
 
     if "json" not in card.tasks:
         raise EtlchError(
-            f"{card.model} was not trained on the json task", f"It knows {', '.join(card.tasks)}."
+            _("{model} was not trained on the json task").format(model=card.model),
+            _("It knows {tasks}.").format(tasks=", ".join(card.tasks)),
         )
     told = instruction or ""
     rendered = Prompts().render("json/instruction", card.language, instruction=told, fields=list(fields))
@@ -291,15 +293,19 @@ def _chosen(card: ExtractorCard, wanted: tuple[str, ...]) -> dict[str, Task]:
     for name in wanted:
         if name not in card.tasks:
             raise EtlchError(
-                f"{card.model} was not trained on '{name}'.{nearest(name, list(card.tasks))}",
-                f"It knows {', '.join(card.tasks)}.",
+                _("{model} was not trained on '{name}'.{nearest}").format(
+                    model=card.model, name=name, nearest=nearest(name, list(card.tasks))
+                ),
+                _("It knows {tasks}.").format(tasks=", ".join(card.tasks)),
             )
     able = [name for name in (wanted or card.tasks) if card.tasks[name].instruction is not None]
     missing = [name for name in wanted if name not in able]
     if missing or not able:
         raise EtlchError(
-            f"{card.model} was trained with another instruction for each article of {(missing or ['json'])[0]}",
-            "Say what to extract: --instruction 'Extract …' --fields name,date.",
+            _("{model} was trained with another instruction for each article of {value}").format(
+                model=card.model, value=(missing or ["json"])[0]
+            ),
+            _("Say what to extract: --instruction 'Extract …' --fields name,date."),
         )
     return {name: find_task(name) for name in able}
 

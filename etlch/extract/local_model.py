@@ -12,6 +12,7 @@ from typing import Any
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.extract.card import ExtractorCard, base_path
 from etlch.extract.facts import Answer, Question
 
@@ -59,8 +60,8 @@ class LocalModel:
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise EtlchError(
-                f"the model in {folder} cannot be loaded: {first}",
-                f"Its weights are {source}; is that folder or hub name reachable?",
+                _("the model in {folder} cannot be loaded: {first}").format(folder=folder, first=first),
+                _("Its weights are {source}; is that folder or hub name reachable?").format(source=source),
             ) from error
         self.model = model.to(device).eval()
         if self.tokenizer.pad_token_id is None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.extract.card import GGUF, ExtractorCard
 from etlch.extract.facts import Answer, Question
 
@@ -49,13 +50,18 @@ def open_model(
         ):
             if asked:
                 raise EtlchError(
-                    f"{wish} is asked of a served model, which tells neither probabilities nor takes the article's grammar",
-                    "Leave --base-url out to run the model in this process.",
+                    _(
+                        "{wish} is asked of a served model, which tells neither probabilities nor takes the article's "
+                        "grammar"
+                    ).format(wish=wish),
+                    _("Leave --base-url out to run the model in this process."),
                 )
         if settings.decoding == "schema" and "kge" in tasks:
             raise EtlchError(
-                "schema is asked of a served model for kge, whose labels are lines and have no JSON schema",
-                "Name other tasks with --tasks, or leave --decoding out.",
+                _(
+                    "schema is asked of a served model for kge, whose labels are lines and have no JSON schema"
+                ),
+                _("Name other tasks with --tasks, or leave --decoding out."),
             )
         from etlch.core.settings import TeacherSettings
         from etlch.extract.remote_model import RemoteModel
@@ -69,8 +75,8 @@ def open_model(
 
         if settings.decoding == "copy":
             raise EtlchError(
-                "copy is asked of a GGUF file, and llama.cpp's server does not take the article's grammar",
-                "Use --decoding schema, or the folder of the model with its weights.",
+                _("copy is asked of a GGUF file, and llama.cpp's server does not take the article's grammar"),
+                _("Use --decoding schema, or the folder of the model with its weights."),
             )
         return LlamaServer(folder, card)
     from etlch.extract.local_model import LocalModel

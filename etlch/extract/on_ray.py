@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from etlch.core.errors import EtlchError
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.extract.facts import Extraction, Source
 
 
@@ -32,8 +33,8 @@ def require_ray(settings: ExtractSettings) -> None:
     need("ray", "ray_workers", "ray")
     if settings.fallback is not None or settings.served is not None:
         raise EtlchError(
-            "ray_workers is asked together with a served or a fallback model",
-            "An endpoint does not become faster by it: leave ray_workers out.",
+            _("ray_workers is asked together with a served or a fallback model"),
+            _("An endpoint does not become faster by it: leave ray_workers out."),
         )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
 from etlch.core.files import dumps, parquet_rows, read_lines
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.extract.facts import ExtractedFact, Extraction
 from etlch.text.json_text import loads
@@ -88,11 +89,14 @@ def read_output(path: Path) -> Iterator[Extraction]:
     """
     if path.suffix not in FORMATS or not path.is_file():
         raise EtlchError(
-            f"{path} is no output of etlch-extract", f"Name a file that ends with {', '.join(FORMATS)}."
+            _("{path} is no output of etlch-extract").format(path=path),
+            _("Name a file that ends with {formats}.").format(formats=", ".join(FORMATS)),
         )
     for row in _READERS[path.suffix](path):
         if "facts" not in row:
-            raise EtlchError(f"{path} has no row a document", "Write it without --facts.")
+            raise EtlchError(
+                _("{path} has no row a document").format(path=path), _("Write it without --facts.")
+            )
         told = {
             name: loads(value)[0] if name in _LISTS and isinstance(value, str) else value
             for name, value in row.items()
@@ -137,13 +141,15 @@ class WorkFile:
     def __init__(self, out: Path, fingerprint: str) -> None:
         if out.suffix not in FORMATS:
             raise EtlchError(
-                f"--out {out}: '{out.suffix}' is no format", f"End it with {', '.join(FORMATS)}."
+                _("--out {out}: '{suffix}' is no format").format(out=out, suffix=out.suffix),
+                _("End it with {formats}.").format(formats=", ".join(FORMATS)),
             )
         if out.suffix == ".parquet":
             need("datasets", f"--out {out}", "pyarrow")
         if out.exists():
             raise EtlchError(
-                f"{out} exists and is not overwritten", "Name another file with --out, or move it away."
+                _("{out} exists and is not overwritten").format(out=out),
+                _("Name another file with --out, or move it away."),
             )
         self.out = out
         self.path = out.with_name(out.name + ".part")
@@ -193,8 +199,10 @@ class WorkFile:
         with self.path.open("r+b") as file:
             if file.readline() != _first_line(fingerprint):
                 raise EtlchError(
-                    f"{self.path} belongs to an extraction with another model or other settings",
-                    "Repeat that command to finish it, or move the file away.",
+                    _("{path} belongs to an extraction with another model or other settings").format(
+                        path=self.path
+                    ),
+                    _("Repeat that command to finish it, or move the file away."),
                 )
             whole = file.tell()
             for line in file:

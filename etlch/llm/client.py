@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from etlch.core.errors import EtlchError, warn_user
+from etlch.core.locale import _
 from etlch.core.run_folder import Run
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
@@ -151,7 +152,7 @@ class LLMClient:
     async def close(self) -> None:
         """Wait GRACE seconds for requests in flight, cancel the rest, close the connection."""
         if self._stopped is None:
-            self._stopped = EtlchError("the run was stopped", GO_ON)
+            self._stopped = EtlchError(_("the run was stopped"), GO_ON)
         tasks = set(self._in_flight.values())
         for task in tasks - self._sending:
             task.cancel()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_text
+from etlch.core.locale import _
 from etlch.core.settings import TeacherSettings
 from etlch.core.urls import parse_url, public_url
 
@@ -77,7 +78,7 @@ def find_endpoint(teacher: TeacherSettings) -> Endpoint:
         hint = "Set OPENAI_API_KEY, or name a file that holds the key with the setting key_file."
         if teacher.base_url is None:
             hint += "\nTo try everything out without a key: --teacher offline --language en"
-        raise EtlchError(f"there is no API key for {url}", hint)
+        raise EtlchError(_("there is no API key for {url}").format(url=url), hint)
     secrets = [value.removeprefix("Basic ") for name, value in headers.items() if _SECRET.search(name)]
     secrets += [value for name, value in query.items() if _SECRET.search(name)]
     return Endpoint(url, key or _DUMMY, headers, query, tuple(secrets))
@@ -93,11 +94,18 @@ def _headers(chosen: Mapping[str, str]) -> dict[str, str]:
     for name, said in chosen.items():
         value = os.environ.get(said[1:], "").strip() if said.startswith("$") else said
         if not value:
-            raise EtlchError(f"headers: {name}: {said} is not set", "Set the environment variable it names.")
+            raise EtlchError(
+                _("headers: {name}: {said} is not set").format(name=name, said=said),
+                _("Set the environment variable it names."),
+            )
         if value == said and _SECRET.search(name):
             raise EtlchError(
-                f"headers: {name} looks like a secret, and settings are written to run.yaml",
-                f"Write the name of an environment variable instead, e.g. {name}: $API_KEY",
+                _("headers: {name} looks like a secret, and settings are written to run.yaml").format(
+                    name=name
+                ),
+                _("Write the name of an environment variable instead, e.g. {name}: $API_KEY").format(
+                    name=name
+                ),
             )
         headers[name] = value
     return headers
@@ -113,7 +121,10 @@ def _key(teacher: TeacherSettings) -> str:
         where = f"key_file {teacher.key_file}"
         key = read_text(Path(teacher.key_file).expanduser()).strip()
     if not key or any(char.isspace() for char in key) or not key.isascii():
-        raise EtlchError(f"{where} does not hold one key", "It must hold the key and nothing else.")
+        raise EtlchError(
+            _("{where} does not hold one key").format(where=where),
+            _("It must hold the key and nothing else."),
+        )
     return key
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm.chat_completions import texts
@@ -42,8 +43,12 @@ def find_price(teacher: TeacherSettings) -> Price | None:
             return Price(**models[name])
     if teacher.budget is not None:
         raise EtlchError(
-            f"no price is known for the teacher '{teacher.name}', so its budget cannot be kept",
-            "Add it to the settings file: price: {input: 0.15, output: 0.60}  # US dollars per million tokens",
+            _("no price is known for the teacher '{name}', so its budget cannot be kept").format(
+                name=teacher.name
+            ),
+            _(
+                "Add it to the settings file: price: {input: 0.15, output: 0.60}  # US dollars per million tokens"
+            ),
         )
     return None
 

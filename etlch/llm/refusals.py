@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.llm.errors import BadContent
 from etlch.text.json_text import loads
 
@@ -49,7 +50,7 @@ class Refused(Exception):
 def read_fault(content: bytes) -> Fault:
     """Return what a refusal says, whatever its shape."""
     text = content.decode("utf-8", "replace")
-    value, _ = loads(text)
+    value, _rest = loads(text)
     if isinstance(value, list) and value:  # Gemini
         value = value[0]
     error = value.get("error", value) if isinstance(value, dict) else None
@@ -138,13 +139,18 @@ def refused(
     """
     if minds_temperature(refusal.fault):
         return EtlchError(
-            f"the endpoint refuses temperature {temperature}: {refusal}", "Remove the setting temperature."
+            _("the endpoint refuses temperature {temperature}: {refusal}").format(
+                temperature=temperature, refusal=refusal
+            ),
+            _("Remove the setting temperature."),
         )
     said = f"the endpoint refuses this request (HTTP {refusal.status}): {refusal}"
     if not is_too_long(refusal.fault):
         return BadContent((said,), "")
     if first:
-        return EtlchError(said, f"{TOO_LONG}, which is {max_tokens} now.")
+        return EtlchError(
+            said, _("{too_long}, which is {max_tokens} now.").format(too_long=TOO_LONG, max_tokens=max_tokens)
+        )
     return BadContent((f"{said} {TOO_LONG}",), "", again=False)
 
 
@@ -157,17 +163,32 @@ def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:
             what = "has no chat completions"
         return EtlchError(
             f"{url} {what}: {refusal}",
-            "Check the model's name and --base-url (most endpoints end in /v1).",
+            _("Check the model's name and --base-url (most endpoints end in /v1)."),
         )
     if is_quota(status, refusal.fault):
-        return EtlchError(f"the quota at {url} is used up: {refusal}", f"Add credit there. {GO_ON}")
+        return EtlchError(
+            _("the quota at {url} is used up: {refusal}").format(url=url, refusal=refusal),
+            _("Add credit there. {go_on}").format(go_on=GO_ON),
+        )
     if status in (401, 403):
         return EtlchError(
-            f"{url} refuses the key (HTTP {status}): {refusal}",
-            "Check OPENAI_API_KEY or the setting key_file.",
+            _("{url} refuses the key (HTTP {status}): {refusal}").format(
+                url=url, status=status, refusal=refusal
+            ),
+            _("Check OPENAI_API_KEY or the setting key_file."),
         )
     if status < 500 and status not in (408, 409, 425, 429):
-        return EtlchError(f"{url} refuses the request (HTTP {status}): {refusal}", "Check --base-url.")
+        return EtlchError(
+            _("{url} refuses the request (HTTP {status}): {refusal}").format(
+                url=url, status=status, refusal=refusal
+            ),
+            _("Check --base-url."),
+        )
     if refusal.wait is not None and refusal.wait > LONGEST_PAUSE:
-        return EtlchError(f"{url} asks to wait {refusal.wait:.0f} s: {refusal}", GO_ON)
+        return EtlchError(
+            _("{url} asks to wait {wait:.0f} s: {refusal}").format(
+                url=url, wait=refusal.wait, refusal=refusal
+            ),
+            GO_ON,
+        )
     return None

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import digest
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.core.run_folder import Run
 
@@ -151,13 +152,15 @@ class Store:
             version = self._link.execute("PRAGMA user_version").fetchone()[0]
             if version != VERSION:
                 raise EtlchError(
-                    f"{self.path} is of format {version}, this release reads {VERSION}",
-                    "Use the release that wrote it, or another folder with --out.",
+                    _("{path} is of format {version}, this release reads {version2}").format(
+                        path=self.path, version=version, version2=VERSION
+                    ),
+                    _("Use the release that wrote it, or another folder with --out."),
                 )
         elif tables or application:
             raise EtlchError(
-                f"{self.path} is a database, but not one of etlch",
-                "Move it away, or name another folder with --out. Nothing was changed.",
+                _("{path} is a database, but not one of etlch").format(path=self.path),
+                _("Move it away, or name another folder with --out. Nothing was changed."),
             )
         elif not read_only:
             self._link.execute("PRAGMA journal_mode = WAL")
@@ -176,13 +179,16 @@ class Store:
             yield
         except (sqlite3.OperationalError, OSError) as error:
             raise EtlchError(
-                f"cannot use {self.path}: {error}", "Check the disk and the folder's permissions."
+                _("cannot use {path}: {error}").format(path=self.path, error=error),
+                _("Check the disk and the folder's permissions."),
             ) from error
         except sqlite3.DatabaseError as error:
             raise EtlchError(
-                f"{self.path} is damaged or not a database: {error}",
-                "Nothing was changed. Put a copy back, or save what is left with `sqlite3 FILE .recover`;"
-                " moving the file away pays for every answer again.",
+                _("{path} is damaged or not a database: {error}").format(path=self.path, error=error),
+                _(
+                    "Nothing was changed. Put a copy back, or save what is left with `sqlite3 FILE .recover`; "
+                    "moving the file away pays for every answer again."
+                ),
             ) from error
 
     def commit(self) -> None:
@@ -342,12 +348,13 @@ def locked(run: Run) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise EtlchError(
-            f"another process is working on {run.folder}",
-            "Wait until it is done, or name another folder with --out.",
+            _("another process is working on {folder}").format(folder=run.folder),
+            _("Wait until it is done, or name another folder with --out."),
         ) from error
     except OSError as error:
         raise EtlchError(
-            f"cannot write to {run.folder}: {error.strerror}", "Check the path and its permissions."
+            _("cannot write to {folder}: {strerror}").format(folder=run.folder, strerror=error.strerror),
+            _("Check the path and its permissions."),
         ) from error
     try:
         yield

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Fact
 from etlch.metrics.facts import FactPair
 from etlch.tasks.base import Task
@@ -75,8 +76,8 @@ def parse_rules(compare: Mapping[str, str]) -> dict[str, Rule]:
         match = _RULE.fullmatch(text.strip())
         if match is None or not _fits(match["kind"], match["tolerance"], match["least"]):
             raise EtlchError(
-                f"compare: {name}: there is no rule '{text}'",
-                "Use exact, normalised, date, number, number±0.5, number±1% or fuzzy≥0.9.",
+                _("compare: {name}: there is no rule '{text}'").format(name=name, text=text),
+                _("Use exact, normalised, date, number, number±0.5, number±1% or fuzzy≥0.9."),
             )
         relative = bool(match["percent"])
         tolerance = float(match["tolerance"] or 0) / (100 if relative else 1)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import LONGEST_LINE, digest, parse_line
+from etlch.core.locale import _
 from etlch.core.records import Json, Key
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.readers.containers import RawRow, container, raw_rows
@@ -88,7 +89,10 @@ def _parsed(raw: RawRow, path: Path) -> dict[str, Json]:
     if not isinstance(content, bytes):
         return content
     if len(content) > LONGEST_LINE:
-        raise EtlchError(f"{path}, line {raw.number}: longer than 16 MiB", "Split or remove this line.")
+        raise EtlchError(
+            _("{path}, line {number}: longer than 16 MiB").format(path=path, number=raw.number),
+            _("Split or remove this line."),
+        )
     return parse_line(content, path, raw.number) or {}
 
 
@@ -150,9 +154,17 @@ def _no_prediction(value: dict[str, Json], raw: RawRow, path: Path, layout: Layo
     wanted = layout.columns.get("predict")
     what = f"no column '{wanted}'" if wanted else "no column that holds predictions"
     return EtlchError(
-        f"{path}, line {raw.number}: {what} in this file ({container(path)}); its columns are "
-        f"{', '.join(map(str, value)) or 'none'}",
-        "Name them in a settings file, dotted paths for nested ones: columns: {predict: COLUMN, label: COLUMN}.",
+        _("{path}, line {number}: {what} in this file ({container}); its columns are {value}").format(
+            path=path,
+            number=raw.number,
+            what=what,
+            container=container(path),
+            value=", ".join(map(str, value)) or "none",
+        ),
+        _(
+            "Name them in a settings file, dotted paths for nested ones: columns: {predict: COLUMN, label: "
+            "COLUMN}."
+        ),
     )
 
 
@@ -183,9 +195,13 @@ def align(prediction: Prediction, key: Key, path: Path, strip: tuple[str, ...] =
         )
     if not fits:
         raise EtlchError(
-            f"{path}, line {prediction.line}: does not belong to record '{key.id}'",
-            f"Its label begins {label[:40]!r}, the record's gold {key.gold[:40]!r}. "
-            "Are these the predictions for this test set, complete and in order?",
+            _("{path}, line {line}: does not belong to record '{id}'").format(
+                path=path, line=prediction.line, id=key.id
+            ),
+            _(
+                "Its label begins {label!r}, the record's gold {gold!r}. Are these the predictions for this "
+                "test set, complete and in order?"
+            ).format(label=label[:40], gold=key.gold[:40]),
         )
     return Aligned(key, prediction.line, prediction.text, bool(shown) and shown != gold, prediction.columns)
 
@@ -198,10 +214,19 @@ def own_gold(prediction: Prediction, path: Path) -> str:
     """
     if prediction.label is None:
         raise EtlchError(
-            f"{path}, line {prediction.line}: no label, and no keys to take the gold from ({container(path)}; "
-            f"beside the prediction its columns are {', '.join(map(str, prediction.columns)) or 'none'})",
-            "Name the keys of this test set with --keys FILE, or the label's column in a settings file: "
-            "columns: {label: COLUMN}.",
+            _(
+                "{path}, line {line}: no label, and no keys to take the gold from ({container}; beside the "
+                "prediction its columns are {value})"
+            ).format(
+                path=path,
+                line=prediction.line,
+                container=container(path),
+                value=", ".join(map(str, prediction.columns)) or "none",
+            ),
+            _(
+                "Name the keys of this test set with --keys FILE, or the label's column in a settings file: "
+                "columns: {label: COLUMN}."
+            ),
         )
     return prediction.label
 
@@ -282,13 +307,17 @@ def pair_with_keys(
     for seen, (row, key) in enumerate(zip_longest(rows, keys)):
         if row is None:
             raise EtlchError(
-                f"{path} ends after {seen} rows and {keys_path} goes on",
-                "The prediction run did not finish, or was made for another test set.",
+                _("{path} ends after {seen} rows and {keys_path} goes on").format(
+                    path=path, seen=seen, keys_path=keys_path
+                ),
+                _("The prediction run did not finish, or was made for another test set."),
             )
         if key is None:
             raise EtlchError(
-                f"{path}, line {row.number}: the keys end after {seen} rows ({keys_path})",
-                "These predictions were made for another test set.",
+                _("{path}, line {number}: the keys end after {seen} rows ({keys_path})").format(
+                    path=path, number=row.number, seen=seen, keys_path=keys_path
+                ),
+                _("These predictions were made for another test set."),
             )
         yield row, key
 
@@ -305,4 +334,6 @@ def read_aligned(path: Path, keys_path: Path) -> Iterator[Aligned]:
         count += 1
         yield align(parse_row(row, path, layout), parse_key(key, keys_path, {}, "", ""), path)
     if not count:
-        raise EtlchError(f"{path} is empty", "Predict again; an empty file scores nothing.")
+        raise EtlchError(
+            _("{path} is empty").format(path=path), _("Predict again; an empty file scores nothing.")
+        )

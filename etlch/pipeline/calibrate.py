@@ -15,6 +15,7 @@ from itertools import islice
 import numpy as np
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.prompts import Prompts
 from etlch.core.records import TASKS, Fact, Json, Topic
 from etlch.core.run_folder import Run
@@ -156,8 +157,12 @@ def _refuse_unknown(plan: PlanSettings) -> None:
     for name, task in chosen_tasks(plan).items():
         if name not in TASKS and not any(language == plan.language for language, _, _ in task.examples):
             raise EtlchError(
-                f"no articles with known truth for the task '{name}' in {plan.language}",
-                f"Known are {', '.join(TASKS)}, and tasks of your own that have `examples` (docs/own-task.md).",
+                _("no articles with known truth for the task '{name}' in {language}").format(
+                    name=name, language=plan.language
+                ),
+                _("Known are {tasks}, and tasks of your own that have `examples` (docs/own-task.md).").format(
+                    tasks=", ".join(TASKS)
+                ),
             )
 
 

@@ -11,6 +11,7 @@ from etlch.core import manifest
 from etlch.core.config import changed
 from etlch.core.errors import EtlchError
 from etlch.core.files import write_jsonl
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.records import HUMAN, TRAIN, Json, Record, is_form
 from etlch.core.run_data import RunData, read_run
@@ -63,8 +64,8 @@ def import_into(
     name = _test(finished, task, test or TEST)
     if settings.teacher.name == HUMAN and not request.only_test:
         raise EtlchError(
-            f"{run.folder} is imported itself, and takes further test sets only",
-            "Say --as-test NAME. To mix, generate a run and import both corpora into it.",
+            _("{folder} is imported itself, and takes further test sets only").format(folder=run.folder),
+            _("Say --as-test NAME. To mix, generate a run and import both corpora into it."),
         )
     data = read_run(run.folder)
     chosen, left_out, lines = choose(request, task, _known(data, settings.plan.test))
@@ -92,10 +93,14 @@ def _task(settings: Settings, name: str | None) -> Task:
     tasks = chosen_tasks(settings.plan)
     if name is None and len(tasks) > 1:
         raise EtlchError(
-            f"the run has the tasks {', '.join(tasks)}", "Name the one of the labels with --task."
+            _("the run has the tasks {tasks}").format(tasks=", ".join(tasks)),
+            _("Name the one of the labels with --task."),
         )
     if name is not None and name not in tasks:
-        raise EtlchError(f"the run has no records of the task {name}", f"Its tasks are {', '.join(tasks)}.")
+        raise EtlchError(
+            _("the run has no records of the task {name}").format(name=name),
+            _("Its tasks are {tasks}.").format(tasks=", ".join(tasks)),
+        )
     return tasks[name or next(iter(tasks))]
 
 
@@ -107,13 +112,13 @@ def _test(finished: Manifest, task: Task, name: str) -> str:
     """
     if not _NAME.fullmatch(name) or is_form(name):
         raise EtlchError(
-            f"'{name}' cannot name a test set",
-            "Letters, digits, '-' and '_', and not train, val, test, or form1 as prompt forms are named.",
+            _("'{name}' cannot name a test set").format(name=name),
+            _("Letters, digits, '-' and '_', and not train, val, test, or form1 as prompt forms are named."),
         )
     if name in finished.imported.get(task.name, {}):
         raise EtlchError(
-            f"the run has a test set '{name}' for {task.name} already",
-            "Name another with --as-test NAME, or take all texts for training with --test-size 0.",
+            _("the run has a test set '{name}' for {name2} already").format(name=name, name2=task.name),
+            _("Name another with --as-test NAME, or take all texts for training with --test-size 0."),
         )
     return name
 
@@ -148,8 +153,10 @@ def _with_mix(settings: Settings, sizes: Sequence[int], records: int) -> Setting
     """
     if sizes and max(sizes) > records:
         raise EtlchError(
-            f"{records} imported training records are too few for a size of {max(sizes)}",
-            "Name smaller --sizes, or a smaller --test-size.",
+            _("{records} imported training records are too few for a size of {sizes}").format(
+                records=records, sizes=max(sizes)
+            ),
+            _("Name smaller --sizes, or a smaller --test-size."),
         )
     if not sizes and (settings.export.mix or not records):
         return settings

@@ -12,6 +12,7 @@ from etlch.core import manifest
 from etlch.core.config import changed
 from etlch.core.errors import EtlchError
 from etlch.core.files import write_jsonl
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.prompts import Prompts
 from etlch.core.records import HUMAN, Json, Rejected
@@ -76,23 +77,28 @@ def import_labels(
     """
     if run.settings.exists():
         raise EtlchError(
-            f"{run.folder} is a run already, and an import does not overwrite it", "Name another --out."
+            _("{folder} is a run already, and an import does not overwrite it").format(folder=run.folder),
+            _("Name another --out."),
         )
     settings = with_schema(settings)
     task, *others = chosen_tasks(settings.plan).values()
     if others:
+        tasks = _(" and ").join(settings.plan.tasks)
         raise EtlchError(
-            f"labels are of one task, and {' and '.join(settings.plan.tasks)} are named",
-            "Say --task or --schema, not both.",
+            _("labels are of one task, and {tasks} are named").format(tasks=tasks),
+            _("Say --task or --schema, not both."),
         )
     refuse_unusable(run, settings.export)
     chosen, left_out, lines = choose(request, task)
     left = len(chosen.texts) - chosen.test
     sizes = request.sizes or (left,)
     if max(sizes) > left or left < 1:
+        told = _("{left} training records are too few for a size of {sizes}")
         raise EtlchError(
-            f"{left} training records are too few for a size of {max(sizes)}",
-            f"Name smaller --sizes, or a smaller --test-size (the test set has {chosen.test}).",
+            told.format(left=left, sizes=max(sizes)),
+            _("Name smaller --sizes, or a smaller --test-size (the test set has {test}).").format(
+                test=chosen.test
+            ),
         )
     kept = chosen.texts[: chosen.test + max(sizes)]
     named = request.paths or tuple(path for path in (request.train, request.test) if path)
@@ -107,9 +113,8 @@ def import_labels(
         sizes=list(sizes),
         articles=", ".join(map(str, named)),
     )
-    made = build_labelled(
-        kept, task, settings, Prompts(Path(settings.plan.prompts) if settings.plan.prompts else None)
-    )
+    prompts = Prompts(Path(settings.plan.prompts) if settings.plan.prompts else None)
+    made = build_labelled(kept, task, settings, prompts)
     made.rejected.extend(left_out)
     lines.append(made.told)
     for line in lines:
@@ -144,8 +149,10 @@ def choose(
         splits[split] = [text for text, copy in zip(texts, copies, strict=True) if not copy]
     if not any(splits.values()):
         raise EtlchError(
-            f"none of {len(left_out):,} texts can be used: {by_reason(left_out)}",
-            "Is the column of the labels named otherwise? Name it with --column label=NAME.",
+            _("none of {count:,} texts can be used: {by_reason}").format(
+                count=len(left_out), by_reason=by_reason(left_out)
+            ),
+            _("Is the column of the labels named otherwise? Name it with --column label=NAME."),
         )
     chosen = in_order(splits, request.test_size)
     left_out += [
@@ -165,10 +172,10 @@ def _read(request: ImportRequest, task: Task) -> tuple[dict[str, list[LabelledTe
         if path is not None:
             given.append((path, split))
     if not given:
-        raise EtlchError("nothing to import was named", "Name files or folders, or --train and --test.")
+        raise EtlchError(_("nothing to import was named"), _("Name files or folders, or --train and --test."))
     sources = [(path, read_path(path, task, request.options, split)) for path, split in given]
     splits: dict[str, list[LabelledText]] = {}
-    for _, source in sources:
+    for _rest, source in sources:
         for split, texts in source.texts.items():
             splits.setdefault(split, []).extend(texts)
     return splits, [_told(path, source) for path, source in sources]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.records import TRAIN
 from etlch.core.run_data import RunData, read_run
@@ -61,11 +62,15 @@ def refuse_mix(settings: Settings, before: Manifest | None) -> None:
     for mix in settings.export.mix:
         if mix.get("human", 0) > human:
             raise EtlchError(
-                f"mix: {mix['human']} human records are wanted, and the run holds {human}",
-                "Generate first, without mix; then `etlch-data import FILE --into RUN --settings FILE`.",
+                _("mix: {mix} human records are wanted, and the run holds {human}").format(
+                    mix=mix["human"], human=human
+                ),
+                _("Generate first, without mix; then `etlch-data import FILE --into RUN --settings FILE`."),
             )
         if mix.get("synthetic", 0) > max(settings.plan.sizes):
             raise EtlchError(
-                f"mix: {mix['synthetic']} records of the run's own are more than its largest size",
-                f"Name --sizes {mix['synthetic']} too.",
+                _("mix: {mix} records of the run's own are more than its largest size").format(
+                    mix=mix["synthetic"]
+                ),
+                _("Name --sizes {mix} too.").format(mix=mix["synthetic"]),
             )

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from etlch.baselines.test_set import Predicted, prompt, read_test, refuse_foreign, write_card, write_rows
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.records import Key, Model, task_of
 from etlch.core.run_folder import Run
@@ -74,7 +75,10 @@ def chosen_tests(run: Run, finished: Manifest, wanted: Sequence[str] | None) -> 
         found = [test for test in known if name in (test, task_of(test))] if wanted else [name]
         if not found:
             raise EtlchError(
-                f"{run.folder} has no task '{name}'.{nearest(name, known)}", f"It has {', '.join(known)}."
+                _("{folder} has no task '{name}'.{nearest}").format(
+                    folder=run.folder, name=name, nearest=nearest(name, known)
+                ),
+                _("It has {known}.").format(known=", ".join(known)),
             )
         chosen += found
     return tuple(dict.fromkeys(chosen))
@@ -107,8 +111,12 @@ async def _task(
     texts = await asyncio.gather(*(one(key) for key in keys))
     if refused == len(keys):
         raise EtlchError(
-            f"every one of the {refused} requests for {task} was refused, the last one so: {why}",
-            "Nothing was written. Leave out what the endpoint does not take, such as the setting temperature.",
+            _("every one of the {refused} requests for {task} was refused, the last one so: {why}").format(
+                refused=refused, task=task, why=why
+            ),
+            _(
+                "Nothing was written. Leave out what the endpoint does not take, such as the setting temperature."
+            ),
             code=1,
         )
     known = [cost for cost in costs if cost is not None]
@@ -137,7 +145,9 @@ def refuse_offline(teacher: TeacherSettings) -> None:
     """
     if teacher.name == "offline":
         raise EtlchError(
-            "the offline teacher cannot be a row of the table: it wrote the gold of its own articles, "
-            "and labels no others",
-            "Name a model at an endpoint, or --model dictionary: a row that needs none.",
+            _(
+                "the offline teacher cannot be a row of the table: it wrote the gold of its own articles, and "
+                "labels no others"
+            ),
+            _("Name a model at an endpoint, or --model dictionary: a row that needs none."),
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.settings import CheckSettings, PlanSettings, Settings
 from etlch.dataset.build_record import Candidate, CandidateResult, RecordBuilder
 from etlch.dataset.documents import own_texts
@@ -96,5 +97,7 @@ def _builder(plan: PlanSettings, check: CheckSettings, teacher: Teacher) -> Reco
 def _take(plan: Iterator[Candidate], place: int) -> Candidate:
     candidate = next(islice(plan, place, None), None)
     if candidate is None:
-        raise EtlchError(f"there is no place {place} in the texts", "Name a smaller --topic.")
+        raise EtlchError(
+            _("there is no place {place} in the texts").format(place=place), _("Name a smaller --topic.")
+        )
     return candidate

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, read_text, write_text
+from etlch.core.locale import _
 from etlch.core.prompts import Prompts
 from etlch.core.records import Json, Topic
 from etlch.core.run_folder import Run
@@ -230,24 +231,39 @@ def _too_few(short: Sequence[_Place], count: int, teacher: str, max_attempts: in
     why = f" ({'; '.join(first.reasons[:3])})" if first.reasons else ""
     more = f"; {len(short) - 1} more places are short" if len(short) > 1 else ""
     return EtlchError(
-        f"{teacher} named {len(first.names)} of {count} for '{first.part or first.domain}'"
-        f" in {max_attempts} attempts{why}{more}",
-        "Raise `max_attempts` in the settings file: what was answered is not paid again. Or ask for fewer.",
+        _("{teacher} named {count} of {count2} for '{value}' in {max_attempts} attempts{why}{more}").format(
+            teacher=teacher,
+            count=len(first.names),
+            count2=count,
+            value=first.part or first.domain,
+            max_attempts=max_attempts,
+            why=why,
+            more=more,
+        ),
+        _(
+            "Raise `max_attempts` in the settings file: what was answered is not paid again. Or ask for "
+            "fewer."
+        ),
     )
 
 
 def _refuse(settings: Settings, parts: int, subjects: int) -> None:
     if settings.teacher.name == "offline":
         raise EtlchError(
-            "the offline teacher cannot write a topic tree",
-            "Name a model, e.g. --teacher gpt-4o-mini. The offline teacher's own domains are phrase data,"
-            " see docs/offline-teacher.md.",
+            _("the offline teacher cannot write a topic tree"),
+            _(
+                "Name a model, e.g. --teacher gpt-4o-mini. The offline teacher's own domains are phrase data, "
+                "see docs/offline-teacher.md."
+            ),
         )
     if not any(domain.strip() for domain in settings.plan.domains):
-        raise EtlchError("no domain is named", 'Name your fields: --domains "shipping law,wind power".')
+        raise EtlchError(_("no domain is named"), _('Name your fields: --domains "shipping law,wind power".'))
     for option, count in (("--sub-domains", parts), ("--subjects", subjects)):
         if count < 1:
-            raise EtlchError(f"{option} {count}: at least one is needed", "Name 1 or more.")
+            raise EtlchError(
+                _("{option} {count}: at least one is needed").format(option=option, count=count),
+                _("Name 1 or more."),
+            )
 
 
 def _forecast(
@@ -301,8 +317,10 @@ def _extended(path: Path, here: Branches, added: Branches) -> str:
         text = f"{text[: place.end()]}{block}{text[place.end() :]}"
     if not place or yaml.safe_load(text)["domains"] != {**added, **here}:
         raise EtlchError(
-            f"{path} cannot be extended: its domains do not stand in lines of their own below `domains:`",
-            "Write them so, or name another folder. What was answered is on file.",
+            _(
+                "{path} cannot be extended: its domains do not stand in lines of their own below `domains:`"
+            ).format(path=path),
+            _("Write them so, or name another folder. What was answered is on file."),
         )
     return text
 

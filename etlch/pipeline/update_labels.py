@@ -10,6 +10,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.errors import EtlchError
 from etlch.core.files import write_jsonl
+from etlch.core.locale import _
 from etlch.core.records import Fact, Json, Located, Record, Rejected
 from etlch.core.run_data import RunData, read_run
 from etlch.core.run_folder import Run
@@ -146,10 +147,14 @@ def _task(settings: Settings, name: str | None) -> Task:
     tasks = settings.plan.tasks
     if name is None and len(tasks) > 1:
         raise EtlchError(
-            f"the run has the tasks {', '.join(tasks)}", "Name the one of the labels with --task."
+            _("the run has the tasks {tasks}").format(tasks=", ".join(tasks)),
+            _("Name the one of the labels with --task."),
         )
     if name is not None and name not in tasks:
-        raise EtlchError(f"the run has no records of the task {name}", f"Its tasks are {', '.join(tasks)}.")
+        raise EtlchError(
+            _("the run has no records of the task {name}").format(name=name),
+            _("Its tasks are {tasks}.").format(tasks=", ".join(tasks)),
+        )
     return find_task(name or tasks[0], Path(settings.plan.task_file) if settings.plan.task_file else None)
 
 

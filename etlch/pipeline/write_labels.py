@@ -7,6 +7,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import write_bytes
+from etlch.core.locale import _
 from etlch.core.run_data import read_run
 from etlch.core.run_folder import Run
 from etlch.dataset.writers import write_labels
@@ -38,8 +39,10 @@ def write_run_labels(run: Run, form: str) -> Iterator[str]:
         for path, content in contents.items():
             if path.exists() and path.read_bytes() != content:
                 raise EtlchError(
-                    f"{path} stands there with other content, and may hold corrections",
-                    f"Take it in with `etlch-data import --update {run.folder} {path}`, or move it away.",
+                    _("{path} stands there with other content, and may hold corrections").format(path=path),
+                    _(
+                        "Take it in with `etlch-data import --update {folder} {path}`, or move it away."
+                    ).format(folder=run.folder, path=path),
                 )
         for path, content in contents.items():
             write_bytes(path, content, durable=False)

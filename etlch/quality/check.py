@@ -14,6 +14,7 @@ from pathlib import Path
 from etlch.core import manifest
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, read_jsonl
+from etlch.core.locale import _
 from etlch.core.manifest import Manifest
 from etlch.core.records import HUMAN, Key, Record
 from etlch.core.run_folder import Run
@@ -132,8 +133,12 @@ def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
     named = sorted(path.name.removesuffix(end) for path in run.llamafactory.glob(f"*{end}"))
     if named and run.name not in named:
         raise EtlchError(
-            f"{run.folder} was copied or renamed: its data sets carry the name '{named[0]}'",
-            f"Say so in {run.settings}, which an earlier release wrote without it: name: {named[0]}",
+            _("{folder} was copied or renamed: its data sets carry the name '{named}'").format(
+                folder=run.folder, named=named[0]
+            ),
+            _("Say so in {settings}, which an earlier release wrote without it: name: {named}").format(
+                settings=run.settings, named=named[0]
+            ),
             code=1,
         )
 
@@ -141,7 +146,7 @@ def _refuse_renamed(run: Run, plan: PlanSettings) -> None:
 def _tests(state: _State) -> Iterator[DataProblem]:
     """Check every test file and remember its inputs for the leakage check."""
     for name in state.stored.tests():
-        task, _, test = name.partition("@")
+        task, _rest, test = name.partition("@")
         stem = state.run.test_stem(name)
         marks = []
         for item in _data_set(state, task, stem, keyed=True):

@@ -150,7 +150,7 @@ def _broken_lines(path: Path) -> Iterator[LabelProblem]:
             try:
                 parse_line(raw.content, path, raw.number)
             except EtlchError as error:
-                yield LabelProblem(str(path), raw.number, "", error.what.partition(": ")[2])
+                yield LabelProblem(str(path), raw.number, "", error.what.partition(": ")[2] or error.what)
 
 
 def _language(read: Sequence[tuple[LabelFile, list[LabelledText]]]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
 from etlch.core.files import dumps
+from etlch.core.locale import _
 from etlch.core.records import TRAIN, Article, Json, Record, to_dict
 from etlch.core.run_data import RunData
 from etlch.dataset.splits import Splits, split
@@ -37,7 +38,10 @@ def write_parquet(run: RunData, folder: Path) -> list[Path]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 rows_of_split.to_parquet(str(path))
             except OSError as error:
-                raise EtlchError(f"cannot write {path}: {error.strerror}", "Check the folder.") from error
+                raise EtlchError(
+                    _("cannot write {path}: {strerror}").format(path=path, strerror=error.strerror),
+                    _("Check the folder."),
+                ) from error
             written.append(path)
     return written
 
@@ -66,8 +70,8 @@ def push(run: RunData, card: Path, name: str, *, public: bool = False) -> None:
         )
     except (HfHubHTTPError, HTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
         raise EtlchError(
-            f"the hub did not take {name}: {error}",
-            "Run `hf auth login` with a token that may write, and name it OWNER/NAME.",
+            _("the hub did not take {name}: {error}").format(name=name, error=error),
+            _("Run `hf auth login` with a token that may write, and name it OWNER/NAME."),
         ) from error
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Fact, Key
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.facts import comparable
@@ -128,7 +129,7 @@ def draw(samples: Samples, settings: ScoreSettings, size: int, seed: int) -> lis
     """
     articles = sorted({sample.key.article_id for sample in _of_task(samples(), settings)})
     if not articles:
-        raise EtlchError("no predictions to audit", "Score the run first: etlch-score RUN.")
+        raise EtlchError(_("no predictions to audit"), _("Score the run first: etlch-score RUN."))
     chosen = set(random.Random(f"audit/{seed}").sample(articles, min(size, len(articles))))
     drawn = (sample for sample in _of_task(samples(), settings) if sample.key.article_id in chosen)
     records = [_checked(gathered) for gathered in _gather(drawn, settings).values()]
@@ -195,8 +196,10 @@ def evaluate(samples: Samples, settings: ScoreSettings, answers: Answers) -> Aud
     }
     if not complete:
         raise EtlchError(
-            "no record of the sheet is answered in full",
-            "Answer every line of a record, and write how many further facts its article states (0 for none).",
+            _("no record of the sheet is answered in full"),
+            _(
+                "Answer every line of a record, and write how many further facts its article states (0 for none)."
+            ),
         )
     teachers = tuple(
         _teacher(

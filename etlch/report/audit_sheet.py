@@ -11,6 +11,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_text, write_text
+from etlch.core.locale import _
 from etlch.core.records import Fact, Span
 from etlch.report.audit import NO, SAME, YES, Answers, Checked, Claim, form
 from etlch.text.locate import locate, standing
@@ -61,7 +62,8 @@ def write_sheet(records: Sequence[Checked], folder: Path, name: str) -> tuple[Pa
     for path in (page, table):
         if path.exists():
             raise EtlchError(
-                f"{path} is there already", "Fill it in, name another folder with --out, or move it away."
+                _("{path} is there already").format(path=path),
+                _("Fill it in, name another folder with --out, or move it away."),
             )
     write_text(table, csv_text(records))
     write_text(page, page_text(records, name))
@@ -133,13 +135,19 @@ def read_answers(path: Path) -> Answers:
         if row["fact"] == FURTHER:
             if not answer.isdecimal():
                 raise EtlchError(
-                    f"{path}, line {number}: '{answer}' is not a number of further facts", "Write 0, 1, 2 …"
+                    _("{path}, line {number}: '{answer}' is not a number of further facts").format(
+                        path=path, number=number, answer=answer
+                    ),
+                    _("Write 0, 1, 2 …"),
                 )
             further[row["record"]] = int(answer)
             continue
         if answer.casefold() not in _WORDS:
             raise EtlchError(
-                f"{path}, line {number}: '{answer}' is not an answer", f"Write {YES}, {NO} or {SAME}."
+                _("{path}, line {number}: '{answer}' is not an answer").format(
+                    path=path, number=number, answer=answer
+                ),
+                _("Write {yes}, {no} or {same}.").format(yes=YES, no=NO, same=SAME),
             )
         claims[row["record"], form(_fact(row["fact"], path, number))] = _WORDS[answer.casefold()]
     return Answers(claims, further)
@@ -150,8 +158,10 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise EtlchError(
-            f"{path} is not an audit's sheet: it lacks the column {missing[0]}",
-            f"Its columns are {', '.join(COLUMNS)}.",
+            _("{path} is not an audit's sheet: it lacks the column {missing}").format(
+                path=path, missing=missing[0]
+            ),
+            _("Its columns are {columns}.").format(columns=", ".join(COLUMNS)),
         )
     for row in reader:
         yield reader.line_num, {name: row[name] or "" for name in COLUMNS}
@@ -162,5 +172,6 @@ def _fact(text: str, path: Path, number: int) -> Fact:
         return tuple(str(part) for part in json.loads(text))
     except (ValueError, TypeError) as error:
         raise EtlchError(
-            f"{path}, line {number}: the fact was changed", "Leave all columns but `answer` as they are."
+            _("{path}, line {number}: the fact was changed").format(path=path, number=number),
+            _("Leave all columns but `answer` as they are."),
         ) from error

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError, nearest, warn_user
+from etlch.core.locale import _
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import METRICS, RENAMED, Metric, metrics_of
 from etlch.scoring.inputs import is_baseline, named_so
@@ -377,6 +378,7 @@ def known_metrics(wanted: Sequence[str], tasks: Iterable[Task] = ()) -> tuple[Me
     for name in wanted:
         if name not in known:
             raise EtlchError(
-                f"there is no metric '{name}'.{nearest(name, names)}", f"Metrics: {', '.join(names)}."
+                _("there is no metric '{name}'.{nearest}").format(name=name, nearest=nearest(name, names)),
+                _("Metrics: {names}.").format(names=", ".join(names)),
             )
     return tuple(metric for metric in known.values() if not wanted or metric.name in wanted)

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from etlch.core.locale import _
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.cosine import cosines, floor, rescaled
 from etlch.scoring.embedder import INSTALL, Embedded, embed, find_embedder
@@ -39,8 +40,10 @@ def add_cosine(found: Collected, settings: ScoreSettings, progress: Callable[[st
     chinese = any(is_cjk(char) for text in found.texts[:200] for char in text)
     embedder = find_embedder(settings.cosine, chinese)
     if embedder is None:
-        return Similarity(found.tables, notes=(INSTALL,) if settings.cosine == "auto" else ())
-    progress(f"embedding {len(found.texts)} distinct texts with {embedder.name}")
+        return Similarity(found.tables, notes=(_(INSTALL),) if settings.cosine == "auto" else ())
+    progress(
+        _("embedding {count} distinct texts with {model}").format(count=len(found.texts), model=embedder.name)
+    )
     embedded = embed(found.texts, embedder)
     tables = []
     scores: list[Score] = []

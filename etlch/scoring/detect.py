@@ -14,6 +14,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml, shipped
+from etlch.core.locale import _
 from etlch.core.records import Json, task_of
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import Prediction, own_gold, parse_row, without_markers
@@ -86,26 +87,31 @@ def detect_format(job: Job, settings: ScoreSettings) -> FileContext:
     """
     golds = list(islice(_golds(job, settings), SAMPLE_ROWS))
     if not golds:
-        raise EtlchError(f"{job.path} has no row that can be scored", "An empty file scores nothing.")
+        raise EtlchError(
+            _("{path} has no row that can be scored").format(path=job.path),
+            _("An empty file scores nothing."),
+        )
     by_prompt, notes = _articles([gold.prompt for gold in golds if gold.prompt is not None])
     golds = [replace(gold, text=without_markers(gold.text, settings.end_markers)) for gold in golds]
     said = task_of(job.system.task or settings.task or "")
     unsaid = [gold.text for gold in golds if not gold.task]
     task = said or (_guess(unsaid, job) if unsaid else golds[0].task)
     if unsaid and not said:
-        notes = (f"{job.shown}: no task named; its labels look like {task}", *notes)
+        told = _("{file}: no task named; its labels look like {task}").format(file=job.shown, task=task)
+        notes = (told, *notes)
     by_task: dict[str, list[_Gold]] = {}
     for gold in golds:
         by_task.setdefault(gold.task or task, []).append(gold)
     task_file = Path(settings.task_file) if settings.task_file else None
     tasks = all_tasks(task_file)
     shapes = {name: _shape(tasks[name], rows, settings) for name, rows in by_task.items() if name in tasks}
-    told = [
-        f"{job.shown}: labels are {shape.notation}; scored as {name} facts"
+    text = _("{file}: labels are {notation}; scored as {task} facts")
+    read = [
+        text.format(file=job.shown, notation=shape.notation, task=name)
         for name, shape in shapes.items()
         if shape.notation
     ]
-    return FileContext(task, shapes, by_prompt, (*told, *notes))
+    return FileContext(task, shapes, by_prompt, (*read, *notes))
 
 
 def _articles(prompts: list[str]) -> tuple[bool, tuple[str, ...]]:
@@ -116,8 +122,8 @@ def _articles(prompts: list[str]) -> tuple[bool, tuple[str, ...]]:
     if different == len(prompts) and "" not in prompts:
         return True, ()
     if different > 1 and len(prompts) <= different * MOST_PER_PROMPT:
-        return True, ("rows with equal prompts count as one article",)
-    return False, ("each row counts as an article of its own; a column article_id would group them",)
+        return True, (_("rows with equal prompts count as one article"),)
+    return False, (_("each row counts as an article of its own; a column article_id would group them"),)
 
 
 def _shape(task: Task, golds: list[_Gold], settings: ScoreSettings) -> LabelShape:
@@ -228,13 +234,17 @@ def _unknown_labels(texts: list[str], job: Job) -> EtlchError:
     where = job.keys or job.path
     if not any(text.strip() for text in texts):
         return EtlchError(
-            f"{where}: all {len(texts)} labels looked at are empty (an evaluation set without answers?)",
-            "Name the gold with --keys FILE: the keys of this test set, or your own test file.",
+            _("{where}: all {count} labels looked at are empty (an evaluation set without answers?)").format(
+                where=where, count=len(texts)
+            ),
+            _("Name the gold with --keys FILE: the keys of this test set, or your own test file."),
         )
     first = next(text for text in texts if text.strip())
     return EtlchError(
-        f"{where}: the labels are neither JSON nor triples nor entities; the first is {first[:60]!r}",
-        "Name the task with --task, or read labels of your own form with the setting task_file.",
+        _("{where}: the labels are neither JSON nor triples nor entities; the first is {first!r}").format(
+            where=where, first=first[:60]
+        ),
+        _("Name the task with --task, or read labels of your own form with the setting task_file."),
     )
 
 

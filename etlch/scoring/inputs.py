@@ -13,6 +13,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
 from etlch.core.files import read_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Model, from_dict, task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
@@ -70,7 +71,10 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
             jobs += found
             notes += said
         elif path.is_dir() and Run(path).settings.is_file():
-            raise EtlchError(f"{path}: this run has no predictions yet", f"Next: etlch-data run {path}")
+            raise EtlchError(
+                _("{path}: this run has no predictions yet").format(path=path),
+                _("Next: etlch-data run {path}").format(path=path),
+            )
         else:
             loose += _files(path)
     files = [_with_layout(job, settings) for job in _loose(loose, keys, settings, also=bool(jobs))]
@@ -82,10 +86,17 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
         jobs = [replace(job, keys=keys) for job in jobs]
     if not jobs:
         raise EtlchError(
-            f"no predictions in {', '.join(map(str, paths))}",
-            "Train and predict first: `etlch-data run RUN`, or `llamafactory-cli train recipes/predict_….yaml` there.",
+            _("no predictions in {paths}").format(paths=", ".join(map(str, paths))),
+            _(
+                "Train and predict first: `etlch-data run RUN`, or `llamafactory-cli train "
+                "recipes/predict_….yaml` there."
+            ),
         )
-    notes += [f"{job.shown}: read as {job.layout.name}" for job in jobs if job.layout.name]
+    notes += [
+        _("{file}: read as {layout}").format(file=job.shown, layout=job.layout.name)
+        for job in jobs
+        if job.layout.name
+    ]
     return Inputs(tuple(jobs), runs[0] if len(runs) == 1 and not loose else None, tuple(notes))
 
 
@@ -98,8 +109,8 @@ def _expanded(paths: Sequence[Path]) -> list[Path]:
         matches = sorted(glob(str(path), recursive=True))
         if not matches:
             raise EtlchError(
-                f"{path} does not exist.{_nearest_path(path)}",
-                "Name a run folder, a prediction file or a glob.",
+                _("{path} does not exist.{nearest_path}").format(path=path, nearest_path=_nearest_path(path)),
+                _("Name a run folder, a prediction file or a glob."),
             )
         found += map(Path, matches)
     return list(dict.fromkeys(found))
@@ -118,8 +129,10 @@ def _files(path: Path) -> list[Path]:
     found = sorted(path.rglob(PREDICTIONS))
     if not found:
         raise EtlchError(
-            f"{path} is no run folder and holds no {PREDICTIONS}",
-            "Name a run folder, a prediction file, or a glob such as 'results/*.jsonl'.",
+            _("{path} is no run folder and holds no {predictions}").format(
+                path=path, predictions=PREDICTIONS
+            ),
+            _("Name a run folder, a prediction file, or a glob such as 'results/*.jsonl'."),
         )
     return found
 
@@ -130,12 +143,12 @@ def _of_run(run: Run) -> tuple[list[Job], list[str]]:
     for folder in sorted(path for path in run.predictions.iterdir() if path.is_dir()):
         files = sorted(folder.glob(f"*/{PREDICTIONS}"))
         if not files:
-            notes.append(f"{folder.name}: no predictions yet, left out")
+            notes.append(_("{model}: no predictions yet, left out").format(model=folder.name))
             continue
         card = run.model_card(folder.name)
         model = _model(card) if card.is_file() else None
         if model is None:
-            notes.append(f"{folder.name}: no model.json, so its role is unknown")
+            notes.append(_("{model}: no model.json, so its role is unknown").format(model=folder.name))
         for file in files:
             task = file.parent.name
             jobs.append(
@@ -161,7 +174,8 @@ def _model(path: Path) -> Model:
         return from_dict(Model, value)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EtlchError(
-            f"{path} is not a model card ({error})", "`etlch-data export` on the run writes it again."
+            _("{path} is not a model card ({error})").format(path=path, error=error),
+            _("`etlch-data export` on the run writes it again."),
         ) from error
 
 
@@ -173,8 +187,10 @@ def _keys(run: Run, task: str) -> Path | None:
     others = sorted(run.llamafactory.glob("*" + own.name.removeprefix(run.name)))
     if len(others) > 1:
         raise EtlchError(
-            f"{run.llamafactory} holds several keys for {task}: {', '.join(path.name for path in others)}",
-            "Name the right one with --keys.",
+            _("{llamafactory} holds several keys for {task}: {others}").format(
+                llamafactory=run.llamafactory, task=task, others=", ".join(path.name for path in others)
+            ),
+            _("Name the right one with --keys."),
         )
     return others[0] if others else None
 
@@ -185,8 +201,10 @@ def _chosen(jobs: list[Job], settings: ScoreSettings) -> list[Job]:
         tasks = sorted({job.system.task for job in jobs})
         if settings.task not in tasks:
             raise EtlchError(
-                f"no predictions for task '{settings.task}'.{nearest(settings.task, tasks)}",
-                f"Tasks with predictions: {', '.join(tasks)}.",
+                _("no predictions for task '{task}'.{nearest}").format(
+                    task=settings.task, nearest=nearest(settings.task, tasks)
+                ),
+                _("Tasks with predictions: {tasks}.").format(tasks=", ".join(tasks)),
             )
         jobs = [job for job in jobs if job.system.task == settings.task]
     if settings.model is None:
@@ -194,8 +212,10 @@ def _chosen(jobs: list[Job], settings: ScoreSettings) -> list[Job]:
     names = sorted({name for job in jobs for name in names_of(job.system)})
     if settings.model not in names:
         raise EtlchError(
-            f"there is no model '{settings.model}'.{nearest(settings.model, names)}",
-            f"Models with predictions: {', '.join(names)}.",
+            _("there is no model '{model}'.{nearest}").format(
+                model=settings.model, nearest=nearest(settings.model, names)
+            ),
+            _("Models with predictions: {names}.").format(names=", ".join(names)),
         )
     return [
         job
@@ -215,8 +235,10 @@ def check_baseline(systems: Sequence[System], settings: ScoreSettings) -> None:
     for baseline in settings.baselines if systems else ():
         if baseline not in names:
             raise EtlchError(
-                f"there is no baseline '{baseline}'.{nearest(baseline, names)}",
-                f"Models with predictions: {', '.join(names)}.",
+                _("there is no baseline '{baseline}'.{nearest}").format(
+                    baseline=baseline, nearest=nearest(baseline, names)
+                ),
+                _("Models with predictions: {names}.").format(names=", ".join(names)),
             )
 
 

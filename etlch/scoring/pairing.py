@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Key
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.predictions import (
@@ -62,23 +63,24 @@ class Tally:
                 numbers = counts.setdefault(outcome, [])
                 numbers.extend(getattr(part, outcome)[: LINES_KEPT - len(numbers)])
             if part.odd_gold and not self.odd_gold:
-                self.notes.append(
-                    f"{self.job.shown}, line {part.odd_gold[0]}: the gold is not whole as {part.system.task}; "
-                    "what cannot be read of a label is no fact"
+                text = _(
+                    "{file}, line {line}: the gold is not whole as {task}; what cannot be read of a label is no fact"
                 )
+                task = part.system.task
+                self.notes.append(text.format(file=self.job.shown, line=part.odd_gold[0], task=task))
             self.odd_gold += len(part.odd_gold)
 
     def skip(self, line: int, reason: str) -> None:
         """Count a row that cannot be used."""
         if not self.skips:
-            self.notes.append(f"skipped: {reason}")
+            self.notes.append(_("skipped: {reason}").format(reason=reason))
         self.skips += 1
         if len(self.skipped) < LINES_KEPT:
             self.skipped.append(line)
 
     def rest(self, reason: str, count: int) -> None:
         """Count the rows that a file has too many, or the records that it does not answer."""
-        self.notes.append(f"skipped: {reason}")
+        self.notes.append(_("skipped: {reason}").format(reason=reason))
         self.skips += count
 
     def sources(self) -> tuple[list[Source], list[str]]:
@@ -88,7 +90,10 @@ class Tally:
             EtlchError: nothing in the file could be scored.
         """
         if not self.counts:
-            raise EtlchError(f"{self.job.path}: nothing in it can be scored", "An empty file scores nothing.")
+            raise EtlchError(
+                _("{path}: nothing in it can be scored").format(path=self.job.path),
+                _("An empty file scores nothing."),
+            )
         lost = Counts(read=self.skips, skipped=self.skips)
         found: list[Source] = []
         for system, counts in self.counts.items():
@@ -140,7 +145,8 @@ def rows_of(job: Job, settings: ScoreSettings, tally: Tally) -> Iterator[tuple[R
         yield from _by_id(job, by_id, settings, tally)
         return
     if not _fits_in_order(job, settings) and (index := _ContentIndex.of(job, settings)).answers_first(job):
-        tally.notes.append(f"{job.shown}: rows meet their records by prompt and label, not in order")
+        told = _("{file}: rows meet their records by prompt and label, not in order")
+        tally.notes.append(told.format(file=job.shown))
         yield from _by_content(job, index, settings, tally)
         return
     try:
@@ -250,8 +256,12 @@ def _by_content(
             found = index.find(parse_row(row, job.path, job.layout))
             if found is None:
                 raise EtlchError(
-                    f"{job.path}, line {row.number}: no one record of {job.keys} has its prompt and label",
-                    "Are these the predictions for this test set? With `bad_lines: skip` such rows are counted.",
+                    _("{path}, line {number}: no one record of {keys} has its prompt and label").format(
+                        path=job.path, number=row.number, keys=job.keys
+                    ),
+                    _(
+                        "Are these the predictions for this test set? With `bad_lines: skip` such rows are counted."
+                    ),
                 )
         except EtlchError as error:
             if settings.bad_lines == "refuse":
@@ -274,8 +284,10 @@ def _by_id(
             key = keys.get(named)
             if key is None:
                 raise EtlchError(
-                    f"{job.path}, line {row.number}: there is no record '{named}' in {job.keys}",
-                    "Are these the predictions for this test set?",
+                    _("{path}, line {number}: there is no record '{named}' in {keys}").format(
+                        path=job.path, number=row.number, named=named, keys=job.keys
+                    ),
+                    _("Are these the predictions for this test set?"),
                 )
         except EtlchError as error:
             if settings.bad_lines == "refuse":
@@ -293,5 +305,5 @@ def _report_missing(job: Job, count: int, which: str, settings: ScoreSettings, t
         return
     what = f"{job.path} has no prediction for {which} ({count} are missing)"
     if settings.bad_lines == "refuse":
-        raise EtlchError(what, "The prediction run did not finish, or was made for another test set.")
+        raise EtlchError(what, _("The prediction run did not finish, or was made for another test set."))
     tally.rest(what, count)

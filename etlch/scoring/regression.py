@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_lines
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.registry import ROW, Metric
@@ -76,8 +77,10 @@ def read_earlier(path: Path) -> Earlier:
                 numbers.columns.setdefault(column, {})[value["id"]] = one
         except (KeyError, TypeError, AttributeError) as error:
             raise EtlchError(
-                f"{scores}, line {number}: not a line of scores.jsonl ({error})",
-                "Score again with etlch-score.",
+                _("{scores}, line {number}: not a line of scores.jsonl ({error})").format(
+                    scores=scores, number=number, error=error
+                ),
+                _("Score again with etlch-score."),
             ) from error
     return Earlier(summary, systems)
 
@@ -145,8 +148,8 @@ def find_regressions(
     ]
     if not changes:
         raise EtlchError(
-            "--against: no model, task and record of the earlier summary is in the new one",
-            "Compare scorings of the same test set and model names.",
+            _("--against: no model, task and record of the earlier summary is in the new one"),
+            _("Compare scorings of the same test set and model names."),
         )
     failures = [text for change in changes if (text := _said(change, most, len(changes)))]
     return Regressions(tuple(failures), luck.note)
@@ -228,8 +231,12 @@ def _check_tokens(old: Summary, new: Summary, names: Sequence[str]) -> None:
     tokens = [_part(summary.signature, "tok") for summary in (old, new)]
     if tokens[0] != tokens[1] and any(name.startswith("rouge") for name in names):
         raise EtlchError(
-            f"--against: ROUGE was computed with tok:{tokens[0]} before and tok:{tokens[1]} now",
-            f"Score with --tokenizer {tokens[0]}, or gate other metrics with --metrics.",
+            _("--against: ROUGE was computed with tok:{tokens} before and tok:{tokens2} now").format(
+                tokens=tokens[0], tokens2=tokens[1]
+            ),
+            _("Score with --tokenizer {tokens}, or gate other metrics with --metrics.").format(
+                tokens=tokens[0]
+            ),
         )
 
 

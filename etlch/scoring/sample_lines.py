@@ -9,6 +9,7 @@ from typing import IO
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_lines
+from etlch.core.locale import _
 from etlch.core.records import Key, from_dict, task_of
 from etlch.scoring.summary import KEYS, SCORES, Sample, System
 
@@ -43,7 +44,9 @@ def read_samples(folder: Path) -> Iterator[Sample]:
         EtlchError: a file is missing or damaged, or a sample has no key.
     """
     if not (folder / KEYS).is_file():
-        raise EtlchError(f"{folder / KEYS} is missing", "Score again with etlch-score.")
+        raise EtlchError(
+            _("{folder} is missing").format(folder=folder / KEYS), _("Score again with etlch-score.")
+        )
     with (folder / KEYS).open("rb") as stream:
         places = _places(stream)
         for line in read_lines(folder / SCORES):
@@ -52,7 +55,8 @@ def read_samples(folder: Path) -> Iterator[Sample]:
             place = places.get((task_of(system.task), value["id"]))
             if place is None:
                 raise EtlchError(
-                    f"{folder / KEYS} has no record '{value['id']}'", "Score again with etlch-score."
+                    _("{folder} has no record '{value}'").format(folder=folder / KEYS, value=value["id"]),
+                    _("Score again with etlch-score."),
                 )
             stream.seek(place)
             yield Sample(

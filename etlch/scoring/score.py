@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import load_yaml
+from etlch.core.locale import _
 from etlch.core.records import task_of
 from etlch.core.run_folder import Run
 from etlch.core.settings import ScoreSettings
@@ -25,8 +26,6 @@ from etlch.scoring.win_rates import win_rates
 from etlch.stats import resampling
 from etlch.tasks import Task, all_tasks
 from etlch.text.normalize import need_tokenizer
-
-OTHER_NAMES = "If they only have other names, map them with the setting label_map"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,9 @@ def score(
     ]
     wanted = [metric.name for metric in metrics]
     if not wanted:
-        raise EtlchError("cosine is asked for alone, and switched off", "Remove the setting `cosine: off`.")
+        raise EtlchError(
+            _("cosine is asked for alone, and switched off"), _("Remove the setting `cosine: off`.")
+        )
     need_tokenizer(settings.tokenizer)
     parse_rules(settings.compare)  # a wrong rule is told before any file is read
     inputs = find_inputs(paths, keys, settings)
@@ -81,11 +82,10 @@ def score(
         settings = replace(settings, policies=_policies(Run(inputs.run)))
     if out is None and inputs.run is not None:
         if is_filtered(settings):
-            progress("filtered: nothing written; name a folder with --out")
+            progress(_("filtered: nothing written; name a folder with --out"))
         else:
             out = inputs.run / "scores"
-    kept = out is not None
-    out = out or scratch
+    kept, out = out is not None, out or scratch
     groups = frozenset(metric.group for metric in metrics)
     if out is None:
         found = collect(inputs.jobs, settings, groups, None, None, progress)
@@ -135,7 +135,7 @@ def _finish(
     check_baseline([source.system for source in found.sources], settings)
     similarity = add_cosine(found, settings, progress) if "cosine" in wanted else Similarity(found.tables)
     tables = similarity.tables
-    progress("comparing")
+    progress(_("comparing"))
     compared = compare(tables, lambda name: metrics_of(tasks[task_of(name)]), wanted, settings)
     assumed = _assumed(compared, found, settings)
     summary = Summary(
@@ -169,7 +169,8 @@ def _assumed(compared: Compared, found: Collected, settings: ScoreSettings) -> t
 def _told(assumed: Sequence[str]) -> list[str]:
     if not assumed:
         return []
-    return [f"assumed baseline: {', '.join(assumed)}; nobody named one (--baseline, which may be repeated)"]
+    text = _("assumed baseline: {baselines}; nobody named one (--baseline, which may be repeated)")
+    return [text.format(baselines=_(", ").join(assumed))]
 
 
 def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
@@ -184,22 +185,30 @@ def hints(compared: Compared, settings: ScoreSettings) -> list[str]:
             by_metric.get((model, task, size, seed, name)) or 0.0 for name in ("span_f1", "json_fenced_ok")
         )
         if metric == "facts_f1" and value is not None and untyped > 0.3 > 5 * value:
-            found.append(
-                f"{who}: mentions are right (span F1 {untyped:.2f}) but types almost never (facts F1 "
-                f"{value:.2f}). {OTHER_NAMES}"
+            text = _(
+                "{model}: mentions are right (span F1 {span:.2f}) but types almost never (facts F1 {facts:.2f}). "
+                "If they only have other names, map them with the setting label_map"
             )
+            found.append(text.format(model=who, span=untyped, facts=value))
         if metric == "keys_f1" and value is not None and parsed > 0.5 > 10 * value:
-            found.append(f"{who}: its keys are almost never the labels' (keys F1 {value:.2f}). {OTHER_NAMES}")
+            text = _(
+                "{model}: its keys are almost never the labels' (keys F1 {keys:.2f}). "
+                "If they only have other names, map them with the setting label_map"
+            )
+            found.append(text.format(model=who, keys=value))
     apart = [item for item in compared.comparisons if not item.n]
     if apart:
         label = System(apart[0].model, apart[0].task, apart[0].size, apart[0].seed).label
-        found.append(
-            f"{label} and {apart[0].baseline} share no {apart[0].task} record with a value of {apart[0].metric}; "
+        text = _(
+            "{model} and {baseline} share no {task} record with a value of {metric}; "
             "rows without ids meet line by line, where their labels begin alike"
         )
+        one = apart[0]
+        found.append(text.format(model=label, baseline=one.baseline, task=one.task, metric=one.metric))
     found += few_compared(compared)
     if not compared.comparisons and len({item.model for item in compared.scores}) > 1:
-        found.append("nothing was compared: no model has the role base or baseline; name one with --baseline")
+        told = _("nothing was compared: no model has the role base or baseline; name one with --baseline")
+        found.append(told)
     return found
 
 
@@ -214,10 +223,13 @@ def few_compared(compared: Compared) -> list[str]:
         model = System(item.model, item.task, item.size, item.seed).label
         sizes = [counts.get((item.task, name, item.metric), 0) for name in (model, item.baseline)]
         if item.n and 2 * item.n < max(sizes):
-            found[
-                f"{model} and {item.baseline} are compared on {item.n} of {max(sizes)} {item.task} records: the "
-                "others have no counterpart"
-            ] = None
+            text = _(
+                "{model} and {baseline} are compared on {part} of {whole} {task} records: the others have no counterpart"
+            )
+            told = text.format(
+                model=model, baseline=item.baseline, part=item.n, whole=max(sizes), task=item.task
+            )
+            found[told] = None
     return list(found)
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps, read_text, write_text
+from etlch.core.locale import _
 from etlch.core.records import Json, Key
 from etlch.metrics.registry import RENAMED
 from etlch.stats.few import is_few
@@ -345,11 +346,16 @@ def read_summary(path: Path | str) -> Summary:
     try:
         value = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise EtlchError(f"{path} is not JSON ({error})", "Name a summary.json of etlch-score.") from error
+        raise EtlchError(
+            _("{path} is not JSON ({error})").format(path=path, error=error),
+            _("Name a summary.json of etlch-score."),
+        ) from error
     if not isinstance(value, dict) or value.get("format") not in READS:
         raise EtlchError(
-            f"{path} is not a summary of format {' or '.join(map(str, READS))}",
-            "Name a summary.json of etlch-score.",
+            _("{path} is not a summary of format {reads}").format(
+                path=path, reads=" or ".join(map(str, READS))
+            ),
+            _("Name a summary.json of etlch-score."),
         )
     lists: dict[str, type[Any]] = {
         "scores": Score,
@@ -372,7 +378,8 @@ def read_summary(path: Path | str) -> Summary:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise EtlchError(
-            f"{path} is not a whole summary ({error})", "Score again with etlch-score."
+            _("{path} is not a whole summary ({error})").format(path=path, error=error),
+            _("Score again with etlch-score."),
         ) from error
 
 

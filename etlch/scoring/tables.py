@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.readers.containers import RawRow
 from etlch.scoring.detect import detect_format
@@ -211,13 +212,15 @@ def collect(
             sources += found
             notes += said
             mapped |= tally.mapped
-            progress(f"{job.shown}: {sum(source.counts.scored for source in found)} scored")
+            scored = sum(source.counts.scored for source in found)
+            progress(_("{file}: {count} scored").format(file=job.shown, count=scored))
     finally:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
     unused = [name for name in settings.label_map if name not in mapped]
     if unused:
-        notes.append(f"label_map: {', '.join(unused)} matched nothing in labels or predictions")
+        told = _("label_map: {names} matched nothing in labels or predictions")
+        notes.append(told.format(names=_(", ").join(unused)))
     return Collected(
         collector.tables(), tuple(sources), tuple(collector.texts), tuple(collector.runs), tuple(notes)
     )
@@ -275,8 +278,10 @@ def _once(chunk: Chunk, block: Block, repeats: Mapping[int, str], tally: Tally) 
     if chunk.plan.settings.repeats == "refuse":
         raise EtlchError(
             next(iter(repeats.values())),
-            "Each record may stand in a model's predictions once. Is a file named twice? "
-            "With the setting `repeats: skip` the first answer counts.",
+            _(
+                "Each record may stand in a model's predictions once. Is a file named twice? With the setting "
+                "`repeats: skip` the first answer counts."
+            ),
         )
     for line, reason in repeats.items():
         tally.skip(line, reason)

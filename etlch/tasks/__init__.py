@@ -8,6 +8,7 @@ import pkgutil
 from pathlib import Path
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.locale import _
 from etlch.tasks.base import Task
 
 __all__ = ["Task", "all_tasks", "find_task"]
@@ -42,26 +43,35 @@ def find_task(name: str, task_file: Path | None = None) -> Task:
     tasks = all_tasks(task_file)
     if name not in tasks:
         raise EtlchError(
-            f"there is no task '{name}'.{nearest(name, list(tasks))}",
-            f"Tasks: {', '.join(tasks)}. A task of your own is named by the setting task_file.",
+            _("there is no task '{name}'.{nearest}").format(name=name, nearest=nearest(name, list(tasks))),
+            _("Tasks: {tasks}. A task of your own is named by the setting task_file.").format(
+                tasks=", ".join(tasks)
+            ),
         )
     return tasks[name]
 
 
 def _load(path: Path) -> Task:
     if not path.is_file():
-        raise EtlchError(f"task_file {path} does not exist", "Name a Python file that defines TASK.")
+        raise EtlchError(
+            _("task_file {path} does not exist").format(path=path), _("Name a Python file that defines TASK.")
+        )
     spec = importlib.util.spec_from_file_location(f"etlch_user_task_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise EtlchError(f"task_file {path} is not a Python file", "Name a file that ends in .py.")
+        raise EtlchError(
+            _("task_file {path} is not a Python file").format(path=path), _("Name a file that ends in .py.")
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise EtlchError(
-            f"task_file {path} does not load: {error!r}", "Run it with python to see where."
+            _("task_file {path} does not load: {error!r}").format(path=path, error=error),
+            _("Run it with python to see where."),
         ) from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
-        raise EtlchError(f"task_file {path} defines no TASK", "Define TASK = Task(name=…, …).")
+        raise EtlchError(
+            _("task_file {path} defines no TASK").format(path=path), _("Define TASK = Task(name=…, …).")
+        )
     return task

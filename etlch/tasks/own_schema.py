@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.records import Fact, Json, Located
 from etlch.tasks.base import Parsed, Task, scalar_text, type_of
 from etlch.tasks.schema_file import OwnSchema, kind_of, leaf_types
@@ -42,7 +43,7 @@ def schema_task(own: OwnSchema, *, in_prompt: bool = False) -> Task:
 
 def _unknown(keys: Sequence[str]) -> Json:
     raise EtlchError(
-        "the task 'schema' needs a schema", "Name it: --schema FILE, or schema: in the settings file."
+        _("the task 'schema' needs a schema"), _("Name it: --schema FILE, or schema: in the settings file.")
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import read_text
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.tasks.base import scalar_text
 
@@ -75,7 +76,9 @@ def read_schema(name: str) -> OwnSchema:
     try:
         jsonschema_rs.validator_for(schema)
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise EtlchError(f"{name} is not a JSON Schema: {error}", "Correct the schema.") from error
+        raise EtlchError(
+            _("{name} is not a JSON Schema: {error}").format(name=name, error=error), _("Correct the schema.")
+        ) from error
     return OwnSchema(
         schema, _without(schema, _TEXT_LIMITS), leaf_policies(schema), tuple(_outline(schema, 0))
     )
@@ -287,7 +290,10 @@ def _without(node: Json, keys: tuple[str, ...]) -> Json:
 
 def _load(path: Path) -> _Source:
     if not path.is_file():
-        raise EtlchError(f"schema {path} does not exist", "Name a JSON Schema file, or module:Model.")
+        raise EtlchError(
+            _("schema {path} does not exist").format(path=path),
+            _("Name a JSON Schema file, or module:Model."),
+        )
     text = read_text(path)
     import yaml
 
@@ -295,14 +301,20 @@ def _load(path: Path) -> _Source:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise EtlchError(f"schema {path} is not JSON: {error}", "Correct the file there.") from error
+            raise EtlchError(
+                _("schema {path} is not JSON: {error}").format(path=path, error=error),
+                _("Correct the file there."),
+            ) from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if path.suffix in (".yaml", ".yml"):
             value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         if path.suffix in (".yaml", ".yml"):
-            raise EtlchError(f"schema {path} is not YAML: {error}", "Correct the file there.") from error
+            raise EtlchError(
+                _("schema {path} is not YAML: {error}").format(path=path, error=error),
+                _("Correct the file there."),
+            ) from error
         root = None  # JSON that YAML cannot read (tabs): messages then name no line
     return _Source(str(path), value, dict(_lines(root, ())))
 
@@ -324,7 +336,7 @@ def _lines(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], in
 
 
 def _model_schema(name: str) -> Json:
-    module, _, model = name.partition(":")
+    module, _rest, model = name.partition(":")
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
@@ -333,11 +345,17 @@ def _model_schema(name: str) -> Json:
         found = getattr(importlib.import_module(module), model, None)
     except Exception as error:
         raise EtlchError(
-            f"schema {name} does not load: {error!r}", "Import it with python to see why."
+            _("schema {name} does not load: {error!r}").format(name=name, error=error),
+            _("Import it with python to see why."),
         ) from error
     finally:
         if added:
             sys.path.remove(here)
     if not callable(getattr(found, "model_json_schema", None)):
-        raise EtlchError(f"schema {name}: {module} has no pydantic model '{model}'", "Write module:Model.")
+        raise EtlchError(
+            _("schema {name}: {module} has no pydantic model '{model}'").format(
+                name=name, module=module, model=model
+            ),
+            _("Write module:Model."),
+        )
     return found.model_json_schema()  # type: ignore[union-attr]

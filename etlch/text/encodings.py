@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 
 UTF8 = "UTF-8"
 _MARKED = (
@@ -80,4 +81,4 @@ def _is_damaged_utf8(content: bytes) -> bool:
 
 
 def _unreadable(name: str, why: str) -> EtlchError:
-    return EtlchError(f"{name} {why}", "Save it as UTF-8, or leave it out.")
+    return EtlchError(f"{name} {why}", _("Save it as UTF-8, or leave it out."))

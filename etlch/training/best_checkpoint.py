@@ -15,6 +15,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dump_yaml, dumps, write_text
+from etlch.core.locale import _
 from etlch.core.manifest import read as read_manifest
 from etlch.core.records import to_dict
 from etlch.core.run_folder import Run
@@ -157,7 +158,9 @@ def facts_f1(run: Run, predictions: Path, keys: Path) -> tuple[str, float]:
         row = measure(aligned.key, aligned.text, config).rows.get("facts")
         sums += np.array(row if row else (0.0, 0.0, 0.0))
     if len(tasks) != 1:
-        raise EtlchError(f"{keys} holds several tasks", "A validation set is of one task.")
+        raise EtlchError(
+            _("{keys} holds several tasks").format(keys=keys), _("A validation set is of one task.")
+        )
     score = float(f1(sums))
     return tasks.pop(), 0.0 if np.isnan(score) else score
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import pip_line
+from etlch.core.locale import _
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def look(
     whole = tuple(",".join(place) for place in places if len(place) == gpus_each)
     if numbers and not whole:
         raise EtlchError(
-            f"--gpus-each {gpus_each}: there are only {len(numbers)} GPUs", "Name a smaller number."
+            _("--gpus-each {gpus_each}: there are only {count} GPUs").format(
+                gpus_each=gpus_each, count=len(numbers)
+            ),
+            _("Name a smaller number."),
         )
     return Machine(whole, predicting, cores(), cli(), own_predictor)
 
@@ -77,8 +81,8 @@ def cli() -> Path:
     found = shutil.which("llamafactory-cli", path=search_path())
     if found is None:
         raise EtlchError(
-            "there is no llamafactory-cli in this environment",
-            f"{pip_line('train')}  (about 6 GB; `etlch-data doctor` checks it)",
+            _("there is no llamafactory-cli in this environment"),
+            _("{pip_line}  (about 6 GB; `etlch-data doctor` checks it)").format(pip_line=pip_line("train")),
         )
     return Path(found)
 

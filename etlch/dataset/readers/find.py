@@ -11,6 +11,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import parse_line, read_text
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.dataset.readers import columns, hub, rows, standoff
 from etlch.dataset.readers.labelled import LabelledText
@@ -73,7 +74,9 @@ def read_path(path: Path, task: Task, options: RowOptions, split: str | None = N
     if hub.is_saved(path) or not (path.exists() or _looks_like_a_path(path)):
         return _read_hub(path.as_posix(), task, options, split)
     if not path.exists():
-        raise EtlchError(f"{path} does not exist", "Name a file or folder of labelled data.")
+        raise EtlchError(
+            _("{path} does not exist").format(path=path), _("Name a file or folder of labelled data.")
+        )
     source = Source()
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     for file in files:
@@ -92,7 +95,10 @@ def read_path(path: Path, task: Task, options: RowOptions, split: str | None = N
     if not source.formats:
         kinds = ", ".join(f"{count} {ending}" for ending, count in source.unread.items())
         raise EtlchError(
-            f"{path} holds no labelled data that is read ({kinds or 'it is empty'})", "See docs/import.md."
+            _("{path} holds no labelled data that is read ({value})").format(
+                path=path, value=kinds or "it is empty"
+            ),
+            _("See docs/import.md."),
         )
     return source
 
@@ -112,7 +118,7 @@ def _read_hub(place: str, task: Task, options: RowOptions, split: str | None) ->
             source.formats[f"data set: {rows.kind_of(first[0])}"] += 1
             source.texts.setdefault(split or split_of(name), []).extend(texts)
     if not source.formats:
-        raise EtlchError(f"{place} holds no rows", "Name another data set.")
+        raise EtlchError(_("{place} holds no rows").format(place=place), _("Name another data set."))
     return source
 
 
@@ -150,15 +156,19 @@ def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[
     first = list(islice(parsed, 1))
     if not first or not isinstance(first[0], dict):
         raise EtlchError(
-            f"{file}: the format is not known for the task {task.name}",
-            "Known are token columns, brat, PubTator, tables and JSON of labelled texts: see docs/import.md. "
-            "Columns of other names are named with --column text=NAME --column label=NAME.",
+            _("{file}: the format is not known for the task {name}").format(file=file, name=task.name),
+            _(
+                "Known are token columns, brat, PubTator, tables and JSON of labelled texts: see "
+                "docs/import.md. Columns of other names are named with --column text=NAME --column label=NAME."
+            ),
         )
     read = list(rows.read_rows(chain(first, parsed), name, task, options))
     if not any(text.text for text in read):
         raise EtlchError(
-            f"{file}: no column that holds texts; its columns are {', '.join(map(str, first[0]))}",
-            "Name it with --column text=NAME (and --column label=NAME); dotted paths reach into objects.",
+            _("{file}: no column that holds texts; its columns are {first}").format(
+                file=file, first=", ".join(map(str, first[0]))
+            ),
+            _("Name it with --column text=NAME (and --column label=NAME); dotted paths reach into objects."),
         )
     return rows.kind_of(first[0]), read
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from etlch.core.errors import EtlchError
 from etlch.core.extras import need
+from etlch.core.locale import _
 from etlch.core.records import Json
 
 
@@ -35,13 +36,15 @@ def splits_of(place: str) -> dict[str, Iterator[dict[str, Json]]]:
     from datasets.exceptions import DatasetsError
 
     disable_progress_bars()
-    name, _, configuration = place.partition(":")
+    name, _rest, configuration = place.partition(":")
     try:
         loaded = load_from_disk(place) if Path(place).is_dir() else load_dataset(name, configuration or None)
     except (DatasetsError, OSError, ValueError) as error:
         raise EtlchError(
-            f"{place}: neither a file, a folder nor a data set that loads ({error})",
-            "Check the path, or the data set's name and the network.",
+            _("{place}: neither a file, a folder nor a data set that loads ({error})").format(
+                place=place, error=error
+            ),
+            _("Check the path, or the data set's name and the network."),
         ) from error
     splits = loaded if isinstance(loaded, DatasetDict) else {"": loaded}
     return {split: _named(rows) for split, rows in splits.items()}

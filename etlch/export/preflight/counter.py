@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from etlch.core.errors import EtlchError
+from etlch.core.locale import _
 from etlch.core.run_folder import Run
 from etlch.export.jobs import Job
 from etlch.export.llamafactory import templates
@@ -49,7 +50,9 @@ def in_own_process(work: Callable[[Run, list[Job]], Result], run: Run, jobs: lis
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
             return pool.submit(work, run, jobs).result()
     except (BrokenProcessPool, ImportError) as error:
-        raise EtlchError("LlamaFactory could not be imported", "`etlch-data doctor` says why.") from error
+        raise EtlchError(
+            _("LlamaFactory could not be imported"), _("`etlch-data doctor` says why.")
+        ) from error
 
 
 def _quiet() -> None:

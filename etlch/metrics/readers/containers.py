@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 
 from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import LONGEST_LINE, parquet_rows
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.text.encodings import decode
 
@@ -45,7 +46,8 @@ def raw_rows(path: Path) -> Iterator[RawRow]:
         handle = path.open("rb")
     except OSError as error:
         raise EtlchError(
-            f"cannot read {path}: {error.strerror}", "Check the path and its permissions."
+            _("cannot read {path}: {strerror}").format(path=path, strerror=error.strerror),
+            _("Check the path and its permissions."),
         ) from error
     with handle:
         start = handle.read(4)
@@ -165,8 +167,10 @@ def _whole(handle: IO[bytes], path: Path) -> Json:
         return json.loads(handle.read().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise EtlchError(
-            f"{path} begins like {container(path)} and is none ({error})",
-            "Write JSON lines, or a whole array.",
+            _("{path} begins like {container} and is none ({error})").format(
+                path=path, container=container(path), error=error
+            ),
+            _("Write JSON lines, or a whole array."),
         ) from error
 
 
@@ -189,8 +193,10 @@ def _inside(value: Json, path: Path) -> list[Json]:
         if len(longest[-1]) > len(longest[-2]):
             return longest[-1]
         raise EtlchError(
-            f"{path} is one JSON object with several lists of rows: {', '.join(lists)}",
-            "Save the list to score as a file of its own.",
+            _("{path} is one JSON object with several lists of rows: {lists}").format(
+                path=path, lists=", ".join(lists)
+            ),
+            _("Save the list to score as a file of its own."),
         )
     return [value]
 

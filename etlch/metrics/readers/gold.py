@@ -8,6 +8,7 @@ from pathlib import Path
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import digest, parse_line
+from etlch.core.locale import _
 from etlch.core.records import Json, Key, from_dict
 from etlch.metrics.readers.containers import RawRow, container
 from etlch.metrics.readers.layouts import LABEL, taken
@@ -38,8 +39,10 @@ def parse_key(raw: RawRow, path: Path, columns: Mapping[str, str], task: str, la
             return from_dict(Key, row)
         except KeyError as error:
             raise EtlchError(
-                f"{path}, line {raw.number}: not a key: {error.args[0]}",
-                "Keys stand beside the test files as <stem>.keys.jsonl.",
+                _("{path}, line {number}: not a key: {args}").format(
+                    path=path, number=raw.number, args=error.args[0]
+                ),
+                _("Keys stand beside the test files as <stem>.keys.jsonl."),
             ) from error
     return _own(row, raw, path, columns, task, language)
 
@@ -57,9 +60,15 @@ def _own(
         instruction = _text(_said(row, columns, "instruction", _INSTRUCTION))
     if gold is None:
         raise EtlchError(
-            f"{path}, line {raw.number}: no label in this gold file ({container(path)}); its columns are "
-            f"{', '.join(map(str, row)) or 'none'}",
-            "Name the label's column in a settings file: columns: {label: COLUMN}.",
+            _(
+                "{path}, line {number}: no label in this gold file ({container}); its columns are {value}"
+            ).format(
+                path=path,
+                number=raw.number,
+                container=container(path),
+                value=", ".join(map(str, row)) or "none",
+            ),
+            _("Name the label's column in a settings file: columns: {label: COLUMN}."),
         )
     if not isinstance(gold, str):
         gold = json.dumps(gold, ensure_ascii=False)

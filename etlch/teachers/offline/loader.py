@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.locale import _
 from etlch.core.prompts import Prompts
 from etlch.teachers.offline.pattern import Pattern
 from etlch.teachers.offline.schema import (
@@ -78,7 +79,8 @@ def load_world(prompts: Prompts, language: str) -> World:
     )
     if not domains:
         raise EtlchError(
-            f"the offline teacher has no domain for {language}", f"Add prompts/offline/<name>{suffix}."
+            _("the offline teacher has no domain for {language}").format(language=language),
+            _("Add prompts/offline/<name>{suffix}.").format(suffix=suffix),
         )
     brief = read_brief(prompts, language, names)
     for domain in domains:
@@ -160,7 +162,7 @@ def read_genres(prompts: Prompts, language: str, names: Names) -> Genres:
     genres = {}
     for name, node in root.get("genres").items():
         node.keys((), ("open", "close", "idle", "turns"))
-        for _, listed in node.items():
+        for _rest, listed in node.items():
             for item in listed.elements():
                 _known(item, item.pattern(), slots, "slot")
         genres[name] = Genre(*(node.get(key, []).patterns() for key in ("open", "close", "idle", "turns")))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from etlch.core.errors import EtlchError, nearest
+from etlch.core.locale import _
 from etlch.core.records import Json
 from etlch.teachers.offline.pattern import Pattern, compile_pattern
 
@@ -22,7 +23,9 @@ class Node:
 
     def fail(self, what: str) -> NoReturn:
         """Raise an EtlchError that names file and place."""
-        raise EtlchError(f"{self.path}: {self.place or 'the file'}: {what}", "See docs/offline-teacher.md.")
+        raise EtlchError(
+            f"{self.path}: {self.place or 'the file'}: {what}", _("See docs/offline-teacher.md.")
+        )
 
     def keys(self, required: Sequence[str], optional: Sequence[str] = ()) -> Node:
         """Return self if it is a mapping with these keys and no others."""
