@@ -24,6 +24,7 @@ from aiohttp import web
 
 from etlch.core.records import Json
 from tests import fake_teacher
+from tests.fake_batches import Batches
 
 KEY = "sk-test-0123456789abcdef"
 """The only key that a server with `key=KEY` takes."""
@@ -63,7 +64,8 @@ class Seen:
 
 @dataclass
 class Server:
-    """The server's state. `reply` may be replaced by a test's own function."""
+    """The server's state. `reply` may be replaced by a test's own function; `hold` keeps batches
+    in progress, `lose_batch` breaks the connection once a batch is made, `batch_ends` says how the next ones end, `submitted` how many requests each had."""
 
     faults: tuple[Fault, ...] = ()
     latency: float = 0.0
@@ -72,11 +74,19 @@ class Server:
     reply: Callable[[Json], str] = fake_teacher.reply
     respond: Callable[[Json], web.Response | None] | None = None
     url: str = ""
+    hold: bool = False
+    lose_batch: bool = False
+    batch_ends: tuple[str, ...] = ()
+    submitted: list[int] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     answered: Counter[str] = field(default_factory=Counter)
     _met: Counter[int] = field(default_factory=Counter)
     _tokens: float = 1.0
     _filled_at: float = 0.0
+
+    def whole(self, body: Json) -> Json:
+        """Return the body of an answer without a fault."""
+        return _whole(body, "", self.reply)
 
     def stats(self) -> dict[str, Any]:
         """Return how many posts came, how many were answered, and how many of these more than once."""
@@ -249,6 +259,7 @@ async def start(server: Server, port: int = 0) -> web.AppRunner:
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/chat/completions", server.post)
     app.router.add_get("/stats", stats)
+    Batches(server).add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

@@ -53,6 +53,7 @@ class TeacherSettings:
         requests_per_minute, tokens_per_minute: limits; None reads them from response headers.
         price: of the teacher, where the price table does not know it.
         constrained: `predict` sends each record's schema as response format.
+        batch: send through the Batch API, at half the price and with a day's patience.
         extra_body: further parameters of every request, e.g. top_p, reasoning_effort, or what a server of your own
             takes. Another one asks, and pays for, everything again.
         headers: further headers of every request; a secret is written as the environment variable that holds it.
@@ -72,6 +73,7 @@ class TeacherSettings:
     tokens_per_minute: Annotated[int | None, Field(gt=0, examples=[200000])] = None
     price: Annotated[Price | None, Field(examples=[{"input": 0.15, "output": 0.6}])] = None
     constrained: bool = False
+    batch: bool = False
     extra_body: Annotated[
         dict[str, Any],
         Field(examples=[{"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}]),
@@ -145,9 +147,7 @@ class PlanSettings:
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
     schema: Annotated[str | None, Field(examples=["contract.json"])] = None
     schema_in_prompt: bool = False
-    growth: Annotated[
-        tuple[Growth, ...], Field(examples=[[{"position": 400, "domains": {"finance": 2.0}}]])
-    ] = ()
+    growth: tuple[Growth, ...] = ()
 
     __pydantic_config__ = FORBID
 

@@ -18,10 +18,11 @@ from etlch.core.locale import _
 from etlch.core.run_folder import Run
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
+from etlch.llm.batch import connect
 from etlch.llm.chat_client import ClientStats
 from etlch.llm.endpoint import Endpoint, find_endpoint
 from etlch.llm.group_commit import GroupCommit
-from etlch.llm.rate_limit import RateLimiter
+from etlch.llm.rate_limit import limiter
 from etlch.llm.refusals import GO_ON, Refused, ending, is_about_request, is_too_long, refused
 from etlch.llm.retry import OUTAGE, RetryPolicy
 from etlch.llm.store import Reply, Request, Store, as_kept, is_locked, locked
@@ -56,7 +57,7 @@ async def open_client(teacher: TeacherSettings, run: Run) -> AsyncIterator[LLMCl
     with locked(run):
         store = Store(run.replies)
         try:
-            client = LLMClient(teacher, store, Transport(endpoint, teacher.timeout), endpoint, price)
+            client = LLMClient(teacher, store, connect(teacher, endpoint, store), endpoint, price)
             try:
                 yield client
             finally:
@@ -90,12 +91,7 @@ class LLMClient:
         self._endpoint = endpoint
         self._price = price
         self._account = pricing.Account(store.spent(), teacher.budget)
-        self._limiter = RateLimiter(
-            teacher.concurrency,
-            teacher.requests_per_minute,
-            teacher.tokens_per_minute,
-            slow=teacher.timeout / 2,
-        )
+        self._limiter = limiter(teacher)
         self._in_flight: dict[str, asyncio.Task[Reply]] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._settled = asyncio.Event()
@@ -293,7 +289,7 @@ class LLMClient:
         task = asyncio.current_task()
         self._sending.add(task)
         try:
-            sent = await self._transport.send(chat_completions.body(request, profile))
+            sent = await self._transport.send(chat_completions.body(request, profile), request.key)
         finally:
             self._sending.discard(task)
         self._limiter.learn(sent.headers)

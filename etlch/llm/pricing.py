@@ -28,12 +28,24 @@ def price_table() -> Json:
     return yaml.safe_load(files("etlch.llm").joinpath("prices.yaml").read_text(encoding="utf-8"))
 
 
+BATCH_SHARE = 0.5
+"""What the Batch API costs of the price of single requests (OpenAI's price list)."""
+
+
 def find_price(teacher: TeacherSettings) -> Price | None:
-    """Return the teacher's price: the setting, else the table's, else None.
+    """Return the teacher's price: the setting, else the table's, else None; half of it through the Batch API.
 
     Raises:
         EtlchError: there is a budget and no price.
     """
+    price = _single_price(teacher)
+    if price is None or not teacher.batch:
+        return price
+    cached = price.input if price.cached is None else price.cached
+    return Price(*(value * BATCH_SHARE for value in (price.input, price.output, cached)))
+
+
+def _single_price(teacher: TeacherSettings) -> Price | None:
     if teacher.price is not None:
         return teacher.price
     models = price_table()["models"]

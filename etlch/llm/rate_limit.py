@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from etlch.core.settings import TeacherSettings
+
+BATCH_MOST = 50_000
+"""Requests of one batch: OpenAI's limit."""
+
 SPACING = 0.002
 """Seconds between two sends at the start, about what a request takes of this side's processor.
 Requests that leave in one volley come back in one and wait for each other here, round after round."""
@@ -200,6 +205,14 @@ class RateLimiter:
                 if delay != float("inf"):
                     self._timer = asyncio.get_running_loop().call_later(delay, self._pump)
                 return
+
+
+def limiter(teacher: TeacherSettings) -> RateLimiter:
+    """Return the limiter of a teacher. A batch holds all requests at once, and its answers are never slow."""
+    minute = teacher.requests_per_minute, teacher.tokens_per_minute
+    if teacher.batch:
+        return RateLimiter(BATCH_MOST, spacing=0.0, start=BATCH_MOST, slow=float("inf"))
+    return RateLimiter(teacher.concurrency, *minute, slow=teacher.timeout / 2)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -251,6 +251,11 @@ class Store:
         """Delete a reserve: its request was answered, or refused unpaid."""
         with self._guarded():
             self._link.execute("DELETE FROM bookings WHERE id = ?", (row,))
+
+    def release_requests(self, keys: Sequence[str]) -> None:
+        """Delete all reserves of requests, by their keys."""
+        with self._guarded():
+            self._link.executemany("DELETE FROM bookings WHERE key = ?", ((key,) for key in keys))
 
     def spent(self) -> float:
         """Return the account in US dollars: all replies, and all reserves that got no answer.

@@ -56,8 +56,8 @@ class Transport:
             http_client=openai.DefaultAioHttpClient(timeout=timeout),
         )
 
-    async def send(self, body: Json) -> HttpResponse:
-        """Post a chat completion's body once.
+    async def send(self, body: Json, key: str) -> HttpResponse:
+        """Post a chat completion's body once; `key` is its request's.
 
         Raises:
             NotSent: there is no connection.

@@ -21,6 +21,7 @@ from etlch.dataset.build_record import RecordBuilder
 from etlch.dataset.collect import AcceptedData, Exhausted, Watcher, collect_with_holdout, reasons
 from etlch.dataset.corrections import read_corrections, with_corrections
 from etlch.export.write import export, export_warnings, refuse_unusable
+from etlch.llm.rate_limit import BATCH_MOST
 from etlch.pipeline.imported import imported_part, not_to_copy, refuse_mix, with_imported
 from etlch.pipeline.retry_rejected import set_rejected_aside
 from etlch.pipeline.session import open_teacher
@@ -227,7 +228,7 @@ async def generate(
             collected = await collect_with_holdout(
                 builder,
                 plan,
-                settings.teacher.concurrency,
+                BATCH_MOST if settings.teacher.batch else settings.teacher.concurrency,
                 lambda: iter(texts.candidates) if texts else planned(teacher),
                 watcher,
                 added and not_to_copy(run, added),
