@@ -179,7 +179,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 def test_it_speaks_the_language_of_the_option_else_of_the_environment(
     scored: Scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = [str(scored.folder), "--metrics", "facts_f1", "--out", str(scored.folder.parent / "spoken")]
+    words = [str(scored.folder), "--metrics", "facts_f1", "--settings", str(scored.settings)]
     assert "計分" in run("--lang", "zh-TW", *words).output
     assert "scored" in run(*words).output
     monkeypatch.setenv("LANGUAGE", "zh_CN")

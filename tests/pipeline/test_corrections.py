@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from etlch.cli.data import main
@@ -23,6 +24,7 @@ def cli(*words: object) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_corrected_labels_survive_a_growing_run_and_are_told_of(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     cli(*OFFLINE, "--sizes", 10, "--out", folder)

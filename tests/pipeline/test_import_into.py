@@ -61,6 +61,7 @@ def recipe(run: Run, stem: str) -> dict[str, str]:
     return values
 
 
+@pytest.mark.slow
 def test_imported_records_train_alone_and_with_the_run_s_own_and_survive_growth(
     run: Run, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_no_text_of_one_source_is_trained_on_and_tested_in_another(run: Run, tmp
     assert any("its article is in the test set (run_ner_test-both.json:" in reason for reason in found)
 
 
+@pytest.mark.slow
 def test_each_test_set_is_predicted_and_scored_apart(run: Run, tmp_path: Path) -> None:
     cli("import", human(tmp_path / "h.jsonl", range(25)), "--task", "ner", "--into", run.folder)
     news = human(tmp_path / "n.jsonl", range(30, 37))
@@ -174,6 +176,7 @@ def test_what_cannot_be_added_is_refused_and_nothing_is_written(run: Run, tmp_pa
     assert (run.records.read_bytes(), run.settings.read_bytes()) == before
 
 
+@pytest.mark.slow
 def test_a_name_is_taken_once_and_an_imported_run_takes_test_sets_only(run: Run, tmp_path: Path) -> None:
     path = human(tmp_path / "h.jsonl", range(25))
     cli("import", path, "--task", "ner", "--into", run.folder, "--as-test", "human")

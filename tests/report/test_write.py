@@ -53,6 +53,7 @@ def test_the_page_holds_headline_provenance_and_cost(folder: Path) -> None:
     assert not re.search(r"(?:src|href)=\"(?!#|data:)", text)
 
 
+@pytest.mark.slow
 def test_the_command_renders_the_same_bytes_again_from_what_scoring_left(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def words_of(page: str) -> str:
     return re.sub(r"<[^>]*>", "\n", re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL))
 
 
+@pytest.mark.slow
 def test_the_report_speaks_the_reader_s_language_and_the_tables_stay_english(
     folder: Path, tmp_path: Path
 ) -> None:
