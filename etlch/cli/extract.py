@@ -41,6 +41,10 @@ def model_options(command: Any) -> Any:
                 "--fields", callback=split(), help="Names of the fields, for a model of the json task."
             ),
             click.option(
+                "--schema",
+                help="Ask under this schema, not the run's: a JSON Schema file or module:PydanticModel.",
+            ),
+            click.option(
                 "--decoding",
                 type=click.Choice(["free", "schema", "copy"]),
                 help="schema forces the label's form; copy lets values be words of the document only.  [default: free]",
@@ -219,13 +223,15 @@ def _extractor(model: Path, out: Path, options: dict[str, Any]) -> Extractor:
     from etlch.core.extract_settings import ExtractSettings
     from etlch.core.settings import TeacherSettings
     from etlch.extract.card import read_card
-    from etlch.extract.extractor import Extractor, chosen_fields
+    from etlch.extract.extractor import Extractor, chosen_fields, under_schema
 
     card = read_card(model)
     if options["fields"]:
         card = chosen_fields(card, options["instruction"], options["fields"])
+    if options["schema"]:
+        card = under_schema(card, options["schema"])
     said = {name: options[name] for name in ("decoding", "ungrounded", "min_precision")}
-    said["tasks"] = options["tasks"] or (("json",) if options["fields"] else None)
+    said["tasks"] = options["tasks"] or (_asked(options) or None)
     settings = load_settings(ExtractSettings, options["file"], said)
     default = TeacherSettings()
     if url := options["base_url"]:
@@ -233,6 +239,11 @@ def _extractor(model: Path, out: Path, options: dict[str, Any]) -> Extractor:
     if url := options["fallback_base_url"]:
         settings = replace(settings, fallback=replace(settings.fallback or default, base_url=url))
     return Extractor(model, settings, card=card, replies=out.with_name(out.name + ".replies"))
+
+
+def _asked(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the tasks that the options ask for without naming them."""
+    return (*(("json",) if options["fields"] else ()), *(("schema",) if options["schema"] else ()))
 
 
 def _bill(paid: Paid, counts: dict[str, int], tasks: int) -> str:

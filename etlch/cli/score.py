@@ -60,6 +60,9 @@ def main() -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--keys", type=click.Path(path_type=Path), help="The gold side of loose files, line by line.")
 @click.option("--task", help="The task, where the files do not say it.  [default: from the labels]")
+@click.option(
+    "--schema", help="Schema of labels that carry none: a JSON Schema file or module:PydanticModel."
+)
 @click.option("--model", help="Score this model only; for one loose file, its name.  [default: all]")
 @click.option(
     "--baseline",
@@ -88,6 +91,7 @@ def score(
     paths: tuple[Path, ...],
     keys: Path | None,
     task: str | None,
+    schema: str | None,
     model: str | None,
     baseline: tuple[str, ...],
     metrics: tuple[str, ...] | None,
@@ -120,13 +124,8 @@ def score(
     from etlch.scoring.score import score as run
     from etlch.tasks import all_tasks
 
-    options = {
-        "task": task,
-        "model": model,
-        "baseline": baseline or None,
-        "metrics": metrics,
-        "tokenizer": tokenizer,
-    }
+    options = {"task": task, "schema": schema, "model": model, "baseline": baseline or None}
+    options |= {"metrics": metrics, "tokenizer": tokenizer}
     settings = load_settings(ScoreSettings, file, options)
     own = all_tasks(Path(settings.task_file) if settings.task_file else None)
     gates = parse_gates(fail_under, against, max_drop, own.values())

@@ -235,9 +235,9 @@ class ExportSettings:
     shots: Annotated[int, Field(ge=0)] = 0
     prompt_forms: Annotated[int, Field(ge=0)] = 0
     train_forms: Annotated[int, Field(ge=0)] = 0
-    key_names: Annotated[
-        dict[str, list[str]], Field(examples=[{"signed": ["signing date", "date_of_signature"]}])
-    ] = field(default_factory=dict)
+    key_names: Annotated[dict[str, list[str]], Field(examples=[{"signed": ["signing date"]}])] = field(
+        default_factory=dict
+    )
     matrix: Literal["settings", "paper"] = "settings"
     predict_with: Literal["etlch", "llamafactory"] = "etlch"
     predict_batch: Annotated[int | None, Field(gt=0, examples=[32])] = None
@@ -309,6 +309,7 @@ class ScoreSettings:
         baseline: compare with this model only, or these, instead of all base and baseline models.
         language: of files that do not say it; found from the labels otherwise.
         task_file: a Python file that defines a task of the user's own. It is executed.
+        schema: the schema of labels that carry none, as `etlch-data` takes it: a file, or module:PydanticModel.
         label_map: a type's name in the files → the name it is compared under.
         end_markers: removed from the end of labels and predictions before they are read.
         compare: how the values of a field, type, relation or part are compared, where not exactly: normalised,
@@ -337,9 +338,9 @@ class ScoreSettings:
     task: Annotated[str | None, Field(examples=["ner"])] = None
     model: Annotated[str | None, Field(examples=["tuned"])] = None
     baseline: Annotated[str | tuple[str, ...] | None, Field(examples=["base", ["base", "dictionary"]])] = None
-
     language: Annotated[Literal["zh-TW", "zh-CN", "en"] | None, Field(examples=["en"])] = None
     task_file: Annotated[str | None, Field(examples=["events.py"])] = None
+    schema: Annotated[str | None, Field(examples=["contract.json"])] = None
     label_map: Annotated[dict[str, str], Field(examples=[{"PER": "Person"}])] = field(default_factory=dict)
     compare: Annotated[dict[str, str], Field(examples=[{"amount": "number±1%"}])] = field(
         default_factory=dict

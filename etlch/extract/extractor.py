@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from etlch.core.errors import EtlchError, nearest
+from etlch.core.errors import EtlchError, nearest, warn_user
 from etlch.core.extract_settings import ExtractSettings
 from etlch.core.extras import need
 from etlch.core.locale import _
 from etlch.dataset.chunking import chunk
-from etlch.extract.card import ExtractorCard, read_card
+from etlch.extract.card import ExtractorCard, TaskPrompt, read_card
 from etlch.extract.confidence import calibrated, threshold
 from etlch.extract.decoding import gbnf_triples, grammar
 from etlch.extract.facts import (
@@ -282,6 +282,38 @@ def chosen_fields(card: ExtractorCard, instruction: str | None, fields: tuple[st
     told = instruction or ""
     rendered = Prompts().render("json/instruction", card.language, instruction=told, fields=list(fields))
     return with_fields(card, told, fields, rendered)
+
+
+def under_schema(card: ExtractorCard, schema: str) -> ExtractorCard:
+    """Return the card with the task schema asked under a schema of the user's own.
+
+    The prompt states the JSON Schema itself where the model was trained on prompts that do. What was calibrated on
+    another schema is left out.
+
+    Args:
+        card: of any model; one that was not trained on the task is warned of.
+        schema: a JSON Schema file, or module:PydanticModel.
+
+    Raises:
+        EtlchError: the schema cannot be read.
+    """
+    from etlch.core.prompts import Prompts
+    from etlch.tasks.own_schema import schema_task
+    from etlch.tasks.schema_file import read_schema
+
+    own, trained = read_schema(schema), card.tasks.get("schema")
+    if trained is None:
+        warn_user(f"{card.model} was not trained on labels under a schema (it knows {', '.join(card.tasks)})")
+    stated = trained is not None and '"properties"' in (trained.instruction or "")
+    values = schema_task(own, in_prompt=stated).prompt_values
+    rendered = Prompts().render("schema/instruction", card.language, **values)
+    asked = TaskPrompt(rendered, tuple(own.label["properties"]), own.label)
+    return replace(
+        card,
+        tasks={**card.tasks, "schema": asked},
+        policies={**card.policies, **own.policies},
+        calibration={name: fitted for name, fitted in card.calibration.items() if name != "schema"},
+    )
 
 
 def _chosen(card: ExtractorCard, wanted: tuple[str, ...]) -> dict[str, Task]:

@@ -93,7 +93,7 @@ def detect_format(job: Job, settings: ScoreSettings) -> FileContext:
         )
     by_prompt, notes = _articles([gold.prompt for gold in golds if gold.prompt is not None])
     golds = [replace(gold, text=without_markers(gold.text, settings.end_markers)) for gold in golds]
-    said = task_of(job.system.task or settings.task or "")
+    said = task_of(job.system.task or settings.task or ("schema" if settings.schema else ""))
     unsaid = [gold.text for gold in golds if not gold.task]
     task = said or (_guess(unsaid, job) if unsaid else golds[0].task)
     if unsaid and not said:

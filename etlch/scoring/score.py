@@ -25,6 +25,7 @@ from etlch.scoring.tables import Collected, Table, collect
 from etlch.scoring.win_rates import win_rates
 from etlch.stats import resampling
 from etlch.tasks import Task, all_tasks
+from etlch.tasks.schema_file import read_schema
 from etlch.text.normalize import need_tokenizer
 
 
@@ -75,8 +76,7 @@ def score(
         raise EtlchError(
             _("cosine is asked for alone, and switched off"), _("Remove the setting `cosine: off`.")
         )
-    need_tokenizer(settings.tokenizer)
-    parse_rules(settings.compare)  # a wrong rule is told before any file is read
+    _refuse_unusable(settings)
     inputs = find_inputs(paths, keys, settings)
     if inputs.run is not None and not settings.policies:
         settings = replace(settings, policies=_policies(Run(inputs.run)))
@@ -102,6 +102,14 @@ def score(
         _move(with_cosines(samples, found.runs, finished.similarity.tables), out / SCORES)
     write_summary(finished.summary, out / SUMMARY)
     return Scored(finished.summary, out, kept)
+
+
+def _refuse_unusable(settings: ScoreSettings) -> None:
+    """Stop on a setting that cannot be followed before any file is read."""
+    need_tokenizer(settings.tokenizer)
+    parse_rules(settings.compare)
+    if settings.schema:
+        read_schema(settings.schema)
 
 
 def _policies(run: Run) -> dict[str, str | list[str]]:

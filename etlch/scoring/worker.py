@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from etlch.core.errors import EtlchError
 from etlch.core.files import dumps
-from etlch.core.records import Json, task_of, test_name, test_of, to_dict
+from etlch.core.records import Json, Key, task_of, test_name, test_of, to_dict
 from etlch.core.settings import ScoreSettings
 from etlch.metrics.comparators import parse_rules
 from etlch.metrics.predictions import Aligned, align, own_key, parse_row
@@ -28,6 +28,7 @@ from etlch.scoring.sample_lines import sample_line
 from etlch.scoring.summary import Sample, System
 from etlch.tasks import find_task
 from etlch.tasks.base import Task
+from etlch.tasks.schema_file import read_schema
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
                 by_prompt=plan.context.by_prompt,
                 by_content=plan.by_content,
             )
+            key = _with_schema(key, plan.settings.schema)
             return Aligned(key, prediction.line, prediction.text, False, columns)
     except EtlchError as error:
         raise Unusable(error.what, error.hint) from error
@@ -196,7 +198,15 @@ def _aligned(plan: Plan, raw: RawRow, key_row: RawRow | None) -> Aligned:
     task = key.task or plan.context.task
     shape = plan.context.shapes.get(task, LabelShape("en"))
     key = replace(key, task=task, language=key.language or shape.language)
+    key = _with_schema(key, settings.schema)
     return align(prediction, key, plan.path, plan.settings.end_markers)
+
+
+def _with_schema(key: Key, schema: str | None) -> Key:
+    """Return a key of the task schema with the user's schema, where it carries none of its own."""
+    if schema is None or key.schema is not None or task_of(key.task) != "schema":
+        return key
+    return replace(key, schema=read_schema(schema).label)
 
 
 def _system(plan: Plan, aligned: Aligned) -> System:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from etlch.core.errors import EtlchError
+from etlch.core.errors import EtlchError, Notice
 from etlch.core.extract_settings import ExtractSettings
 from etlch.extract.card import Calibration, TaskPrompt, read_card
 from etlch.extract.confidence import steps, threshold
 from etlch.extract.documents import Wanted, extract_to_file, sources
-from etlch.extract.extractor import Extractor, chosen_fields
+from etlch.extract.extractor import Extractor, chosen_fields, under_schema
 from etlch.extract.facts import Answer, Source
 from tests.extract.models import TYPES, Scripted, card, tiny_model
 
@@ -241,3 +241,21 @@ def test_memory_stays_flat_over_ten_thousand_documents(tmp_path: Path) -> None:
     )
     assert done.counts["documents"] == 10_000
     assert memory[10_000] - memory[2_000] < 20_000_000
+
+
+def test_a_schema_of_one_s_own_is_asked_for_and_its_leaves_are_grounded_by_their_policies(
+    tmp_path: Path,
+) -> None:
+    schema = tmp_path / "contract.json"
+    properties = {"signed": {"type": "string", "format": "date"}, "kind": {"enum": ["lease", "sale"]}}
+    properties |= {"owner": {"type": "string"}}
+    schema.write_text(json.dumps({"type": "object", "properties": properties}), encoding="utf-8")
+    with pytest.warns(Notice, match="tiny was not trained on labels under a schema"):
+        asked = under_schema(card(), str(schema))
+    assert "signed (date as YYYY-MM-DD)" in str(asked.tasks["schema"].instruction)
+    answer = '{"signed": "2024-03-05", "kind": "lease", "owner": "Zaphod"}'
+    settings = ExtractSettings(tasks=("schema",))
+    extractor = Extractor("x", settings, card=asked, answering=Scripted(lambda text, _: answer))
+    (found,) = extractor.extract(["Anna Rossi signed on 5 March 2024."])
+    assert [fact.fact for fact in found.facts] == [("signed", "2024-03-05"), ("kind", "lease")]
+    assert [fact.fact for fact in found.dropped] == [("owner", "Zaphod")]
