@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from etlch.core.files import write_text
+from etlch.core.locale import _
 from etlch.extract.card import ExtractorCard
 from etlch.extract.confidence import bins, steps
 from etlch.extract.facts import ExtractedFact, Extraction, Source
@@ -35,20 +36,25 @@ def write_page(
         tasks: names of the tasks that were asked.
     """
     shown = list(_first(documents))
-    problems = [(item.document, item.problem) for item, _ in shown if item.problem]
+    problems = [(item.document, item.problem) for item, _source in shown if item.problem]
     samples = [sample for item, source in shown for sample in _samples(item, source, card.language, tasks)]
-    note = f"The first {len(shown):,} of {counts['documents']:,} documents." if shown else "No document."
+    note = _("No document.")
+    if shown:
+        note = _("The first {shown:,} of {all:,} documents.").format(
+            shown=len(shown), all=counts["documents"]
+        )
     parts = [
-        ("summary", "Summary", html.facts_of(_numbers(counts))),
-        ("documents", "Documents", html.browser(samples, name="documents", note=note, heading="Facts")),
+        ("summary", _("Summary"), html.facts_of(_numbers(counts))),
+        ("documents", _("Documents"), html.browser(samples, name="documents", note=note, heading=_("Facts"))),
     ]
     if problems:
-        table = html.table("Documents with a problem", ["document", "problem"], problems)
-        parts.append(("problems", "Problems", table))
+        table = html.table(_("Documents with a problem"), [_("document"), _("problem")], problems)
+        parts.append(("problems", _("Problems"), table))
     if card.calibration:
-        parts.append(("confidence", "Confidence", reliability(card)))
-    title = f"Facts from {card.model}"
-    write_text(path, html.document(title, f"{', '.join(tasks)}; {card.language}", parts))
+        parts.append(("confidence", _("Confidence"), reliability(card)))
+    title = _("Facts from {model}").format(model=card.model)
+    subtitle = _("{tasks}; {language}").format(tasks=_(", ").join(tasks), language=card.language)
+    write_text(path, html.document(title, subtitle, parts))
 
 
 def reliability(card: ExtractorCard) -> Html:
@@ -56,7 +62,7 @@ def reliability(card: ExtractorCard) -> Html:
     drawing = plots.reliability(
         [
             plots.Reliability(
-                f"{task}, {len(calibration.raw)} facts",
+                _("{task}, {count} facts").format(task=task, count=len(calibration.raw)),
                 [plots.Bin(*values) for values in bins(calibration)],
                 list(zip(*steps(calibration), strict=True)),
             )
@@ -65,9 +71,11 @@ def reliability(card: ExtractorCard) -> Html:
     )
     return html.picture(
         drawing.svg,
-        "Share of validation facts that are right, by the probability that the model gives them",
-        "Facts predicted on the validation set. Points: equally full bins with 95 % intervals. Line: isotonic regression, "
-        "which the confidence of a fact is read from.",
+        _("Share of validation facts that are right, by the probability that the model gives them"),
+        _(
+            "Facts predicted on the validation set. Points: equally full bins with 95 % intervals. Line: isotonic "
+            "regression, which the confidence of a fact is read from."
+        ),
     )
 
 
@@ -87,8 +95,8 @@ def _samples(item: Extraction, source: Source, language: str, tasks: Sequence[st
     shown: dict[str, list[ShownFact]] = {}
     for facts, kind, note in (
         (item.facts, "", ""),
-        (item.below, "", "below the threshold"),
-        (item.dropped, SPURIOUS, "not in the document"),
+        (item.below, "", _("below the threshold")),
+        (item.dropped, SPURIOUS, _("not in the document")),
     ):
         for fact in facts:
             shown.setdefault(fact.task, []).append(_shown(fact, kind, note, fact.task in item.fallback))
@@ -100,21 +108,21 @@ def _samples(item: Extraction, source: Source, language: str, tasks: Sequence[st
 def _shown(fact: ExtractedFact, kind: str, note: str, fallback: bool) -> ShownFact:
     notes = [note] if note else []
     if not fact.grounded and not note:
-        notes.append("not in the document")
+        notes.append(_("not in the document"))
     if fact.confidence is not None:
         notes.append(f"{fact.confidence:.2f}")
     if fallback:
-        notes.append("fallback model")
-    return ShownFact(fact.fact, tuple(span for span in fact.spans if span), kind, ", ".join(notes))
+        notes.append(_("fallback model"))
+    return ShownFact(fact.fact, tuple(span for span in fact.spans if span), kind, _(", ").join(notes))
 
 
 def _numbers(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     names = {
-        "documents": "documents",
-        "facts": "facts",
-        "ungrounded": "not in their document",
-        "below": "below the threshold",
-        "problems": "documents with a problem",
-        "fallback": "documents that the fallback model answered about",
+        "documents": _("documents"),
+        "facts": _("facts"),
+        "ungrounded": _("not in their document"),
+        "below": _("below the threshold"),
+        "problems": _("documents with a problem"),
+        "fallback": _("documents that the fallback model answered about"),
     }
     return [(said, f"{counts[name]:,}") for name, said in names.items()]
