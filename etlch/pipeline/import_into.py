@@ -68,7 +68,7 @@ def import_into(
             _("Say --as-test NAME. To mix, generate a run and import both corpora into it."),
         )
     data = read_run(run.folder)
-    chosen, left_out, lines = choose(request, task, _known(data, settings.plan.test))
+    chosen, left_out, lines = choose(request, task, settings, _known(data, settings.plan.test))
     tested, trained = chosen.test, len(chosen.texts) - chosen.test
     settings = _with_mix(_with_events(settings, chosen.texts), request.sizes, trained)
     own = next((record for record in data.records if record.task == task.name and not record.split), None)

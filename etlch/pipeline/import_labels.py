@@ -89,7 +89,7 @@ def import_labels(
             _("Say --task or --schema, not both."),
         )
     refuse_unusable(run, settings.export)
-    chosen, left_out, lines = choose(request, task)
+    chosen, left_out, lines = choose(request, task, settings)
     left = len(chosen.texts) - chosen.test
     sizes = request.sizes or (left,)
     if max(sizes) > left or left < 1:
@@ -122,14 +122,30 @@ def import_labels(
     return _write(run, settings, made, tuple(lines))
 
 
+def _cure(reason: str) -> str:
+    """Return what to do where no text of an import can be used, for the reason of the first."""
+    if reason == "none of its labels stands in the text":
+        return _(
+            "Are these labels of another --task, or offsets of another text? Labels that do not copy the text are "
+            "kept by the setting `ungrounded: keep`."
+        )
+    if reason == "near copy of a text of the run":
+        return _("The run has these texts already: correct their labels with --update.")
+    return _("Is the column of the labels named otherwise? Name it with --column label=NAME.")
+
+
 def choose(
-    request: ImportRequest, task: Task, known: Callable[[str, LabelledText], bool] = lambda split, text: False
+    request: ImportRequest,
+    task: Task,
+    settings: Settings,
+    known: Callable[[str, LabelledText], bool] = lambda split, text: False,
 ) -> tuple[Chosen, list[Rejected], list[str]]:
     """Return the texts that can be records in the order of the run, the others, and what was read in words.
 
     Args:
         request: what to read.
         task: whose facts the labels are.
+        settings: language, policies, and whether labels that are not in their text are kept.
         known: tells whether the run holds a text of an official split ("" is none) already.
 
     Raises:
@@ -138,7 +154,7 @@ def choose(
     read, lines = _read(request, task)
     if request.only_test:
         read = {"test": [text for texts in read.values() for text in texts]}
-    splits, left_out = without_unusable(read, task)
+    splits, left_out = without_unusable(read, task, settings)
     for split, texts in splits.items():
         copies = [known(split, text) for text in texts]
         left_out += [
@@ -152,7 +168,7 @@ def choose(
             _("none of {count:,} texts can be used: {by_reason}").format(
                 count=len(left_out), by_reason=by_reason(left_out)
             ),
-            _("Is the column of the labels named otherwise? Name it with --column label=NAME."),
+            _cure(left_out[0].reasons[0]),
         )
     chosen = in_order(splits, request.test_size)
     left_out += [

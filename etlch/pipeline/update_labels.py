@@ -16,9 +16,10 @@ from etlch.core.run_data import RunData, read_run
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.corrections import keep_corrections
+from etlch.dataset.readers.choose import by_reason, unusable
 from etlch.dataset.readers.find import read_path
 from etlch.dataset.readers.ground import ground_labelled
-from etlch.dataset.readers.labelled import LabelledFact, LabelledText
+from etlch.dataset.readers.labelled import LabelledFact, LabelledText, lost_labels
 from etlch.dataset.readers.rows import RowOptions
 from etlch.dataset.writers import READ_AS, expressible
 from etlch.export.write import export
@@ -34,13 +35,13 @@ class Change:
     Attributes:
         record: its id.
         added, removed: facts.
-        refused: labels that were not taken, such as those that are not in the text.
+        refused: why labels were not taken, such as those that are not in the text.
     """
 
     record: str
     added: tuple[Fact, ...]
     removed: tuple[Fact, ...]
-    refused: tuple[Fact, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Updated:
         changes: records that changed, in the order of the run.
         read: texts of the files.
         unknown: texts of the files that the run does not hold, or holds with other characters.
+        unlabelled: texts whose label nobody knows, with the reason: not annotated, skipped, unreadable.
         new_types: types that no record of the run had before.
     """
 
     changes: tuple[Change, ...]
     read: int
     unknown: tuple[str, ...]
+    unlabelled: tuple[Rejected, ...] = ()
     new_types: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -68,15 +71,19 @@ class Updated:
             f"{removed:,} removed"
         ]
         for change in self.changes[:_SHOWN]:
-            marks = [("+", change.added), ("-", change.removed), ("not in the text:", change.refused)]
+            marks = [("+", change.added), ("-", change.removed)]
             facts = [f"{mark} {' – '.join(fact)}" for mark, facts in marks for fact in facts]
-            told.append(f"  {change.record}: {'; '.join(facts)}")
+            told.append(f"  {change.record}: {'; '.join([*facts, *change.refused])}")
         if len(self.changes) > _SHOWN:
             told.append(f"  … and {len(self.changes) - _SHOWN:,} more records")
         if self.unknown:
             told.append(
                 f"{len(self.unknown):,} texts are not in the run, or with other characters, and were left out: "
                 + ", ".join(self.unknown[:5])
+            )
+        if self.unlabelled:
+            told.append(
+                f"{len(self.unlabelled):,} texts keep the labels they have ({by_reason(self.unlabelled)})"
             )
         if self.new_types:
             told.append(
@@ -111,13 +118,16 @@ def update_labels(
     by_text = {_plain(record.input): record.id for record in records.values()}
     by_article = {record.article_id: record.id for record in records.values()}
     changes: dict[str, Change] = {}
-    unknown = []
+    unknown, unlabelled = [], []
     for text, form in zip(texts, forms, strict=True):
         identity = (
             text.name if text.name in records else by_article.get(text.name) or by_text.get(_plain(text.text))
         )
         if identity is None or _plain(text.text) != _plain(records[identity].input):
             unknown.append(text.name)
+            continue
+        if why := unusable(text, task).partition(":")[0]:
+            unlabelled.append(Rejected(text.name, task.name, "update", (why,), text.text))
             continue
         change, changed = _merged(records[identity], text, task, form, settings)
         if change is not None:
@@ -130,10 +140,11 @@ def update_labels(
         if record.task == task.name
     }
     added = dict.fromkeys(fact[task.type_part] for change in ordered for fact in change.added)
-    done = Updated(ordered, len(texts), tuple(unknown), tuple(name for name in added if name not in known))
+    new_types = tuple(name for name in added if name not in known)
+    done = Updated(ordered, len(texts), tuple(unknown), tuple(unlabelled), new_types)
     for line in done.lines():
         say(line)
-    if any(change.added or change.removed for change in ordered):
+    if ordered:
         _write(run, data, [records.get(record.id, record) for record in data.records], ordered, task)
     return done
 
@@ -181,7 +192,7 @@ def _merged(
     """Return what the file changes in a record, and the changed record.
 
     The file is compared with what would have been written for the record: what its format cannot hold was not
-    deleted by anybody.
+    deleted by anybody. Where a label of the text cannot be read nothing is removed: it may be the one that is missing.
     """
     before = expressible(record, task, form)
     shift = len(record.input) - len(record.input.lstrip()) - (len(text.text) - len(text.text.lstrip()))
@@ -191,9 +202,13 @@ def _merged(
     located, ungrounded = ground_labelled(moved, task, record.language, settings.check.policies)
     found = {item.fact: item for item in located}
     added = [item for fact, item in found.items() if fact not in before and fact not in _facts(record)]
+    lost = lost_labels(text)
     missing = {*found, *(item.fact for item in ungrounded)}
-    removed = [item for fact, item in before.items() if fact not in missing and item.fact not in missing]
-    refused = tuple(item.fact for item in ungrounded if item.fact not in _facts(record))
+    gone = [item for fact, item in before.items() if fact not in missing and item.fact not in missing]
+    removed = [] if lost else gone
+    refused = tuple(
+        f"not in the text: {' – '.join(item.fact)}" for item in ungrounded if item.fact not in _facts(record)
+    ) + tuple(f"not read: {reason}" for reason in lost)
     if not added and not removed and not refused:
         return None, record
     facts = sorted([item for item in record.facts if item not in removed] + added, key=_first_place)
@@ -229,7 +244,7 @@ def _first_place(item: Located) -> tuple[int, ...]:
 def _write(run: Run, data: RunData, records: list[Record], changes: Sequence[Change], task: Task) -> None:
     from etlch.quality import card, page
 
-    rejected = [*data.rejected, *_refusals(changes, records, task)]
+    rejected = list(dict.fromkeys([*data.rejected, *_refusals(changes, records, task)]))
     ids = {change.record for change in changes}
     corrected = keep_corrections(run, [record for record in records if record.id in ids])
     counts = {**_counts(data.manifest.counts, changes), "corrected": corrected}
@@ -245,8 +260,7 @@ def _refusals(changes: Sequence[Change], records: Sequence[Record], task: Task) 
     articles = {record.id: record.article_id for record in records}
     for change in changes:
         if change.refused:
-            reasons = tuple(f"not in the text: {' – '.join(fact)}" for fact in change.refused)
-            yield Rejected(articles[change.record], task.name, "update", reasons, change.record)
+            yield Rejected(articles[change.record], task.name, "update", change.refused, change.record)
 
 
 def _counts(counts: Mapping[str, Json], changes: Sequence[Change]) -> dict[str, Json]:

@@ -280,3 +280,21 @@ def test_labels_of_people_have_a_way_in_and_are_not_passed_over_in_silence(tmp_p
         ("Person", "Ben Oak"),
         ("Person", "Cy Pine"),
     ]
+
+
+def test_texts_that_lost_every_label_are_left_out_and_a_file_of_them_is_refused(tmp_path: Path) -> None:
+    """An empty record in their place would teach to answer nothing."""
+    path = corpus(tmp_path, "mine", 12)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows[3]["label"] = [[0, 700, "Person"]]
+    rows[4]["label"][0] = [0, 700, "Person"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    chosen = ("--language", "en", "--settings", settings(tmp_path), "--out")
+    code, told = run_cli(str(path), "--task", "ner", *chosen, str(tmp_path / "run"))
+    assert code == 0 and "left out: 1 texts (1 × offsets outside the text)" in told, told
+    assert "grounding: 21 of 21 facts stand in their text (100.0%)\n" in told
+    records = read_run(tmp_path / "run").records
+    assert len(records) == 11 and all(record.facts for record in records)
+    code, told = run_cli(str(path), "--task", "kge", *chosen, str(tmp_path / "other"))
+    assert code == 2 and "none of 12 texts can be used" in told, told
+    assert "Are these labels of another --task" in told and not (tmp_path / "other").exists()

@@ -167,3 +167,37 @@ def test_bio_deletes_no_nested_label_and_moves_no_offset_of_an_indented_text(tmp
     record = read_run(out).records[0]
     assert {item.fact[0] for item in record.facts} == {"Org", "Place", "Event"}
     assert all(record.input[slice(*span)] == item.fact[1] for item in record.facts if (span := item.spans[1]))
+
+
+@pytest.mark.parametrize("label", [None, "absent", "unfinished"])
+def test_a_text_that_nobody_annotated_keeps_its_labels(run: Run, label: str | None) -> None:
+    def change(rows: list[dict[str, Any]]) -> None:
+        row = rows[4]
+        if label == "unfinished":  # as Label Studio exports a skipped task
+            rows[:] = [
+                {"id": row["id"], "data": {"text": row["text"]}, "annotations": [{"was_cancelled": True}]}
+            ]
+        elif label is None:
+            row["label"] = None
+        else:
+            del row["label"]
+
+    path = corrected(run, change)
+    before = contents(run)
+    code, told = cli("import", "--update", run.folder, path, "--task", "ner")
+    assert code == 0 and "0 records changed" in told, told
+    assert "1 texts keep the labels they have (1 × no " in told
+    assert contents(run) == before
+
+
+def test_a_label_with_broken_offsets_is_refused_and_deletes_none(run: Run) -> None:
+    path = corrected(run, lambda rows: rows[5]["label"][-1].__setitem__(1, 5000))
+    before = read_run(run.folder)
+    code, told = cli("import", "--update", run.folder, path, "--task", "ner")
+    assert code == 0 and "0 labels added, 0 removed" in told, told
+    assert "not read: offsets outside the text" in told
+    after = read_run(run.folder)
+    assert after.records == before.records
+    assert after.rejected[len(before.rejected) :][0].reasons == ("not read: offsets outside the text",)
+    cli("import", "--update", run.folder, path, "--task", "ner")
+    assert read_run(run.folder).rejected == after.rejected

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from etlch.core.files import digest
 from etlch.core.records import Rejected
+from etlch.core.settings import Settings
 from etlch.dataset.dedup import Deduplicator
-from etlch.dataset.readers.labelled import LabelledText
+from etlch.dataset.readers.ground import ground_labelled
+from etlch.dataset.readers.labelled import LabelledText, lost_labels
 from etlch.dataset.splits import FOLD
 from etlch.tasks import Task
 from etlch.tasks.own_schema import broken_by
@@ -101,19 +104,18 @@ def _interleaved(train: list[LabelledText], validation: list[LabelledText]) -> l
         mixed.append(text)
 
 
-_UNREAD = ("label that cannot be read", "no label", "no annotation")
-"""How reasons begin that tell that nobody knows the label; to train on it as empty would teach to answer nothing."""
-
-
 def without_unusable(
-    splits: Mapping[str, list[LabelledText]], task: Task
+    splits: Mapping[str, list[LabelledText]], task: Task, settings: Settings
 ) -> tuple[dict[str, list[LabelledText]], list[Rejected]]:
-    """Return the texts that can be records, by split, and the others with their reasons."""
+    """Return the texts that can be records, by split, and the others with their reasons.
+
+    A text that lost all of its labels is none: as an empty record it would teach to answer nothing.
+    """
     kept: dict[str, list[LabelledText]] = {split: [] for split in splits}
     left_out = []
     for split, texts in splits.items():
         for text in texts:
-            reason, _, detail = _unusable(text, task).partition(": ")
+            reason, _, detail = (unusable(text, task) or _ungrounded(text, task, settings)).partition(": ")
             if reason:
                 reasons = (reason, detail) if detail else (reason,)
                 left_out.append(Rejected(text.name, task.name, "import", reasons, text.text))
@@ -122,16 +124,27 @@ def without_unusable(
     return kept, left_out
 
 
-def _unusable(text: LabelledText, task: Task) -> str:
-    """Return why a text cannot be a record, after a colon more of it; empty where it can."""
+def unusable(text: LabelledText, task: Task) -> str:
+    """Return why nobody can know the label of a text, after a colon more of it; empty where it is known."""
     if not text.text.strip():
         return "no text"
-    if not text.facts and (unread := [reason for reason in text.dropped if reason.startswith(_UNREAD)]):
-        return unread[0].partition(":")[0]
+    if not text.facts and (lost := lost_labels(text)):
+        return lost[0].partition(":")[0]
     if task.leaf_facts and (why := broken_by([item.fact for item in text.facts], task)):
         return f"the label breaks the schema: {why}"
     tokens = special_tokens(text.text)
     return f"the text contains the control text {tokens[0]}" if tokens else ""
+
+
+def _ungrounded(text: LabelledText, task: Task, settings: Settings) -> str:
+    """Return what is wrong with a text whose labels are all to be dropped, as none stands in it."""
+    if settings.check.ungrounded == "keep" or not text.facts:
+        return ""
+    one_by_one = (replace(text, facts=(item,)) for item in text.facts)
+    language, policies = settings.plan.language, settings.check.policies
+    if any(ground_labelled(one, task, language, policies)[0] for one in one_by_one):
+        return ""
+    return "none of its labels stands in the text"
 
 
 def by_reason(rejected: Sequence[Rejected]) -> str:

@@ -45,6 +45,15 @@ class LabelledText:
     target: str | None = None
 
 
+_MEANT = ("relation '", "region of type")
+"""How reasons begin that tell of labels left out by the setting `drop`, or of kinds that no task knows."""
+
+
+def lost_labels(text: LabelledText) -> tuple[str, ...]:
+    """Return the reasons for which labels of a text could not be read; those left out on purpose are not lost."""
+    return tuple(reason for reason in text.dropped if not reason.startswith(_MEANT))
+
+
 def entity(kind: str, start: int, end: int, text: str) -> LabelledFact:
     """Return a (type, mention) fact from offsets; blank edges are left out of the mention."""
     while start < end and text[start].isspace():

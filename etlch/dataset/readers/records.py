@@ -72,7 +72,7 @@ def build_labelled(
         if settings.check.ungrounded == "keep":
             writable = [item for item in ungrounded if not task.problems([item.fact], language)]
             located += [Located(item.fact, item.spans) for item in writable]
-        reasons.update("label not in the text" for _ in ungrounded)
+        reasons.update(["label not in the text"] * len(ungrounded))
         if lost:
             made.rejected.append(Rejected(identity, task.name, "grounding", tuple(lost), text.name))
         if task.arrange is not None:
@@ -80,13 +80,9 @@ def build_labelled(
         made.articles.append(article)
         made.records.append(_record(identity, text, located, task, keys, text.instruction or asked, language))
     kept = "kept" if settings.check.ungrounded == "keep" else "dropped"
-    share = f"{grounded / stated:.1%}" if stated else "no"
-    told = f"grounding: {grounded:,} of {stated:,} facts stand in their text ({share}); "
-    told += (
-        f"{kept}: " + ", ".join(f"{count:,} × {reason}" for reason, count in reasons.items())
-        if reasons
-        else "none dropped"
-    )
+    share = f" ({grounded / stated:.1%})" if stated else ""
+    told = f"grounding: {grounded:,} of {stated:,} facts stand in their text{share}"
+    told += "".join(f"; {kept}: {count:,} × {reason}" for reason, count in reasons.items())
     return made._replace(grounded=grounded, stated=stated, told=told)
 
 
