@@ -62,7 +62,7 @@ def one_seed(folder: Path, seed: int, options: argparse.Namespace) -> dict[str, 
     settings = {
         "preset": str(folder / "growth.yaml"),
         "base_model": str(options.model),
-        "template": "smollm2",
+        "template": options.template,
     }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     start, larger = folder / "start", options.size + options.by
@@ -88,6 +88,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--template", default="smollm2", help="chat template of the model")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--size", type=int, default=60)
     parser.add_argument("--by", type=int, default=60)
