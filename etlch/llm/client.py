@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from etlch.core.errors import EtlchError, warn_user
-from etlch.core.locale import _
+from etlch.core.locale import _, sentences
 from etlch.core.run_folder import Run
 from etlch.core.settings import Price, TeacherSettings
 from etlch.llm import chat_completions, pricing
@@ -148,7 +148,7 @@ class LLMClient:
     async def close(self) -> None:
         """Wait GRACE seconds for requests in flight, cancel the rest, close the connection."""
         if self._stopped is None:
-            self._stopped = EtlchError(_("the run was stopped"), GO_ON)
+            self._stopped = EtlchError(_("the run was stopped"), _(GO_ON))
         tasks = set(self._in_flight.values())
         for task in tasks - self._sending:
             task.cancel()
@@ -214,7 +214,7 @@ class LLMClient:
         if self._retry.is_over(failures, _now(), busy=busy):
             self._stop(
                 f"{self._endpoint.url} failed {failures} times in a row for one request, last: {problem}",
-                GO_ON + " More patience: the settings tries, patience and timeout.",
+                sentences(_(GO_ON), _("More patience: the settings tries, patience and timeout.")),
             )
         if self._retry.is_outage(_now(), busy=busy):
             warn_user(

@@ -75,9 +75,9 @@ def find_endpoint(teacher: TeacherSettings) -> Endpoint:
         headers |= {"api-key": key, "Authorization": ""}
     headers |= _headers(teacher.headers)
     if not key and not any(map(_SECRET.search, headers)) and not _is_local(url):
-        hint = "Set OPENAI_API_KEY, or name a file that holds the key with the setting key_file."
+        hint = _("Set OPENAI_API_KEY, or name a file that holds the key with the setting key_file.")
         if teacher.base_url is None:
-            hint += "\nTo try everything out without a key: --teacher offline --language en"
+            hint += "\n" + _("To try everything out without a key: --teacher offline --language en")
         raise EtlchError(_("there is no API key for {url}").format(url=url), hint)
     secrets = [value.removeprefix("Basic ") for name, value in headers.items() if _SECRET.search(name)]
     secrets += [value for name, value in query.items() if _SECRET.search(name)]

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from etlch.core.errors import EtlchError
-from etlch.core.locale import _
+from etlch.core.locale import N_, _
 from etlch.llm.errors import BadContent
 from etlch.text.json_text import loads
 
@@ -16,7 +16,7 @@ _NO_SUCH_PATH = re.compile(
     r"unexpected endpoint|^(404 )?(page )?not found\.?$|no route|cannot post", re.IGNORECASE
 )
 """What LM Studio, FastAPI, Go's and Node's servers say of a path that they do not know."""
-GO_ON = "Run the same command again to go on; what is answered is not paid again."
+GO_ON = N_("Run the same command again to go on; what is answered is not paid again.")
 
 
 class Fault(NamedTuple):
@@ -168,7 +168,7 @@ def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:
     if is_quota(status, refusal.fault):
         return EtlchError(
             _("the quota at {url} is used up: {refusal}").format(url=url, refusal=refusal),
-            _("Add credit there. {go_on}").format(go_on=GO_ON),
+            _("Add credit there. {go_on}").format(go_on=_(GO_ON)),
         )
     if status in (401, 403):
         return EtlchError(
@@ -189,6 +189,6 @@ def ending(refusal: Refused, url: str, model: str) -> EtlchError | None:
             _("{url} asks to wait {wait:.0f} s: {refusal}").format(
                 url=url, wait=refusal.wait, refusal=refusal
             ),
-            GO_ON,
+            _(GO_ON),
         )
     return None
