@@ -73,6 +73,29 @@ def decode(content: bytes, name: str) -> Decoded:
     return Decoded(str(best), _GUESSED[best.encoding])
 
 
+def is_damaged_ascii(content: bytes) -> bool:
+    """Tell whether a file's only byte beyond ASCII is damage rather than a character of Windows-1252.
+
+    In Windows-1252 a letter stands beside a letter, and a capital does not follow a small one: what is left of a cut
+    UTF-8 character reads as just that (é cut in half is Ã). Its punctuation and signs may stand anywhere.
+    """
+    beyond = [place for place, byte in enumerate(content) if byte > 127]
+    if len(beyond) != 1:
+        return False
+    place = beyond[0]
+    byte = content[place : place + 1]
+    if byte in (b"\xfe", b"\xff"):
+        return True
+    try:
+        char = byte.decode("cp1252")
+    except UnicodeDecodeError:
+        return True
+    before, after = content[max(place - 1, 0) : place], content[place + 1 : place + 2]
+    if not char.isalpha():
+        return False
+    return not (before.isalpha() or after.isalpha()) or (char.isupper() and before.islower())
+
+
 def _is_damaged_utf8(content: bytes) -> bool:
     """Tell whether far more characters beyond ASCII are whole UTF-8 than broken; of other encodings hardly any are."""
     text = content.decode("utf-8", "replace")

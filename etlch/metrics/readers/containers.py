@@ -18,7 +18,7 @@ from etlch.core.errors import EtlchError, warn_user
 from etlch.core.files import LONGEST_LINE, parquet_rows
 from etlch.core.locale import _
 from etlch.core.records import Json
-from etlch.text.encodings import decode
+from etlch.text.encodings import decode, is_damaged_ascii
 
 HEAD = 2**16
 """Bytes of a file that tell whether it is UTF-8."""
@@ -88,7 +88,7 @@ def _text_rows(handle: IO[bytes], path: Path) -> Iterator[RawRow]:
     elif text[:1] == b"{" and _is_whole_object(text):
         yield from _items(_inside(_whole(handle, path), path), path)
     elif (text and text[:1] not in b'{"' and _delimiter(text)) or (text[:1] == b'"' and _delimiter(text)):
-        yield from _table(handle, _delimiter(text))
+        yield from _table(handle, _delimiter(text), path)
     else:
         for number, raw in enumerate(_lines(handle), 1):
             if raw.strip():
@@ -106,8 +106,12 @@ def _as_utf8(handle: IO[bytes], path: Path) -> IO[bytes]:
     except UnicodeDecodeError as error:
         if sum(byte > 127 for byte in head[: error.start]) > 10:
             return handle  # damaged UTF-8: the line that is says so
+    content = handle.read()
+    if is_damaged_ascii(content):
+        handle.seek(0)
+        return handle
     try:
-        text, encoding = decode(handle.read(), str(path))
+        text, encoding = decode(content, str(path))
     except EtlchError:
         handle.seek(0)
         return handle
@@ -201,12 +205,28 @@ def _inside(value: Json, path: Path) -> list[Json]:
     return [value]
 
 
-def _table(handle: IO[bytes], delimiter: str) -> Iterator[RawRow]:
+def _table(handle: IO[bytes], delimiter: str, path: Path) -> Iterator[RawRow]:
     csv.field_size_limit(2**31 - 1)
     text = io.TextIOWrapper(handle, encoding="utf-8-sig", newline="")
-    for number, row in enumerate(csv.DictReader(text, delimiter=delimiter), 1):
-        yield RawRow(number, {str(name): value for name, value in row.items() if name is not None})
+    try:
+        for number, row in enumerate(csv.DictReader(text, delimiter=delimiter), 1):
+            yield RawRow(number, {str(name): value for name, value in row.items() if name is not None})
+    except UnicodeDecodeError as error:
+        handle.seek(0)
+        line = next(number for number, raw in enumerate(handle, 1) if not _is_utf8(raw))
+        raise EtlchError(
+            _("{path}, line {number}: not UTF-8").format(path=path, number=line),
+            _("Save the file as UTF-8."),
+        ) from error
     text.detach()
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parquet(path: Path) -> Iterator[RawRow]:
