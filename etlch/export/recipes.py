@@ -30,6 +30,7 @@ _TRAINING_ONLY = re.compile(
     r"|gradient|disable_gradient|use_reentrant|save_|logging_|plot_loss|overwrite_output|packing|neat_packing"
     r"|train_|mask_history|label_smoothing|neftune|use_dora|use_rslora|pissa|freeze_|data_seed|compute_accuracy"
     r"|include_(effective|num_input)|mix_strategy|interleave|resume|pure_bf16|use_liger|enable_liger"
+    r"|deepspeed|fsdp"  # they shard a training over GPUs; generating under ZeRO-3 is refused
 )
 """Preset keys that mean nothing to a model that only predicts. Others are kept: they may matter."""
 _MODEL_KEYS = (

@@ -183,6 +183,16 @@ def test_a_small_size_has_no_evaluation(tmp_path: Path) -> None:
     assert set(large) - set(small) == gone
 
 
+def test_what_shards_a_training_is_no_part_of_a_prediction(tmp_path: Path) -> None:
+    """LlamaFactory refuses to generate under ZeRO-3, and DeepSpeed wants torchrun."""
+    sharded = "deepspeed: ds_z2.json\nfsdp: full_shard\nfsdp_config: fsdp.json\nfinetuning_type: full\n"
+    (tmp_path / "mine.yaml").write_text(f"{sharded}model_name_or_path: a/b\ntemplate: llama3\n", "utf-8")
+    said = recipes(made(tmp_path / "demo", preset=str(tmp_path / "mine.yaml"), tasks=("ner",)))
+    for stem, values in said.items():
+        found = {"deepspeed", "fsdp", "fsdp_config"} & set(values)
+        assert found == ({"deepspeed", "fsdp", "fsdp_config"} if stem.startswith("train_") else set())
+
+
 def test_full_fine_tuning_has_no_adapter(tmp_path: Path) -> None:
     run = made(tmp_path / "demo", preset="full")
     recipe = recipes(run)
