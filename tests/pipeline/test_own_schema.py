@@ -144,6 +144,15 @@ def test_forty_documents_go_the_whole_way_and_every_leaf_has_a_span_or_a_stated_
     assert "nothing is wrong" in run("check", str(made))
     info = json.loads((made / "llamafactory" / "dataset_info.json").read_text(encoding="utf-8"))
     assert {"run_schema_train_30", "run_schema_val_30", "run_schema_test"} <= set(info)
+    forms = made.parent / "forms.yaml"
+    forms.write_text("{prompt_forms: 3, train_forms: 2, shots: 2}", encoding="utf-8")
+    run("export", str(made), "--settings", str(forms))
+    assert "nothing is wrong" in run("check", str(made)), (
+        "forms and their solved examples are told from damage"
+    )
+    damaged = made / "llamafactory" / "run_schema_test-form2.json"
+    damaged.write_text(damaged.read_text(encoding="utf-8").replace("policy", "event"), encoding="utf-8")
+    assert CliRunner().invoke(main, ["check", str(made)]).exit_code == 1
 
 
 @pytest.mark.slow
