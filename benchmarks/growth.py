@@ -33,7 +33,7 @@ def run(*command: str) -> None:
 
 def scores(folder: Path, size: int) -> dict[str, float]:
     """Return facts F1 by task of the tuned model of a size."""
-    run("etlch-score", str(folder), "--metrics", "facts_f1")
+    run("etlch-score", str(folder), "--metrics", "facts_f1", "--out", str(folder / "scores"))
     summary = json.loads((folder / "scores" / "summary.json").read_text(encoding="utf-8"))
     return {
         score["task"]: score["value"]
