@@ -157,7 +157,7 @@ def test_help_shows_every_option_an_example_and_the_other_command() -> None:
     ):
         assert word in text
     named = {line.split()[0] for line in text.splitlines() if line.startswith("  --")}
-    assert len(named - {"--help", "--version"}) == 14
+    assert len(named - {"--help", "--version", "--lang"}) == 14
     assert "Example:" in run("report", "--help").output
 
 
