@@ -69,6 +69,9 @@ class Skip(NamedTuple):
 def layout_of(path: Path, columns: Mapping[str, str] = MappingProxyType({})) -> Layout:
     """Return the layout of a prediction file from its first row that is a JSON object.
 
+    A row of batch output whose request failed does not show where answers stand, so a known layout of a later one of
+    the first rows is preferred.
+
     Args:
         path: the file.
         columns: the setting `columns`.
@@ -76,12 +79,15 @@ def layout_of(path: Path, columns: Mapping[str, str] = MappingProxyType({})) -> 
     Raises:
         EtlchError: the file cannot be read.
     """
+    found: list[Layout] = []
     for raw in islice(raw_rows(path), 20):
         try:
-            return find_layout(_parsed(raw, path), columns)
+            found.append(find_layout(_parsed(raw, path), columns))
         except EtlchError:
             continue
-    return Layout("", dict(columns), frozenset(columns))
+        if found[-1].name:
+            return found[-1]
+    return found[0] if found else Layout("", dict(columns), frozenset(columns))
 
 
 def _parsed(raw: RawRow, path: Path) -> dict[str, Json]:
@@ -198,12 +204,26 @@ def align(prediction: Prediction, key: Key, path: Path, strip: tuple[str, ...] =
             _("{path}, line {line}: does not belong to record '{id}'").format(
                 path=path, line=prediction.line, id=key.id
             ),
-            _(
-                "Its label begins {label!r}, the record's gold {gold!r}. Are these the predictions for this "
-                "test set, complete and in order?"
-            ).format(label=label[:40], gold=key.gold[:40]),
+            _stranger(prediction, key, label),
         )
     return Aligned(key, prediction.line, prediction.text, bool(shown) and shown != gold, prediction.columns)
+
+
+def _stranger(prediction: Prediction, key: Key, label: str) -> str:
+    """Return what to look at where a prediction is not that of its key."""
+    if label:
+        return _(
+            "Its label begins {label!r}, the record's gold {gold!r}. Are these the predictions for this "
+            "test set, complete and in order?"
+        ).format(label=label[:40], gold=key.gold[:40])
+    if (named := prediction.columns.get("id")) is not None:
+        return _(
+            "It has no label, and the test set has no record with its id, {id!r}. Give the records of --keys a column "
+            "id with the ids of the requests."
+        ).format(id=str(named))
+    return _(
+        "It has no label, and its prompt does not hold the record's text. Predictions need a label, a prompt or an id."
+    )
 
 
 def own_gold(prediction: Prediction, path: Path) -> str:

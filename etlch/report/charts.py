@@ -208,17 +208,18 @@ def parsing_charts(summary: Summary) -> list[Chart]:
 
 
 def reading_chart(summary: Summary, readings: Mapping[System, Mapping[str, int]]) -> Chart | None:
-    """Return how predictions were read: strictly, after a fence was removed, or not at all.
+    """Return how predictions were read: strictly, after a fence was removed, at best effort, or not at all.
 
     Args:
         summary: gives the order of tasks and systems.
         readings: system → reading → count.
     """
-    if not any(counts.get("fenced") or counts.get("unparseable") for counts in readings.values()):
-        return None
     order = {
-        "strict": _("strict"), "fenced": _("fenced"), "none": _("none"), "unparseable": _("unparseable")
+        "strict": _("strict"), "fenced": _("fenced"), "best effort": _("best effort"), "none": _("none"),
+        "unparseable": _("unparseable"),
     }  # fmt: skip
+    if not any(set(counts) - {"strict", "none"} for counts in readings.values()):
+        return None
     parts = [part for part in order if any(counts.get(part) for counts in readings.values())]
     tasks = {system.task for system, counts in readings.items() if set(counts) - {"strict"}}
     rows = {
@@ -237,8 +238,8 @@ def reading_chart(summary: Summary, readings: Mapping[System, Mapping[str, int]]
         "readings",
         plots.shares(rows, _("predictions")),
         _(
-            "How predictions could be read. Text repaired further than by removing a fence or leading prose "
-            "never scores."
+            "How predictions could be read. Best effort looks for the answer in what stands around it, "
+            "the same for every model; text that is broken is not repaired."
         ),
         alt,
     )

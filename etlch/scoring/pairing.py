@@ -47,12 +47,17 @@ class Tally:
     skips: int = 0
     notes: list[str] = field(default_factory=list)
     odd_gold: int = 0
+    failed: int = 0
+    first_failed: tuple[int, str] = (0, "")
     mapped: set[str] = field(default_factory=set)
 
     def take(self, block: Block) -> None:
         """Count a block."""
         for line, reason in block.skipped:
             self.skip(line, reason)
+        if block.failed and not self.failed:
+            self.first_failed = block.failed[0]
+        self.failed += len(block.failed)
         for part in block.parts:
             n = len(part.ids)
             fresh = Counts(n, n, 0, len(part.unparseable), len(part.truncated), len(part.odd_gold))
@@ -103,6 +108,20 @@ class Tally:
             whole = counts if found else counts + lost
             who = (system.model, system.task, system.size, system.seed, system.role)
             found.append(Source(self.job.shown, *who, whole, lines))
+        if self.failed:
+            line, why = self.first_failed
+            self.notes.append(
+                _(
+                    "{file}: {count:,} of {all:,} requests failed (line {line}: {why}) and are scored as answers "
+                    "without a fact: ask them again"
+                ).format(
+                    file=self.job.shown,
+                    count=self.failed,
+                    all=sum(counts.read for counts in self.counts.values()),
+                    line=line,
+                    why=why,
+                )
+            )
         return found, self.notes
 
 

@@ -19,7 +19,7 @@ from etlch.metrics.comparators import parse_rules
 from etlch.metrics.predictions import Aligned, align, own_key, parse_row
 from etlch.metrics.readers.containers import RawRow
 from etlch.metrics.readers.gold import parse_key
-from etlch.metrics.readers.layouts import Layout
+from etlch.metrics.readers.layouts import Layout, failure
 from etlch.metrics.reading import ParseConfig
 from etlch.metrics.record import Measures, measure
 from etlch.metrics.registry import FLOORS, ROW, metrics_of
@@ -98,10 +98,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """What became of a chunk. `skipped` are line numbers with the reason of each."""
+    """What became of a chunk.
+
+    Attributes:
+        parts: its rows by system.
+        skipped: line numbers of rows that could not be used, with the reason of each.
+        failed: the same of rows that carry a failed request instead of an answer; they are in `parts`, empty.
+    """
 
     parts: tuple[Part, ...]
     skipped: tuple[tuple[int, str], ...]
+    failed: tuple[tuple[int, str], ...] = ()
 
 
 Measured = tuple[Aligned, Measures]
@@ -129,6 +136,7 @@ def measure_chunk(chunk: Chunk) -> Block:
     """
     by_system: dict[System, list[Measured]] = {}
     skipped: list[tuple[int, str]] = []
+    failed: list[tuple[int, str]] = []
     for place, raw in enumerate(chunk.rows):
         try:
             aligned = _aligned(chunk.plan, raw, chunk.keys[place] if chunk.keys is not None else None)
@@ -137,6 +145,8 @@ def measure_chunk(chunk: Chunk) -> Block:
                 raise EtlchError(error.what, error.hint) from error
             skipped.append((raw.number, error.what))
             continue
+        if not aligned.text and (why := failure(aligned.columns, chunk.plan.layout)):
+            failed.append((raw.number, why))
         system = _system(chunk.plan, aligned)
         config = _config(chunk.plan, system.task)
         by_system.setdefault(system, []).append((aligned, measure(aligned.key, aligned.text, config)))
@@ -144,7 +154,7 @@ def measure_chunk(chunk: Chunk) -> Block:
         _part(system, _with_floors(rows, _config(chunk.plan, system.task)), chunk.plan)
         for system, rows in by_system.items()
     )
-    return Block(parts, tuple(skipped))
+    return Block(parts, tuple(skipped), tuple(failed))
 
 
 def _with_floors(rows: list[Measured], config: ParseConfig) -> list[Measured]:

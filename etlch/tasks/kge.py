@@ -64,7 +64,7 @@ def _render(facts: Sequence[Fact], keys: Sequence[str], language: str) -> str:
 
 def _parse(text: str, language: str, gold: bool) -> Parsed:
     facts: list[Fact] = []
-    wrong = 0
+    wrong, prose = 0, True
     for raw in text.splitlines():
         line = raw.strip()
         if not line or _FENCE_LINE.match(line) or _is_header(line):
@@ -72,8 +72,11 @@ def _parse(text: str, language: str, gold: bool) -> Parsed:
         parts = _split(line, SEPARATORS.get(language, "－"), gold)
         if parts is None:
             wrong += 1
+            prose = prose and not any(dash in line for dash in _OTHER_DASHES)
         else:
             facts.append(parts)
+    if wrong and prose and not facts and not gold:
+        return Parsed((), 0, "", "no line of it is a triple")
     return Parsed(tuple(facts), wrong, "strict", "")
 
 

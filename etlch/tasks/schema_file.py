@@ -113,7 +113,14 @@ class _Source:
         value, at, seen = self._resolved(value, at, seen)
         said = value.get("type")
         if isinstance(said, list):
-            said = next(iter([kind for kind in said if kind != "null"]), None) if len(said) <= 2 else None
+            kinds = [kind for kind in said if kind != "null"]
+            if len(kinds) > 1:
+                self.refuse(
+                    at,
+                    f"several types ({', '.join(map(str, kinds))})",
+                    _("Name one, with null beside it at most."),
+                )
+            said = next(iter(kinds), None)
         if said is None and "properties" in value:
             said = "object"
         if "enum" in value or "const" in value:

@@ -83,9 +83,10 @@ def test_triples_with_other_dashes_a_missing_header_and_broken_lines() -> None:
     assert "json_parse_ok" not in found.values
 
 
-def test_a_prediction_without_any_triple_is_unparseable_and_every_line_of_it_is_wrong() -> None:
-    found = of("kge", HEADER + "a－b－c", "I cannot do that.\nSorry.", "zh-TW")
-    assert (found.reading, found.rows["facts"]) == ("", Row(0, 2, 1))
+@pytest.mark.parametrize(("task", "gold"), [("kge", HEADER + "a－b－c"), ("ner", '{"人物": ["a"]}')])
+def test_prose_is_unparseable_and_predicts_nothing_in_every_task(task: str, gold: str) -> None:
+    found = of(task, gold, "I cannot do that.\nSorry.", "zh-TW")
+    assert (found.reading, found.rows["facts"]) == ("", Row(0, 0, 1))
 
 
 @pytest.mark.parametrize("text", ["None", "N/A.", "沒有找到任何實體。", "「無」", "[]", "null"])

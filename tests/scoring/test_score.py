@@ -527,3 +527,20 @@ def test_natural_layouts_name_model_task_and_size_and_assume_no_trained_model_fo
     named = score([tmp_path / "results"], replace(quick, baseline=("Llama-3", "ETLCH-100"))).summary
     assert not named.assumed and "best baseline" in headline(named)[0].text
     assert {item.baseline for item in named.comparisons} == {"Llama-3", "ETLCH-100"}
+
+
+def test_failed_requests_of_batch_output_are_told_wherever_they_stand(tmp_path: Path) -> None:
+    keys = write_lines(tmp_path / "gold.jsonl", [to_dict(key("ner", number)) for number in range(3)])
+    answer = {"status_code": 200, "body": {"choices": [{"message": {"content": key("ner", 2).gold}}]}}
+    refused = {"status_code": 500, "body": {"error": {"message": "overloaded"}}}
+    lines: list[Json] = [
+        {"custom_id": key("ner", 0).id, "response": None, "error": {"message": "timeout"}},
+        {"custom_id": key("ner", 1).id, "response": refused, "error": None},
+        {"custom_id": key("ner", 2).id, "response": answer, "error": None},
+    ]
+    summary = run_of(write_lines(tmp_path / "batch.jsonl", lines), keys=keys)
+    (told,) = [note for note in summary.notes if "requests failed" in note]
+    assert "2 of 3 requests failed (line 1: timeout)" in told
+    lines[0]["custom_id"] = "row-0"
+    with pytest.raises(EtlchError, match="no record with its id, 'row-0'"):
+        run_of(write_lines(tmp_path / "batch.jsonl", lines), keys=keys)

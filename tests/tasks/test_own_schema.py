@@ -134,6 +134,7 @@ def test_the_schema_stands_in_the_prompt_only_on_request(tmp_path: Path) -> None
         ({"type": "array", "items": {"type": "array", "items": {"type": "string"}}}, "a list of lists"),
         ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "'anyOf' with 2 choices"),
         ({"type": "array"}, "a list needs `items`"),
+        ({"type": ["string", "number"]}, "several types (string, number)"),
         ({"type": "text"}, 'type "text" is not supported'),
         ({"$ref": "#/$defs/Nothing"}, "#/$defs/Nothing does not stand in this file"),
         ({"type": "string", "not": {"const": "x"}}, "'not' is not supported"),

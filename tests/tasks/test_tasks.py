@@ -59,7 +59,6 @@ def test_a_label_is_rendered_and_read_back(
         ("x-ray – shows – T-cell", "en", ("x-ray", "shows", "T-cell")),
         ("a | b | c", "en", ("a", "b", "c")),
         ("a—b—c", "zh-CN", ("a", "b", "c")),
-        ("no triple at all", "en", None),
         ("a－b", "zh-TW", None),
         ("a－－c", "zh-TW", None),
     ],
@@ -74,7 +73,9 @@ def test_gold_is_split_at_its_own_separator_only() -> None:
     assert find_task("kge").parse("a - b - c", "zh-TW", True).wrong == 1
     spaced = find_task("kge").parse("\n甲－乙－丙\n\n丁－戊－己\n", "zh-TW", True)
     assert (len(spaced.facts), spaced.wrong) == (2, 0), "an empty line is no prediction"
-    assert find_task("kge").parse("a\nb\n", "en", False).wrong == 2
+    assert find_task("kge").parse("a－b\nc\n", "zh-TW", False).wrong == 2
+    prose = find_task("kge").parse("No triple at all.\nSorry.", "en", False)
+    assert (prose.facts, prose.wrong, prose.how) == ((), 0, ""), "what holds no separator is no attempt"
     hyphens = find_task("kge").parse("Coca-Cola - made in - Baden-Baden", "en", False)
     assert hyphens.facts == (("Coca-Cola", "made in", "Baden-Baden"),), (
         "a spaced dash parts before a bare one"

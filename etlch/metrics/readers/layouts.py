@@ -214,6 +214,25 @@ def find_layout(row: Mapping[str, Json], said: Mapping[str, str]) -> Layout:
     return Layout("", columns, frozenset(said))
 
 
+def failure(row: Mapping[str, Json], layout: Layout) -> str:
+    """Return in words why a row of batch output carries no answer; empty for other rows.
+
+    A row without an answer has an error of the batch, or a response with another status than 200 and the endpoint's
+    own error.
+    """
+    if not layout.name.endswith("batch output"):
+        return ""
+    status = taken(row, "response.status_code")
+    errors = ("error", "response.body.error", "result.error.error", "result.error")
+    error = next((found for path in errors if (found := taken(row, path))), None)
+    words = error.get("message") or error.get("code") if isinstance(error, Mapping) else error
+    told = [f"HTTP {status}"] if isinstance(status, int) and status >= 400 else []
+    told += [str(words)] if words else []
+    if not told and isinstance(kind := taken(row, "result.type"), str) and kind != "succeeded":
+        told.append(kind)  # Anthropic: errored, canceled, expired
+    return ": ".join(told)
+
+
 def taken(row: Json, path: str) -> Json:
     """Return what stands at a dotted path of a row; None where there is nothing.
 
