@@ -3,13 +3,14 @@
 Run: python benchmarks/predict.py outputs/demo smoke-80-s42
 
 Takes a run whose model is trained, or `base`. Predicts all its test sets twice into a scratch folder, as `etlch-data run` does under
-`predict_with: etlch` and under `predict_with: llamafactory`, and prints rows a second with loading, without it, and
-how many answers are the same.
+`predict_with: etlch` and under `predict_with: llamafactory`, and prints rows a second with loading, without it, processor
+seconds (which other programs on the machine disturb least), and how many answers are the same.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,18 +26,24 @@ from etlch.export.jobs import Job, read_jobs
 
 def predicted(
     run: Run, jobs: list[Job], commands: list[list[str]], folder: Path
-) -> tuple[list[str], float, float]:
-    """Return the answers, the seconds of all commands, and those that were spent on answers."""
-    started = time.perf_counter()
+) -> tuple[list[str], float, float, float]:
+    """Return the answers, the seconds of all commands, those spent on answers, and processor seconds."""
+    started, busy = time.perf_counter(), processor()
     for command in commands:
         subprocess.run(command, cwd=run.folder, check=True, capture_output=True)
-    whole = time.perf_counter() - started
+    whole, busy_until = time.perf_counter() - started, processor()
     answers, spent = [], 0.0
     for job in jobs:
         found = folder / job.stem
         answers += [str(line.value["predict"]) for line in read_lines(found / "generated_predictions.jsonl")]
         spent += float(json.loads((found / "predict_results.json").read_text("utf-8"))["predict_runtime"])
-    return answers, whole, spent
+    return answers, whole, spent, busy_until - busy
+
+
+def processor() -> float:
+    """Return the processor seconds of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def recipes(jobs: list[Job], folder: Path) -> list[str]:
@@ -58,17 +65,14 @@ def main(folder: str, model: str) -> None:
         one, each = Path(scratch, "one"), Path(scratch, "each")
         shared = [[sys.executable, "-m", "etlch.training.predictor", *recipes(jobs, one)]]
         alone = [[tool, "train", recipe] for recipe in recipes(jobs, each)]
-        theirs, their_whole, their_spent = predicted(run, jobs, alone, each)
-        ours, our_whole, our_spent = predicted(run, jobs, shared, one)
+        theirs, *before = predicted(run, jobs, alone, each)
+        ours, *after = predicted(run, jobs, shared, one)
     rows = len(theirs)
     print(f"{rows} rows, {len(jobs)} data sets, {model}")
-    for what, before, after in (
-        ("with loading", their_whole, our_whole),
-        ("without", their_spent, our_spent),
-    ):
+    for what, one_each, at_once in zip(("with loading", "without", "processor"), before, after, strict=True):
         print(
-            f"{what:13} llamafactory-cli {rows / before:6.2f} rows a second, one process {rows / after:6.2f}: "
-            f"× {before / after:.2f}"
+            f"{what:13} llamafactory-cli {rows / one_each:6.2f} rows a second, one process {rows / at_once:6.2f}: "
+            f"× {one_each / at_once:.2f}"
         )
     print(f"{sum(one == two for one, two in zip(ours, theirs, strict=True))} of {rows} answers are the same")
 

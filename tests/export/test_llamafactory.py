@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -140,6 +141,22 @@ def test_no_template_loses_a_label_of_the_test_set(every: tuple[Run, dict[str, s
         inputs, label = counter.encode([(["QUESTION"], '{"a": []}')], UNCUT, False)[0]
         assert counter.tokenizer.decode(label, skip_special_tokens=True).strip().startswith('{"a": []}')
         assert "QUESTION" in counter.tokenizer.decode(inputs)
+
+
+@pytest.mark.train
+@pytest.mark.slow
+def test_a_tokenizer_that_raises_the_bare_exception_is_told(tmp_path: Path) -> None:
+    """One whose unknown token is not in its vocabulary, met by a letter that is not either."""
+    from etlch.export.preflight.counter import Setup, counter_of
+
+    path = tiny_llama(tmp_path / "tiny") / "tokenizer.json"
+    told = json.loads(path.read_text("utf-8"))
+    del told["model"]["vocab"]["Q"]
+    told["model"]["unk_token"] = "<unk>"
+    path.write_text(json.dumps(told), "utf-8")
+    counter, problem = counter_of(Setup(str(path.parent), TEMPLATE, False, None))
+    assert counter is None
+    assert problem.what.startswith("template llama3 does not fit") and "<unk>" in problem.what
 
 
 @pytest.mark.train

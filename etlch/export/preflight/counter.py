@@ -166,7 +166,11 @@ def counter_of(setup: Setup) -> tuple[Counter | None, Problem]:
         template = copy(get_template_and_fix_tokenizer(tokenizer, data))  # the original is shared
         counter = Counter(setup, tokenizer, loaded["processor"], template)
         missing = any(None in ids for ids in counter.encode([(["Q"], "A")], UNCUT, False)[0])
-    except kinds as error:
+    except Exception as error:
+        if (
+            not isinstance(error, kinds) and type(error) is not Exception
+        ):  # tokenizers, in Rust, raise the bare class
+            raise
         told = f"template {setup.template} does not fit {setup.model}: {_first_line(error)}"
         return None, Problem("error", told, _OWN_TEMPLATE)
     if missing:
