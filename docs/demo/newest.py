@@ -5,7 +5,7 @@ Run: python docs/demo/newest.py                          (the newest of both)
 
 The scratch environment lies over this one and holds only what pip brings anew, so nothing here changes. Tried: whether pip
 is content, whether the packages import, and the tests that train, predict and export with llamafactory-cli. A few minutes.
- Exit code 1 where something broke. To be run by hand or by a weekly job; CI has the pins.
+Exit code 1 where something broke. To be run by hand or by a weekly job; CI has the pins.
 """
 
 from __future__ import annotations
