@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,7 @@ def _settings(file: Path | None, task: str | None, **named: str | None) -> Setti
 
     if task is None or named["language"] is None:
         raise EtlchError(
-            _("no task or language was named"),
+            _("no task was named") if task is None else _("no language was named"),
             _("Say --task ner|kge|json or --schema FILE, and --language zh-TW|zh-CN|en."),
         )
     return load_settings(Settings, file, {"tasks": [task], **named})
@@ -141,7 +142,7 @@ def _told(done: Imported, run: Path, as_json: bool) -> None:
         click.echo(dumps({"run": str(run), "counts": done.counts}))
     else:
         click.echo("\n".join(done.lines[-2:]))
-        click.echo(f"Next: etlch-data run {run}")
+        click.echo(f"Next: etlch-data run {shlex.quote(str(run))}")
 
 
 def _refuse_with_into(**given: object) -> None:

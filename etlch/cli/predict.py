@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def predict(
         )
         told = "".join(f", {count} {what}" for count, what in parts if count)
         click.echo(f"{run / item.path}: {item.rows} rows{told}, {paid}")
-    click.echo(f"Next:\n  etlch-score {run}")
+    click.echo(f"Next:\n  etlch-score {shlex.quote(str(run))}")
 
 
 def _trained(run: Run, model: str, folder: str | None, tasks: tuple[str, ...] | None) -> list[Predicted]:

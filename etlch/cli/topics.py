@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -53,4 +54,6 @@ def topics(folder: Path, parts: int, subjects: int, file: Path | None, **options
         names = [subject for branches in grown.added.values() for few in branches.values() for subject in few]
         click.echo(f"{grown.path}: {len(grown.added)} domains, {len(names)} subjects added")
     click.echo("Next: read it, change what you like, then")
-    click.echo(f"  etlch-data generate --prompts {folder} --language {settings.plan.language}")
+    click.echo(
+        f"  etlch-data generate --prompts {shlex.quote(str(folder))} --language {settings.plan.language}"
+    )

@@ -181,12 +181,20 @@ def _reject_near_copy(article: Article | None, deduplicator: Deduplicator) -> Re
 
 
 def reasons(rejected: Iterable[Rejected]) -> Counter[str]:
-    """Count rejections by task, stage and kind of reason; values quoted in a reason are left out, so that they group."""
+    """Count rejections by task, stage and kind of reason."""
     return Counter(
-        f"{item.task + ' ' if item.task else ''}{item.stage}: {re.sub(r'[0-9]+', 'N', reason.split(':')[0].split(chr(39))[0]).strip()}"
+        f"{item.task + ' ' if item.task else ''}{item.stage}: {kind_of(reason)}"
         for item in rejected
         for reason in item.reasons[:1]
     )
+
+
+def kind_of(reason: str) -> str:
+    """Return a reason without the values in it, so that reasons of one kind group."""
+    head, colon, detail = reason.partition(": ")
+    # What breaks a schema says it after the colon; elsewhere values stand there.
+    told = f"{head}: {detail}" if colon and head == "the answer" else head
+    return re.sub(r"'[^']*'|[0-9]+", "…", told).strip()
 
 
 class Exhausted(EtlchError):

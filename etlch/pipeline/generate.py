@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,8 +143,8 @@ class Generated:
         if first:
             lines += [
                 "Next: train and predict all of it, or one recipe by hand:",
-                f"  etlch-data run {self.run.folder}",
-                f"  cd {self.run.folder} && llamafactory-cli train recipes/{first}.yaml",
+                f"  etlch-data run {shlex.quote(str(self.run.folder))}",
+                f"  cd {shlex.quote(str(self.run.folder))} && llamafactory-cli train recipes/{first}.yaml",
             ]
         return "\n".join(lines)
 

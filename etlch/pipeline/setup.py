@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,15 +131,24 @@ def resume(run: Run, before: Manifest | None, settings: Settings) -> Settings:
             continue  # no test set stands yet
         was, now = earlier[name], wanted[name]
         if was != now:
-            option = f"--{name} {was}" if name in _OPTIONS else f"{name}: {was} in the settings file"
+            option = (
+                f"--{name} {shlex.quote(str(was))}"
+                if name in _OPTIONS
+                else f"{name}: {was} in the settings file"
+            )
+            repeat = "Leave it out" if was is None else f"Repeat it ({option})"
             raise EtlchError(
-                f"{run.folder} was made with {name} {was}, not {now}",
-                f"Repeat it ({option}), or name another folder with --out.",
+                f"{run.folder} was made with {_said(name, was)}, not {f'no {name}' if now is None else now}",
+                f"{repeat}, or name another folder with --out.",
             )
     sizes = sorted({*wanted["sizes"], *(earlier["sizes"] if before.counts else ())})
     tasks = tuple(dict.fromkeys((*earlier["tasks"], *wanted["tasks"])))
     kept = {name: wanted[name] or earlier[name] for name in ("mix", "growth")}
     return changed_settings(settings, sizes=sizes, tasks=tasks, **kept)
+
+
+def _said(name: str, value: Json) -> str:
+    return f"no {name}" if value is None else f"{name} {value}"
 
 
 _OPTIONS = ("teacher", "language", "seed", "test", "articles", "schema")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etlch.core import manifest
 from etlch.core.config import plain
@@ -11,7 +11,9 @@ from etlch.core.records import Json
 from etlch.core.run_folder import Run
 from etlch.core.settings import Settings
 from etlch.dataset.build_record import CHECKS
+from etlch.dataset.collect import kind_of
 from etlch.llm.client import is_locked
+from etlch.llm.pricing import find_price
 from etlch.llm.store import Store, Usage
 
 
@@ -26,7 +28,7 @@ class Status:
         accepted, rejected: candidates by the checks' verdicts so far.
         reasons: first reason → count, of the rejected ones.
         usage: purpose → replies, tokens, dollars.
-        spent: US dollars, unanswered requests at their reserve included.
+        spent: US dollars, unanswered requests at their reserve included; None where the teacher's price is unknown.
         models: model folder → predicted test sets.
     """
 
@@ -38,7 +40,7 @@ class Status:
     rejected: int
     reasons: dict[str, int]
     usage: dict[str, Usage]
-    spent: float
+    spent: float | None
     models: dict[str, tuple[str, ...]]
 
 
@@ -60,13 +62,14 @@ def read(run: Run) -> Status:
     store = Store(run.replies, read_only=True)
     try:
         verdicts = store.verdicts(CHECKS)
-        usage, spent = store.usage(), store.spent()
+        usage = store.usage()
+        spent = store.spent() if find_price(replace(settings.teacher, budget=None)) else None
     finally:
         store.close()
     reasons: dict[str, int] = {}
     for verdict in verdicts.values():
         if not verdict.ok:
-            first = verdict.reasons[0].split("'")[0] if verdict.reasons else "no reason kept"
+            first = kind_of(verdict.reasons[0]) if verdict.reasons else "no reason kept"
             reasons[first] = reasons.get(first, 0) + 1
     accepted = sum(verdict.ok for verdict in verdicts.values())
     return Status(
@@ -97,10 +100,11 @@ def in_words(run: Run, status: Status) -> str:
         f"    {count} × {reason}" for reason, count in sorted(status.reasons.items(), key=lambda r: -r[1])[:5]
     ]
     for purpose, used in status.usage.items():
-        lines.append(
-            f"  {purpose}: {used.calls:,} replies, {used.input:,} + {used.output:,} tokens, ${used.cost:.4f}"
-        )
-    if status.usage:
+        price = "" if status.spent is None else f", ${used.cost:.4f}"
+        lines.append(f"  {purpose}: {used.calls:,} replies, {used.input:,} + {used.output:,} tokens{price}")
+    if status.usage and status.spent is None:
+        lines.append(f"  spent: unknown, as no price of {settings.teacher.name} is known (setting `price`)")
+    elif status.usage:
         lines.append(f"  spent: ${status.spent:.4f}, unanswered requests at their reserve included")
     for model, tasks in status.models.items():
         lines.append(f"  model {model}: {'predicted ' + ', '.join(tasks) if tasks else 'no predictions yet'}")
@@ -128,7 +132,7 @@ def to_json(run: Run, status: Status) -> dict[str, Json]:
                 "requests": used.calls,
                 "input_tokens": used.input,
                 "output_tokens": used.output,
-                "usd": used.cost,
+                "usd": None if status.spent is None else used.cost,
             }
             for purpose, used in status.usage.items()
         },

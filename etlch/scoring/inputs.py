@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -73,7 +74,7 @@ def find_inputs(paths: Sequence[Path], keys: Path | None, settings: ScoreSetting
         elif path.is_dir() and Run(path).settings.is_file():
             raise EtlchError(
                 _("{path}: this run has no predictions yet").format(path=path),
-                _("Next: etlch-data run {path}").format(path=path),
+                _("Next: etlch-data run {path}").format(path=shlex.quote(str(path))),
             )
         else:
             loose += _files(path)

@@ -137,7 +137,7 @@ def test_corrections_are_not_overwritten_and_mistakes_get_one_message(run: Run) 
         code, told = cli("import", "--update", run.folder, *words)
         assert code == 2 and message in told, told
     code, told = cli("import", path)
-    assert code == 2 and "no task or language was named" in told
+    assert code == 2 and "no task was named" in told
 
 
 def test_bio_deletes_no_nested_label_and_moves_no_offset_of_an_indented_text(tmp_path: Path) -> None:
