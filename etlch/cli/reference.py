@@ -20,7 +20,13 @@ def helps() -> str:
     """Return every command's help text, as the terminal shows it at 100 columns."""
     parts = []
     for path, command in _walk():
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command,
+            info_name=path,
+            help_option_names=["-h", "--help"],
+            max_content_width=100,
+            terminal_width=100,
+        )
         parts.append(f"## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
     return "\n".join(parts)
 

@@ -77,7 +77,9 @@ def find_endpoint(teacher: TeacherSettings) -> Endpoint:
     if not key and not any(map(_SECRET.search, headers)) and not _is_local(url):
         hint = _("Set OPENAI_API_KEY, or name a file that holds the key with the setting key_file.")
         if teacher.base_url is None:
-            hint += "\n" + _("To try everything out without a key: --teacher offline --language en")
+            hint += "\n" + _(
+                "To try everything out without a key, on articles that etlch writes itself: --teacher offline --language en"
+            )
         raise EtlchError(_("there is no API key for {url}").format(url=url), hint)
     secrets = [value.removeprefix("Basic ") for name, value in headers.items() if _SECRET.search(name)]
     secrets += [value for name, value in query.items() if _SECRET.search(name)]

@@ -28,6 +28,7 @@ from etlch.dataset.readers.rows import RowOptions
 from etlch.export.write import export, refuse_unusable
 from etlch.pipeline.setup import chosen_tasks, with_schema
 from etlch.tasks import Task
+from etlch.text.article_text import is_mostly_in
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ def import_labels(
     return _write(run, settings, made, tuple(lines))
 
 
+_SAMPLE = 100
+"""Texts whose language is looked at."""
+
+
 def _cure(reason: str) -> str:
     """Return what to do where no text of an import can be used, for the reason of the first."""
     if reason == "none of its labels stands in the text":
@@ -177,6 +182,11 @@ def choose(
     ]
     if left_out:
         lines.append(f"left out: {len(left_out):,} texts ({by_reason(left_out)})")
+    language, sample = settings.plan.language, chosen.texts[:_SAMPLE]
+    if 2 * sum(is_mostly_in(text.text, language) for text in sample) < len(sample):
+        lines.append(f"note: most texts do not look like {language}; is --language right?")
+    if not chosen.test and not request.sizes and not request.only_test:
+        lines.append("note: no test set, so nothing can be scored; --test-size N draws one of N texts")
     return chosen, left_out, lines
 
 

@@ -161,8 +161,8 @@ def _chance(comparison: Comparison) -> str:
 def _unseen(comparison: Comparison) -> str:
     """Say what so few articles cannot show; see stats/few.py."""
     return _(
-        "A model that fails badly on up to {rate:.0f} % of all articles would have shown no failure on so few; "
-        "from {enough} articles on a difference can be significant."
+        "So few articles can miss a rare failure: one that strikes up to {rate:.0f} % of all articles may strike none "
+        "of these. From {enough} articles on a difference can be significant."
     ).format(rate=100 * unseen_rate(comparison.articles), enough=ENOUGH)
 
 

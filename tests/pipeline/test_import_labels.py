@@ -298,3 +298,14 @@ def test_texts_that_lost_every_label_are_left_out_and_a_file_of_them_is_refused(
     code, told = run_cli(str(path), "--task", "kge", *chosen, str(tmp_path / "other"))
     assert code == 2 and "none of 12 texts can be used" in told, told
     assert "Are these labels of another --task" in told and not (tmp_path / "other").exists()
+
+
+def test_texts_of_another_language_and_a_missing_test_set_are_told(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "mine", 12)
+    out = ("--settings", settings(tmp_path), "--out")
+    code, told = run_cli(str(path), "--task", "ner", "--language", "zh-TW", *out, str(tmp_path / "zh"))
+    assert code == 0 and "most texts do not look like zh-TW; is --language right?" in told
+    code, told = run_cli(
+        str(path), "--task", "ner", "--language", "en", "--test-size", "0", *out, str(tmp_path / "en")
+    )
+    assert code == 0 and "language right?" not in told and "no test set, so nothing can be scored" in told

@@ -88,7 +88,7 @@ def test_few_articles_are_never_significant_and_it_says_what_they_cannot_show() 
     few = dataclasses.replace(summary.comparisons[0], clusters=20)
     first = headline(dataclasses.replace(summary, comparisons=(few,)))[0]
     assert first.lead == "ner: 20 articles are too few to call etlch-100 or qwen better."
-    assert "fails badly on up to 14 % of all articles" in first.text
+    assert "strikes up to 14 % of all articles" in first.text
     binary = dataclasses.replace(few, test="mcnemar-mid-p")
     assert headline(dataclasses.replace(summary, comparisons=(binary,)))[0].kind == BETTER
 

@@ -154,7 +154,9 @@ def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[
             )
     parsed = (_row(raw, file) for raw in raw_rows(file))
     first = list(islice(parsed, 1))
-    if not first or not isinstance(first[0], dict):
+    if not first:
+        raise EtlchError(_("{file} holds no rows").format(file=file), _("Name a file with labelled texts."))
+    if not isinstance(first[0], dict):
         raise EtlchError(
             _("{file}: the format is not known for the task {name}").format(file=file, name=task.name),
             _(
@@ -164,10 +166,14 @@ def _read_file(file: Path, name: str, task: Task, options: RowOptions) -> tuple[
         )
     read = list(rows.read_rows(chain(first, parsed), name, task, options))
     if not any(text.text for text in read):
+        named = options.columns.get("text")
+        what = (
+            _("{file}: no column that holds texts; its columns are {first}")
+            if named is None
+            else _("{file}: no text stands in the column {named}; its columns are {first}")
+        )
         raise EtlchError(
-            _("{file}: no column that holds texts; its columns are {first}").format(
-                file=file, first=", ".join(map(str, first[0]))
-            ),
+            what.format(file=file, named=named, first=", ".join(map(str, first[0]))),
             _("Name it with --column text=NAME (and --column label=NAME); dotted paths reach into objects."),
         )
     return rows.kind_of(first[0]), read

@@ -265,3 +265,13 @@ def test_files_of_a_folder_that_are_not_read_are_counted(tmp_path: Path) -> None
     (tmp_path / "x.jsonl").write_text(lines({"text": ADA, "label": []}), encoding="utf-8")
     (tmp_path / "notes.docx").write_bytes(b"PK")
     assert read_path(tmp_path, find_task("ner"), RowOptions()).unread == {".docx": 1}
+
+
+def test_an_empty_file_and_a_column_without_texts_are_told_as_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(EtlchError, match=r"rows\.jsonl holds no rows"):
+        read_path(path, find_task("ner"), RowOptions())
+    path.write_text('{"body": "Ada left.", "label": []}\n', encoding="utf-8")
+    with pytest.raises(EtlchError, match="no text stands in the column nope; its columns are body, label"):
+        read_path(path, find_task("ner"), RowOptions(columns={"text": "nope"}))
