@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from etlch.core.errors import EtlchError, warn_user
-from etlch.core.extras import need
 from etlch.core.files import digest
 from etlch.core.locale import _
-from etlch.core.records import Json, Topic
+from etlch.core.records import Topic
 from etlch.core.settings import PlanSettings
 from etlch.dataset.build_record import Candidate
 from etlch.dataset.chunking import chunk
@@ -30,6 +29,7 @@ from etlch.dataset.document_files import (
     read_file,
     read_rows,
 )
+from etlch.dataset.readers.hub import load, saved
 from etlch.text.encodings import UTF8
 
 
@@ -137,7 +137,7 @@ def iter_documents(
     """
     path = Path(place)
     if path.is_dir() and (path / "state.json").is_file():
-        yield from read_rows(_saved(path), path.name, text_column)
+        yield from read_rows(saved(path), path.name, text_column)
     elif path.is_file() or path.is_dir():
         guessed: Counter[str] = Counter()
         for file, name in _files(path):
@@ -157,7 +157,7 @@ def iter_documents(
             _("{place}: there is no such file or folder").format(place=place), _("Check the path.")
         )
     else:
-        yield from read_rows(_named(place), place, text_column)
+        yield from read_rows(load(place, split="train"), place, text_column)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
@@ -183,33 +183,6 @@ def _tell(place: str, encodings: Mapping[str, int]) -> None:
     guessed = [f"{count} as {name}" for name, count in encodings.items() if name not in ("", UTF8)]
     if guessed:
         warn_user(f"{place}: files that are not UTF-8 were read {', '.join(guessed)}")
-
-
-def _saved(path: Path) -> Iterable[Mapping[str, Json]]:
-    need("datasets", f"--articles {path}, which the library datasets saved,", "datasets")
-    from datasets import load_from_disk
-
-    rows: Iterable[Mapping[str, Json]] = load_from_disk(str(path))
-    return rows
-
-
-def _named(place: str) -> Iterable[Mapping[str, Json]]:
-    """Return the rows of the training split of a data set, given as NAME or NAME:CONFIGURATION."""
-    need("datasets", f"--articles {place} is no file or folder here; a data set of this name", "datasets")
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
-
-    name, _rest, configuration = place.partition(":")
-    try:
-        rows: Iterable[Mapping[str, Json]] = load_dataset(name, configuration or None, split="train")
-    except (DatasetsError, OSError, ValueError) as error:
-        raise EtlchError(
-            _("{place}: neither a file, a folder nor a data set that loads ({error})").format(
-                place=place, error=error
-            ),
-            _("Check the path, or the data set's name and the network."),
-        ) from error
-    return rows
 
 
 def _hidden(path: Path) -> bool:

@@ -11,6 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 
 from etlch.core.errors import EtlchError
 from etlch.dataset.readers.find import read_path
+from etlch.dataset.readers.hub import load
 from etlch.dataset.readers.rows import RowOptions
 from etlch.tasks import find_task
 
@@ -65,3 +66,9 @@ def test_a_name_that_does_not_load_is_one_message(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     with pytest.raises(EtlchError, match="neither a file, a folder nor a data set that loads"):
         read_path(Path("nobody/nothing-of-this-name"), find_task("ner"), RowOptions())
+
+
+@pytest.mark.parametrize("place", ["nope", "合約 文件", "a/b/c", "mine.txt/x y"])
+def test_a_mistyped_path_is_not_asked_of_the_hub(place: str) -> None:
+    with pytest.raises(EtlchError, match="does not exist"):
+        load(place)
