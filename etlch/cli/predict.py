@@ -75,14 +75,22 @@ def predict(
     import dataclasses
 
     from etlch.core.config import load_settings
+    from etlch.core.errors import EtlchError, nearest
     from etlch.core.files import dumps
+    from etlch.core.locale import _
     from etlch.core.manifest import read
     from etlch.core.run_folder import Run
     from etlch.pipeline import predict as room
 
     found = Run(run)
-    if model.partition(":")[0] in ROWS:
+    kind = model.partition(":")[0]
+    if kind in ROWS:
         done = _trained(found, model, folder, tasks)
+    elif options["base_url"] is None and (meant := nearest(kind, ROWS, cutoff=0.75)):
+        raise EtlchError(
+            _("there is no baseline {model}.{meant}").format(model=model, meant=meant),
+            _("A model of this name at an endpoint is asked with --base-url."),
+        )
     else:
         teacher = load_settings(Settings, file, {"teacher": model, **options}).teacher
         room.refuse_offline(teacher)
@@ -93,16 +101,22 @@ def predict(
         click.echo(dumps([dataclasses.asdict(item) for item in done]))
         return
     for item in done:
-        paid = "price unknown" if item.usd is None else f"${item.usd:.4f}"
-        parts = (
-            (item.cut, "cut off"),
-            (item.refused, "refused"),
-            (item.empty, "empty"),
-            (item.stored, "answered before"),
-        )
-        told = "".join(f", {count} {what}" for count, what in parts if count)
-        click.echo(f"{run / item.path}: {item.rows} rows{told}, {paid}")
+        click.echo(f"{run / item.path}: {_in_words(item)}{'' if kind in ROWS else _paid(item)}")
     click.echo(f"Next:\n  etlch-score {shlex.quote(str(run))}")
+
+
+def _in_words(item: Predicted) -> str:
+    parts = (
+        (item.cut, "cut off"),
+        (item.refused, "refused"),
+        (item.empty, "empty"),
+        (item.stored, "answered before"),
+    )
+    return f"{item.rows} rows" + "".join(f", {count} {what}" for count, what in parts if count)
+
+
+def _paid(item: Predicted) -> str:
+    return ", price unknown" if item.usd is None else f", ${item.usd:.4f}"
 
 
 def _trained(run: Run, model: str, folder: str | None, tasks: tuple[str, ...] | None) -> list[Predicted]:

@@ -134,7 +134,7 @@ def test_the_command_asks_nobody(tmp_path: Path) -> None:
     shown = CliRunner().invoke(main, [*command, "--tasks", "ner"])
     assert shown.exit_code == 0, shown.output
     assert [line.rpartition("predictions/")[2] for line in shown.stdout.splitlines()[:2]] == [
-        f"dictionary-{size}/ner/generated_predictions.jsonl: 3 rows, $0.0000" for size in (4, 20)
+        f"dictionary-{size}/ner/generated_predictions.jsonl: 3 rows" for size in (4, 20)
     ]
     named = CliRunner().invoke(main, [*command, "--as", "words"])
     assert named.exit_code == 2 and "named by its size" in named.stderr
@@ -146,3 +146,12 @@ def test_the_offline_teacher_is_no_row_of_the_table(tmp_path: Path) -> None:
     assert told.exit_code == 2
     assert "it wrote the gold" in told.stderr and "--model dictionary" in told.stderr
     assert not (run.predictions / "offline").exists()
+
+
+@pytest.mark.parametrize(("model", "meant"), [("dictionry", "dictionary"), ("crff", "crf")])
+def test_a_misspelt_baseline_is_named_before_a_key_is_asked_for(
+    tmp_path: Path, model: str, meant: str
+) -> None:
+    told = CliRunner().invoke(main, ["predict", str(tmp_path), "--model", model])
+    assert told.exit_code == 2
+    assert f"there is no baseline {model}. Did you mean '{meant}'?" in told.output
